@@ -1,0 +1,48 @@
+# Everything that a person does with this checkout. The first target makes .venv/; nothing is installed outside of it.
+# PYTHON=/path/to/python3 chooses the interpreter (3.11 or newer).
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint bench wheel clean
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+# Without a home, programs would write their caches to / or to a directory named ~.
+ifeq ($(strip $(HOME)),)
+export HOME := $(CURDIR)/.venv/home
+endif
+export PYTHON
+
+help: ## say what can be made
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+demo: $(STAMP) ## tell the whole story on sample data, in about a minute
+	$(BIN)/retentiond demo $(ARGS)
+
+test: $(STAMP) ## run every test, with branch coverage
+	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+
+lint: $(STAMP) ## style, types, imports and budgets
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tests/house/budgets.py
+
+bench: $(STAMP) ## measure against peers, side by side (minutes)
+	@for script in tests/benchmarks/bench_*.py; do \
+	    echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
+	done
+
+wheel: $(STAMP) ## build dist/retentiond-*.whl
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+
+clean: ## remove everything that was made here, .venv/ too
+	rm -rf .venv dist build htmlcov .coverage .coverage.*
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): requirements/dev.lock requirements/install.sh pyproject.toml
+	@sh requirements/install.sh
+	@touch $@

@@ -1,0 +1,193 @@
+"""The one place where parts are put together."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from importlib import resources
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from retentiond import __version__
+from retentiond.clock import Clock, SystemClock
+from retentiond.domain.dataset import DataMap
+from retentiond.engine.context import Approvers, Context, Principal, Reporter, Terms
+from retentiond.errors import ConfigError
+from retentiond.evidence.entry import key_entry
+from retentiond.keys import Keys, create_all, load_keys
+from retentiond.ledger import open_ledger
+from retentiond.ports.ledger import Ledger
+from retentiond.ports.stores import Connector, ConnectorKind
+from retentiond.settings import ServiceSettings, load_approvers, load_datamap, load_policies, load_service
+from retentiond.tlog import DirectoryStore, TileLog
+from retentiond.tlog.journal import DirectoryJournal
+
+ENTRY_POINTS = "retentiond.connectors"
+SERVICE, DATAMAP, POLICIES, APPROVERS = "retentiond.yaml", "datamap.yaml", "policies.yaml", "approvers"
+_WATCHED = (DATAMAP, POLICIES, APPROVERS)
+
+
+def connector_kinds() -> dict[str, ConnectorKind]:
+    """Return the installed connectors by kind, found through entry points."""
+    return {point.name: point.load() for point in entry_points(group=ENTRY_POINTS)}
+
+
+def initialise(directory: Path, *, state: str = ".", clock: Clock | None = None) -> list[Path]:
+    """Write a commented configuration, keys and an empty ledger; never over anything that is there.
+
+    Args:
+        state: Where ledger, log, keys, receipts and journal go, relative to the directory.
+
+    Raises:
+        ConfigError: One of the files is there already.
+    """
+    now = (clock or SystemClock()).now().replace(microsecond=0)
+    instance = f"retentiond-{os.urandom(4).hex()}"
+    values = {"instance": instance, "state": "" if state == "." else f"{state}/"}
+    written = []
+    _make(directory)
+    for name in (SERVICE, DATAMAP, POLICIES, APPROVERS):
+        template = resources.files("retentiond.settings").joinpath("templates", name).read_text(encoding="utf-8")
+        for key, value in values.items():
+            template = template.replace(f"@{key}@", value)
+        written.append(_create(directory / name, template))
+    service = load_service(directory, {})
+    create_all(service.keys, service.origin, now)
+    ledger = open_ledger(service.ledger, create=True)
+    try:
+        _publish_keys(_log(service, load_keys(service.keys, service.origin), ledger), ledger, service)
+    finally:
+        ledger.close()
+    return [*written, service.keys, service.ledger, service.log]
+
+
+@contextmanager
+def open_context(
+    directory: Path, environ: Mapping[str, str], reporter: Reporter, stop_requested: Callable[[], bool]
+) -> Iterator[Context]:
+    """Open an instance: read and check its configuration, then ledger, log, keys; stores open when they are needed.
+
+    Raises:
+        RetentiondError: Something is wrong with one of them; nothing was done.
+    """
+    service = load_service(directory, environ)
+    kinds = connector_kinds()
+    datamap = load_datamap(directory / DATAMAP, {name: kind.options for name, kind in kinds.items()})
+    policies = load_policies(directory / POLICIES, datamap)
+    approvers = _approvers(directory / APPROVERS)
+    keys = load_keys(service.keys, service.origin)
+    fingerprint = _fingerprint(directory)
+    with ExitStack() as stack:
+        ledger = open_ledger(service.ledger)
+        stack.callback(ledger.close)
+        stores = _Stores(datamap, kinds, directory)
+        stack.callback(stores.close)
+        yield Context(
+            ledger=ledger,
+            log=_log(service, keys, ledger),
+            journal=DirectoryJournal(service.journal, keys.wrapping),
+            clock=SystemClock(),
+            issuer=keys.issuer,
+            wrapping=keys.wrapping,
+            replay=keys.replay,
+            datamap=datamap,
+            policies=policies,
+            approvers=approvers,
+            terms=_terms(service, keys, lambda: _fingerprint(directory) != fingerprint),
+            store=stores.open,
+            reporter=reporter,
+            stop_requested=stop_requested,
+        )
+
+
+class _Stores:
+    """Open connectors, each opened when it is first asked for."""
+
+    def __init__(self, datamap: DataMap, kinds: Mapping[str, ConnectorKind], base: Path) -> None:
+        self._datamap = datamap
+        self._kinds = kinds
+        self._base = base
+        self._open: dict[str, Connector] = {}
+
+    def open(self, name: str) -> Connector:
+        if name not in self._open:
+            store = self._datamap.stores[name]
+            self._open[name] = self._kinds[store.kind].open(store, self._base)
+        return self._open[name]
+
+    def close(self) -> None:
+        for connector in self._open.values():
+            connector.close()
+        self._open.clear()
+
+
+def _log(service: ServiceSettings, keys: Keys, ledger: Ledger) -> TileLog:
+    return TileLog(service.origin, keys.log, ledger.log_state, DirectoryStore(service.log))
+
+
+def _publish_keys(log: TileLog, ledger: Ledger, service: ServiceSettings) -> None:
+    """Publish the public keys beside the log, and log the key history."""
+    keys = load_keys(service.keys, service.origin)
+    log.publish_file("keys/issuer.pem", keys.issuer.public_pem.encode())
+    log.publish_file("keys/log.vkey", f"{keys.vkey}\n".encode())
+    log.publish_file("keys/history.json", keys.history)
+    with ledger.begin() as tx:
+        tx.entries.stage(key_entry(hashlib.sha256(keys.history).hexdigest()))
+    log.publish()
+
+
+def _terms(service: ServiceSettings, keys: Keys, config_changed: Callable[[], bool]) -> Terms:
+    return Terms(
+        instance=service.instance,
+        issuer_id=service.issuer_id,
+        version=__version__,
+        observe=service.mode == "observe",
+        stop_file=service.stop_file,
+        single_operator=service.single_operator,
+        plan_expires=service.plan_expires,
+        identifiers_keep=service.identifiers.keep,
+        receipts=service.receipts,
+        verifier_keys={"issuer": keys.issuer.public_pem, "log": keys.vkey},
+        config_changed=config_changed,
+    )
+
+
+def _approvers(path: Path) -> Approvers:
+    if not path.exists():
+        return Approvers()
+    parsed = load_approvers(path)
+    principals = tuple(Principal(each.name, each.key_type, each.key) for each in parsed.principals)
+    return Approvers(principals, parsed.sha256, parsed.text)
+
+
+def _fingerprint(directory: Path) -> str:
+    """Return a digest over the bytes of what operators write, to notice a change during a run."""
+    digest = hashlib.sha256()
+    for name in _WATCHED:
+        path = directory / name
+        digest.update(name.encode() + b"\x00" + (path.read_bytes() if path.exists() else b"") + b"\x00")
+    return digest.hexdigest()
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{directory} cannot be made: {error.strerror}", where=str(directory), remedy="name another directory"
+        ) from error
+
+
+def _create(path: Path, text: str) -> Path:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be written: {error.strerror}",
+            where=str(path),
+            remedy="`init` never writes over a file; name an empty directory",
+        ) from error
+    return path

@@ -1,0 +1,84 @@
+"""`retentiond account`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from retentiond.cli.common import shared_options, show, ssh_key_option, table, working
+from retentiond.cli.views import account_document, closure_document, session_exit
+from retentiond.engine import closures
+from retentiond.engine.closures import AccountStatus
+from retentiond.engine.running import close_now
+from retentiond.errors import Exit
+
+
+@click.group()
+def account() -> None:
+    """Accounts that leave: grace, then everything of theirs goes, then a closure receipt."""
+
+
+@account.command()
+@click.argument("account_id")
+@click.option("--reason", required=True, help="Why, for the record.")
+@ssh_key_option
+@shared_options
+def close(account_id: str, reason: str, ssh_key: Path | None) -> Exit:
+    """Ask for the closure of an account; begins at once where the policy gives no grace."""
+    with working() as ctx:
+        closure = closures.close_account(ctx, account_id, reason, ssh_key)
+        session = close_now(ctx, closure)
+        found = closures.account_status(ctx, account_id)
+    show(account_document(found), lambda console: _people(console, found))
+    return session_exit(session)
+
+
+@account.command()
+@click.argument("account_id")
+@ssh_key_option
+@shared_options
+def cancel(account_id: str, ssh_key: Path | None) -> None:
+    """Cancel a closure that is still in its grace."""
+    with working() as ctx:
+        closures.cancel_closure(ctx, account_id, ssh_key)
+        found = closures.account_status(ctx, account_id)
+    show(account_document(found), lambda console: _people(console, found))
+
+
+@account.command()
+@click.argument("account_id")
+@shared_options
+def status(account_id: str) -> None:
+    """Say where an account stands, and what is left of it."""
+    with working() as ctx:
+        found = closures.account_status(ctx, account_id)
+    show(account_document(found), lambda console: _people(console, found))
+
+
+account.add_command(status, "show")
+
+
+@account.command("list")
+@shared_options
+def list_() -> None:
+    """List the closures under way, by deadline."""
+    with working() as ctx:
+        found = closures.list_closures(ctx)
+    documents = [closure_document(each) for each in found]
+    rows = table("closure", "state", "due", "deadline")
+    for each in found:
+        rows.add_row(each.id, each.state, f"{each.due_at:%Y-%m-%d %H:%M}", f"{each.deadline_at:%Y-%m-%d %H:%M}")
+    show({"closures": documents}, lambda console: console.print(rows if found else "no account is leaving"))
+
+
+def _people(console: Console, found: AccountStatus) -> None:
+    console.print(f"account {found.account}: {found.state}", markup=False, style="bold")
+    if found.closure is not None:
+        console.print(f"  removal from {found.closure.due_at:%Y-%m-%d}, deadline {found.closure.deadline_at:%Y-%m-%d}")
+    for dataset, remaining in found.remaining:
+        left = "unknown" if remaining is None else f"{remaining:,}"
+        console.print(f"  {dataset}: {left} left", markup=False)
+    if found.closure is not None and found.closure.receipt:
+        console.print(f"  receipt {found.closure.receipt}")

@@ -1,0 +1,56 @@
+"""`retentiond check`."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+
+from retentiond.cli.common import shared_options, show, table, working
+from retentiond.engine.checking import Report
+from retentiond.engine.checking import check as check_all
+from retentiond.errors import Exit
+
+
+@click.command()
+@shared_options
+def check() -> Exit:
+    """Check configuration, stores, permissions, clock, effective retention against promise, and coverage.
+
+    Changes nothing. Exits 3 when there are findings.
+    """
+    with working() as ctx:
+        report = check_all(ctx)
+    document = {
+        "findings": [
+            {"what": each.what, "where": each.where, "remedy": each.remedy, "refuses": each.refuses}
+            for each in report.findings
+        ],
+        "retention": [
+            {
+                "policy": each.policy,
+                "rule": each.rule,
+                "effective": each.effective,
+                "promise": each.promise,
+                "fits": each.fits,
+            }
+            for each in report.retention
+        ],
+        "notes": list(report.notes),
+    }
+    show(document, lambda console: _people(console, report))
+    return Exit.FINDINGS if report.findings else Exit.DONE
+
+
+def _people(console: Console, report: Report) -> None:
+    rows = table("policy", "#rule", "what", "effective", "promised", "fits")
+    for each in report.retention:
+        rows.add_row(
+            each.policy, str(each.rule), each.what, each.effective, each.promise or "-", "yes" if each.fits else "NO"
+        )
+    console.print(rows)
+    for note in report.notes:
+        console.print(f"note: {note}", markup=False)
+    for finding in report.findings:
+        console.print(f"! {finding.where}: {finding.what}", markup=False, style="red")
+        console.print(f"  what to do: {finding.remedy}", markup=False)
+    console.print("all is well" if not report.findings else f"{len(report.findings)} finding(s)")

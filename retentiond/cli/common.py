@@ -1,0 +1,181 @@
+"""What every verb shares: options, errors in words, exit codes, output for people and for programs."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from retentiond.bootstrap import open_context
+from retentiond.cli.progress import TerminalReporter
+from retentiond.engine.context import Context
+from retentiond.errors import Exit, RetentiondError
+from retentiond.evidence.canonical import rfc3339
+
+EPILOG = (
+    "Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 findings, 4 stopped by a guard or needs approval, "
+    "5 partly done, 6 all that is due is held, 130 interrupted (state is safe)."
+)
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(slots=True)
+class Options:
+    """The options that every verb takes, before or after its name."""
+
+    config: str | None = None
+    json: bool = False
+    debug: bool = False
+
+    @property
+    def directory(self) -> Path:
+        """The config directory."""
+        return Path(self.config or os.environ.get("RETENTIOND_CONFIG") or "config")
+
+
+def shared_options(function: F) -> F:
+    """Add --config, --json and --debug, which may stand before or after the verb."""
+
+    @click.option("--config", metavar="DIR", help="Config directory (or RETENTIOND_CONFIG; default ./config).")
+    @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+    @click.option("--debug", is_flag=True, help="Show tracebacks.")
+    @functools.wraps(function)
+    def wrapped(*arguments: Any, config: str | None, as_json: bool, debug: bool, **named: Any) -> Any:  # noqa: ANN401 - any verb
+        options = current()
+        options.config = config or options.config
+        options.json = options.json or as_json
+        options.debug = options.debug or debug
+        return function(*arguments, **named)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def current() -> Options:
+    """Return the options of this call."""
+    return click.get_current_context().ensure_object(Options)
+
+
+class Verb:
+    """How the program is called, and how it ends."""
+
+    @staticmethod
+    def main_of(command: click.Command) -> NoReturn:
+        """Run the program: results on stdout, the rest on stderr, and an exit code that scripts can rely on."""
+        options = Options()
+        try:
+            code = command.main(standalone_mode=False, obj=options, prog_name="retentiond")
+        except RetentiondError as error:
+            _raise_if(options, error)
+            code = fail(options, error)
+        except click.ClickException as error:
+            error.show()
+            code = Exit.USAGE
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("interrupted; the state is safe", err=True)
+            code = Exit.INTERRUPTED
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = Exit.FAILED
+        sys.exit(int(code or 0))
+
+
+def _raise_if(options: Options, error: RetentiondError) -> None:
+    if options.debug:
+        raise error
+
+
+def fail(options: Options, error: RetentiondError) -> Exit:
+    """Say what went wrong, where, and what to do; return the exit code."""
+    if options.json:
+        document = {"error": type(error).__name__, "what": error.what, "where": error.where, "remedy": error.remedy}
+        click.echo(json.dumps(document, ensure_ascii=False))
+    place = f"{error.where}: " if error.where else ""
+    click.echo(click.style("error: ", fg="red", bold=True) + place + error.what, err=True)
+    if error.remedy:
+        click.echo(f"  what to do: {error.remedy}", err=True)
+    return error.exit_code
+
+
+def show(document: Mapping[str, Any], people: Callable[[Console], None]) -> None:
+    """Print one JSON document, or the same for people."""
+    if current().json:
+        click.echo(json.dumps(document, ensure_ascii=False, default=_plain))
+    else:
+        people(console())
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console that honours NO_COLOR and does not wrap where nobody reads."""
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else 200
+    return Console(stderr=stderr, highlight=False, width=width, soft_wrap=not stream.isatty())
+
+
+def table(*columns: str) -> Table:
+    """Return a plain table; columns that begin with `#` are numbers."""
+    made = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        made.add_column(column.removeprefix("#"), justify="right" if column.startswith("#") else "left")
+    return made
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    raise TypeError(type(value).__name__)
+
+
+@contextmanager
+def working() -> Iterator[Context]:
+    """Open the instance for a verb; Ctrl-C and SIGTERM finish the batch in hand, a second one ends at once."""
+    stopping = _StopFlag()
+    reporter = TerminalReporter(console(stderr=True))
+    with open_context(current().directory, os.environ, reporter, stopping.asked) as ctx, stopping, reporter:
+        yield ctx
+
+
+class _StopFlag:
+    """Set by SIGINT or SIGTERM."""
+
+    def __init__(self) -> None:
+        self._set = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def asked(self) -> bool:
+        return self._set
+
+    def __enter__(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._stop)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        if self._set:
+            raise KeyboardInterrupt
+        self._set = True
+        click.echo("stopping after the batch in hand; once more to stop at once", err=True)
+
+
+def ssh_key_option(function: F) -> F:
+    """Add --ssh-key."""
+    return click.option(
+        "--ssh-key",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="SSH key to sign with (a private key, or a public one whose private half an agent holds).",
+    )(function)

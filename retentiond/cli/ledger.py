@@ -1,0 +1,37 @@
+"""`retentiond ledger`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from retentiond.cli.common import shared_options, show, working
+from retentiond.engine.checking import check_ledger
+from retentiond.errors import Exit
+
+
+@click.group()
+def ledger() -> None:
+    """Look after the ledger, which says what happened."""
+
+
+@ledger.command()
+@click.argument("target", type=click.Path(path_type=Path))
+@shared_options
+def backup(target: Path) -> None:
+    """Write a consistent copy of the ledger to TARGET, which must not exist."""
+    with working() as ctx:
+        ctx.ledger.backup(target)
+    show({"file": str(target)}, lambda console: console.print(f"ledger copied to {target}", markup=False))
+
+
+@ledger.command()
+@shared_options
+def check() -> Exit:
+    """Check the ledger, and that it is not older than its log. Exits 3 on findings, 4 where the log is ahead."""
+    with working() as ctx:
+        findings = check_ledger(ctx)
+    words = "\n".join(findings) or "the ledger is sound and agrees with its log"
+    show({"findings": findings}, lambda console: console.print(words, markup=False))
+    return Exit.FINDINGS if findings else Exit.DONE

@@ -1,0 +1,53 @@
+"""`retentiond status`."""
+
+from __future__ import annotations
+
+import click
+from rich.console import Console
+
+from retentiond.cli.common import shared_options, show, table, working
+from retentiond.cli.views import closure_document, hold_document, run_summary
+from retentiond.engine.overview import Status
+from retentiond.engine.overview import status as read_status
+from retentiond.evidence.canonical import optional_rfc3339
+
+
+@click.command()
+@shared_options
+def status() -> None:
+    """Say how things stand: overdue by policy, holds, closures by deadline, runs, and what waits for whom."""
+    with working() as ctx:
+        found = read_status(ctx)
+    document = {
+        "policies": [
+            {
+                "policy": each.policy,
+                "overdue": each.overdue,
+                "oldest_overdue_seconds": each.oldest_overdue_seconds,
+                "last_success_at": optional_rfc3339(each.last_success_at),
+                "next_run_at": optional_rfc3339(each.next_run_at),
+            }
+            for each in found.policies
+        ],
+        "holds": [hold_document(each) for each in found.holds],
+        "closures": [closure_document(each) for each in found.closures],
+        "runs": [run_summary(each) for each in found.runs],
+        "waiting": [{"plan": each.id, "state": each.state, "reasons": list(each.reasons)} for each in found.waiting],
+        "stopped_by_file": found.stopped_by_file,
+    }
+    show(document, lambda console: _people(console, found))
+
+
+def _people(console: Console, found: Status) -> None:
+    rows = table("policy", "#overdue", "last success", "next run")
+    for each in found.policies:
+        overdue = "not planned yet" if each.overdue is None else f"{each.overdue:,}"
+        last, following = (optional_rfc3339(moment) or "-" for moment in (each.last_success_at, each.next_run_at))
+        rows.add_row(each.policy, overdue, last, following)
+    console.print(rows)
+    console.print(f"{len(found.holds)} holds, {len(found.closures)} closures under way, {len(found.runs)} recent runs")
+    for plan in found.waiting:
+        verb = "approve" if plan.approvals_needed else "apply"
+        console.print(f"plan {plan.id} waits: retentiond {verb} {plan.id}")
+    if found.stopped_by_file:
+        console.print("the stop file exists: nothing is changed in any store")

@@ -1,0 +1,253 @@
+"""How results are shown: documents for programs, tables for people. Fields may be added, never renamed."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from retentiond.cli.common import show, table
+from retentiond.domain.hold import Hold
+from retentiond.domain.plan import Forecast
+from retentiond.engine.closures import AccountStatus
+from retentiond.engine.enforcement import Carried
+from retentiond.engine.explaining import Explanation
+from retentiond.engine.identifiers import Final
+from retentiond.engine.planning import Planned
+from retentiond.engine.running import Session
+from retentiond.errors import Exit, UsageError
+from retentiond.evidence.canonical import optional_rfc3339, rfc3339
+from retentiond.ports.ledger import ClosureRow, ReceiptRow, RunRow
+
+
+def plan_document(planned: Planned) -> dict[str, Any]:
+    """Return a plan as programs get it."""
+    plan = planned.plan
+    return {
+        "plan": plan.id if plan else None,
+        "sha256": plan.sha256 if plan else None,
+        "expires_at": optional_rfc3339(plan.expires_at if plan else None),
+        "needs_approval": bool(plan and plan.approvals_needed),
+        "chain": [],
+        "reasons": planned.reasons,
+        "reference_time": rfc3339(planned.reference),
+        "records": plan.records if plan else 0,
+        "datasets": [_forecast_document(each) for each in planned.forecasts],
+    }
+
+
+def _forecast_document(forecast: Forecast) -> dict[str, Any]:
+    return {
+        "dataset": forecast.dataset,
+        "policy": forecast.policy,
+        "examined": forecast.examined,
+        "due": forecast.due,
+        "kept": forecast.kept,
+        "held": forecast.held,
+        "undetermined": forecast.undetermined,
+        "bytes": forecast.size_bytes,
+        "doubts": dict(forecast.doubts),
+    }
+
+
+def forecasts_table(forecasts: Iterable[Forecast]) -> Table:
+    """Return what a plan found, for people."""
+    rows = table("dataset", "policy", "#examined", "#due", "#kept", "#held", "#undetermined", "why undetermined")
+    for each in forecasts:
+        numbers = (each.examined, each.due, each.kept, each.held, each.undetermined)
+        doubts = ", ".join(f"{reason} {count:,}" for reason, count in each.doubts)
+        cells = ("-" if number is None else f"{number:,}" for number in numbers)
+        rows.add_row(each.dataset, each.policy, *cells, doubts)
+    return rows
+
+
+def write_plan_file(path: Path, document: dict[str, Any]) -> None:
+    """Write a plan's document to a file.
+
+    Raises:
+        UsageError: It cannot be written.
+    """
+    try:
+        path.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}", where="-o", remedy="name another file"
+        ) from error
+
+
+def plan_reference(text: str) -> str:
+    """Return the id of a plan from an id, a sha256, or a file that `plan -o` wrote.
+
+    Raises:
+        UsageError: The file holds no plan.
+    """
+    path = Path(text)
+    if not path.is_file():
+        return text
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))["plan"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{text} holds no plan", remedy="name a plan's id, or a file that `plan -o` wrote") from error
+    if not isinstance(found, str):
+        raise UsageError(f"{text} holds no plan: nothing was due", remedy="make a new plan")
+    return found
+
+
+def session_document(session: Session) -> dict[str, Any]:
+    """Return what `run` and `apply` did, as programs get it."""
+    document: dict[str, Any] = {
+        "runs": [_run_document(each) for each in session.carried],
+        "overdue": session.overdue,
+    }
+    if session.stopped is not None:
+        stopped = session.stopped
+        document["stopped"] = {"guard": stopped.guard, "what": stopped.what, "remedy": stopped.remedy}
+        document["plan"] = session.stopped_plan.id if session.stopped_plan else None
+    if session.left_out:
+        document["left_out"] = [{"dataset": name, "why": why} for name, why in session.left_out]
+    return document
+
+
+def _run_document(carried: Carried) -> dict[str, Any]:
+    return {
+        "run": carried.run.id,
+        "plan": carried.plan.id,
+        "state": carried.run.state,
+        "receipt": carried.receipt.id,
+        "file": carried.receipt.file,
+        "datasets": [
+            {"dataset": dataset, "outcomes": {final.wire: outcomes[final.wire] for final in Final}}
+            for dataset, outcomes in carried.outcomes().items()
+        ],
+    }
+
+
+def show_session(session: Session) -> None:
+    """Show what `run` and `apply` did."""
+    show(session_document(session), lambda console: _session_people(console, session))
+
+
+def _session_people(console: Console, session: Session) -> None:
+    for carried in session.carried:
+        rows = table("dataset", *(f"#{final.wire}" for final in Final if _ever(carried, final)))
+        for dataset, outcomes in carried.outcomes().items():
+            rows.add_row(dataset, *(f"{outcomes[final.wire]:,}" for final in Final if _ever(carried, final)))
+        console.print(rows)
+        console.print(f"run {carried.run.id}: {carried.run.state}")
+        console.print(f"receipt {carried.receipt.file}", markup=False)
+    if not session.carried and session.stopped is None:
+        console.print("all that is due is held" if session.held else "nothing is due")
+    if session.overdue:
+        console.print(f"overdue: {session.overdue:,} records are due and still there")
+
+
+def _ever(carried: Carried, final: Final) -> bool:
+    return any(outcomes[final.wire] for outcomes in carried.outcomes().values())
+
+
+def session_exit(session: Session) -> Exit:
+    """Say on stderr what stopped or failed, and return the exit code."""
+    problems = [*([session.stopped] if session.stopped else []), *session.failures]
+    for problem in problems:
+        _complain(problem.what, problem.remedy)
+    for name, why in session.left_out:
+        _complain(f"dataset {name} was left out: {why}", "")
+    partly = any("carriedOver" in outcomes for carried in session.carried for outcomes in carried.outcomes().values())
+    if session.stopped is not None:
+        return Exit.STOPPED
+    if partly or session.left_out or (session.failures and session.carried):
+        return Exit.PARTLY
+    if session.failures:
+        return session.failures[0].exit_code
+    return Exit.HELD if session.held and not _removed(session.carried) else Exit.DONE
+
+
+def _complain(what: str, remedy: str) -> None:
+    click.echo(f"{what}" + (f"\n  what to do: {remedy}" if remedy else ""), err=True)
+
+
+def _removed(carried: Sequence[Carried]) -> int:
+    total: Counter[str] = Counter()
+    for each in carried:
+        for outcomes in each.outcomes().values():
+            total.update(outcomes)
+    return total["purged"] + total["tombstoned"] + total["alreadyGone"]
+
+
+def hold_document(hold: Hold) -> dict[str, Any]:
+    """Return a hold as programs get it."""
+    return {
+        "hold": hold.id,
+        "matter": hold.matter,
+        "dataset": hold.scope.dataset or None,
+        "accounts": list(hold.scope.accounts),
+        "keys": [key.decode(errors="backslashreplace") for key in hold.scope.keys],
+        "placed_at": rfc3339(hold.placed_at),
+    }
+
+
+def closure_document(closure: ClosureRow) -> dict[str, Any]:
+    """Return a closure as programs get it; it names no account."""
+    return {
+        "closure": closure.id,
+        "state": closure.state,
+        "due_at": rfc3339(closure.due_at),
+        "deadline_at": rfc3339(closure.deadline_at),
+        "receipt": closure.receipt or None,
+    }
+
+
+def account_document(found: AccountStatus) -> dict[str, Any]:
+    """Return where an account stands, as programs get it."""
+    closure = found.closure
+    return {
+        "account": found.account,
+        "state": found.state,
+        "due_at": optional_rfc3339(closure.due_at if closure else None),
+        "deadline_at": optional_rfc3339(closure.deadline_at if closure else None),
+        "datasets": [{"dataset": dataset, "remaining": remaining} for dataset, remaining in found.remaining],
+        "receipt": (closure.receipt or None) if closure else None,
+    }
+
+
+def explanation_document(dataset: str, key: str, found: Explanation) -> dict[str, Any]:
+    """Return an explanation as programs get it."""
+    return {
+        "dataset": dataset,
+        "key": key,
+        "version": found.record.version.decode(errors="backslashreplace"),
+        "disposition": found.disposition,
+        "reason": found.reason,
+        "rule": found.rule,
+        "due_at": optional_rfc3339(found.due_at),
+        "holds": list(found.holds),
+        "trail": list(found.trail),
+    }
+
+
+def run_summary(run: RunRow) -> dict[str, Any]:
+    """Return a run in one line."""
+    return {
+        "run": run.id,
+        "plan": run.plan,
+        "state": run.state,
+        "started_at": rfc3339(run.started_at),
+        "finished_at": optional_rfc3339(run.finished_at),
+        "receipt": run.receipt or None,
+    }
+
+
+def receipt_line(receipt: ReceiptRow) -> dict[str, Any]:
+    """Return a receipt in one line."""
+    return {
+        "receipt": receipt.id,
+        "kind": receipt.kind,
+        "issued_at": rfc3339(receipt.issued_at),
+        "file": receipt.file,
+    }

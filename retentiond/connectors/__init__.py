@@ -1,0 +1,1 @@
+"""Connectors: what retentiond can reach, each found through an entry point."""

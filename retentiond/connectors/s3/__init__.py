@@ -1,0 +1,7 @@
+"""Buckets that keep versions, on Amazon S3 and servers that speak its language."""
+
+from __future__ import annotations
+
+from retentiond.connectors.s3.connector import connector
+
+__all__ = ["connector"]

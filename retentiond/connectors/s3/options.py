@@ -1,0 +1,45 @@
+"""What an operator writes in the data map to reach a bucket; credentials come from the platform's own chain."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+_ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+
+
+def _web_address(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        message = f"{text!r} is not the address of an S3 server: write it as https://HOST or http://HOST:PORT"
+        raise ValueError(message)
+    return text
+
+
+class S3Options(BaseModel):
+    """The options of a store of kind `s3`.
+
+    Attributes:
+        bucket: Its name.
+        region: Where it is; None for what the platform's configuration says.
+        endpoint: An S3 server's URL; None for what the environment says, else Amazon's.
+        path_style: Whether the bucket's name stands in the path of a URL instead of its host; None for whichever
+            fits: in the path, unless the server is Amazon's.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    bucket: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]$")]
+    region: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")] | None = None
+    endpoint: Annotated[str, AfterValidator(_web_address)] | None = None
+    path_style: bool | None = None
+
+    @property
+    def in_path(self) -> bool:
+        """Whether the bucket's name stands in the path of a URL."""
+        if self.path_style is not None:
+            return self.path_style
+        return bool(self.endpoint or any(os.environ.get(name) for name in _ENDPOINT_VARIABLES))

@@ -1,0 +1,31 @@
+"""The sheet on which the outcome of each record of an order is noted."""
+
+from __future__ import annotations
+
+from retentiond.domain.plan import Outcome
+from retentiond.ports.stores import Acted
+
+
+class Sheet:
+    """Outcomes by index; what was never noted is unknown."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._outcomes: dict[int, Outcome] = {}
+        self._reasons: dict[int, str] = {}
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was noted yet."""
+        return not self._outcomes
+
+    def note(self, index: int, outcome: Outcome, reason: str = "") -> None:
+        """Note an outcome, in words where there is something to say."""
+        self._outcomes[index] = outcome
+        if reason:
+            self._reasons[index] = reason
+
+    def acted(self) -> Acted:
+        """Return it all."""
+        outcomes = [self._outcomes.get(index, Outcome.UNKNOWN) for index in range(self._size)]
+        return Acted(outcomes, self._reasons)

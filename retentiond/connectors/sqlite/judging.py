@@ -1,0 +1,218 @@
+"""The one predicate: rows of a table judged inside SQLite by the cases of a decision.
+
+The judgements stand in the temporary table `judged` (`n`, the winning case `c`, the row's address `a0` …, its clock,
+tombstone and owner), made in the same transaction that counts, hands out, changes or verifies the rows. A clock is read
+once for each row: SQLite would repeat the expression for every comparison, which the materialised query keeps it from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from retentiond.connectors.sqlite.database import Database, quoted
+from retentiond.connectors.sqlite.dialect import (
+    Parameters,
+    SqliteDialect,
+    account_sql,
+    attribute_sql,
+    clock_sql,
+    nameable_sql,
+)
+from retentiond.connectors.sqlite.layout import Source
+from retentiond.domain.condition import TOMBSTONED, fields
+from retentiond.domain.dataset import ClockSource
+from retentiond.domain.decision import Cases
+from retentiond.domain.record import NO_ATTRIBUTES, Key, Record
+from retentiond.errors import ConnectorError
+from retentiond.ports.stores import Found, Tally
+
+UNNAMEABLE = -1
+TOMBSTONE_CLOCK = ClockSource()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was said of one row: the index of the case that won, and whether it bears a readable tombstone."""
+
+    case: int
+    hidden: bool
+
+
+def load_batch(db: Database, parts_of_key: int, keys: Iterable[Key]) -> None:
+    """Put the keys that `Judge.judge_batch` looks for into the connection's temporary table."""
+    parts = [f"k{index}" for index in range(parts_of_key)]
+    db.fill("batch", ("n", *parts), ((number, *key) for number, key in enumerate(keys)))
+
+
+class Judge:
+    """Judges the rows of one table on one connection."""
+
+    def __init__(self, db: Database, source: Source, cases: Cases | None) -> None:
+        self._db = db
+        self._source = source
+        self._parameters = Parameters()
+        self._address = [f"a{index}" for index in range(len(source.table.address))]
+        self._attributes = {name: f"v{index}" for index, name in enumerate(source.dataset.attributes)}
+        self._selected = ", ".join((*self._addresses(), *self._fields(cases)))
+        dialect = SqliteDialect(self._attributes, self._parameters)
+        self._case = cases.sql(dialect, self._parameters.bind) if cases else "0"
+        self._parameters.provide(db)
+        self._empty()
+
+    def _addresses(self) -> Iterator[str]:
+        return (f"t.{name} AS {alias}" for name, alias in zip(self._source.table.address, self._address, strict=True))
+
+    def _fields(self, cases: Cases | None) -> Iterator[str]:
+        dataset, tombstone = self._source.dataset, self._source.tombstone
+        sound = nameable_sql(self._source)
+        hidden_since = "NULL"
+        if tombstone:
+            hidden_since = clock_sql(self._db, f"t.{quoted(tombstone)}", TOMBSTONE_CLOCK)
+            if cases is None or any(TOMBSTONED in fields(case.when) for case in cases.cases):
+                sound += f" AND (t.{quoted(tombstone)} IS NULL OR {hidden_since} IS NOT NULL)"
+        yield f"{sound} AS sound"
+        yield f"{hidden_since} AS tombstoned"
+        yield f"{clock_sql(self._db, f't.{quoted(dataset.clock.column)}', dataset.clock)} AS clock"
+        account = account_sql(f"t.{quoted(dataset.account_column)}") if dataset.account_column else "NULL"
+        yield f"{account} AS account"
+        for name, alias in self._attributes.items():
+            yield f"{attribute_sql(f't.{quoted(dataset.attributes[name])}')} AS {alias}"
+
+    def _empty(self) -> None:
+        self._db.fill("judged", ("n", "c", *self._address, "clock", "tombstoned", "account"), ())
+
+    def _judge(self, first: str, rows: str, parameters: dict[str, object]) -> int:
+        columns = ", ".join((*self._address, "clock", "tombstoned", "account"))
+        return self._db.run(
+            f"WITH field AS MATERIALIZED (SELECT {first} AS n, {self._selected} FROM {rows}) "
+            f"INSERT INTO temp.judged (n, c, {columns}) "
+            f"SELECT n, CASE WHEN sound THEN {self._case} ELSE {UNNAMEABLE} END, {columns} FROM field",
+            self._parameters.values | parameters,
+        )
+
+    def judge_window(self, size: int) -> int:
+        """Judge the next rows after those judged last, in the order of their address; return how many there were."""
+        table = self._source.table
+        address = ", ".join(f"t.{name}" for name in table.address)
+        columns = ", ".join(self._address)
+        self._db.fill("edge", ("n", *self._address), self._db.rows(_LAST.format(columns=columns)))
+        after = f"WHERE ({address}) > (SELECT {columns} FROM temp.edge)" if self._db.rows(_EDGE) else ""
+        self._db.run("DELETE FROM temp.judged")
+        return self._judge("NULL", f"{table.sql} AS t {after} ORDER BY {address} LIMIT :size", {"size": size})
+
+    def judge_batch(self) -> dict[int, Judged]:
+        """Judge the rows of the loaded batch; return judgements by place in it, none for a key that no row has."""
+        self._empty()
+        self._judge("b.n", self._rows_of_batch(), {})
+        rows = self._db.rows("SELECT n, c, tombstoned IS NOT NULL FROM temp.judged")
+        return {number: Judged(case, bool(hidden)) for number, case, hidden in rows}
+
+    def _rows_of_batch(self) -> str:
+        # The first comparison, in the column's own collation, can use its index; the others make it exact.
+        same = " AND ".join(
+            f"t.{name} = b.{part} AND t.{name} = b.{part} COLLATE BINARY AND typeof(t.{name}) = typeof(b.{part})"
+            for name, part in ((quoted(name), f"k{index}") for index, name in enumerate(self._source.dataset.key))
+        )
+        return f"temp.batch AS b CROSS JOIN {self._source.table.sql} AS t ON {same}"
+
+    def explain_batch(self) -> list[str]:
+        """Return the steps in which SQLite finds the rows of a batch."""
+        rows = self._db.rows(f"EXPLAIN QUERY PLAN SELECT {self._selected} FROM {self._rows_of_batch()}")
+        return [str(detail) for *_, detail in rows]
+
+    def window(self, wanted: frozenset[int]) -> tuple[tuple[Found, ...], dict[int, Tally]]:
+        """Return the records judged last that are wanted, and the count of all by case."""
+        tallies = {
+            case: Tally(count, 0, oldest)
+            for case, count, oldest in self._db.rows("SELECT c, COUNT(*), MIN(clock) FROM temp.judged GROUP BY c")
+        }
+        found: list[Found] = []
+        for case in sorted(wanted & tallies.keys()):
+            named, nameless = self._split(self._records(f"j.c = {case}"))
+            found.extend(Found(record, case) for record in named)
+            tallies[case] = _tally(named)
+            if nameless:
+                tallies[UNNAMEABLE] = tallies.get(UNNAMEABLE, Tally()).plus(_tally(nameless))
+        return tuple(found), {case: tally for case, tally in tallies.items() if tally.count}
+
+    def records(self) -> list[Record]:
+        """Return all records judged last.
+
+        Raises:
+            ConnectorError: One of them bears a name or a tombstone that cannot be read.
+        """
+        named, nameless = self._split(self._records("TRUE"))
+        sound = self._db.rows(f"SELECT 1 FROM temp.judged WHERE c = {UNNAMEABLE}") == []
+        if nameless or not sound:
+            raise ConnectorError(
+                f"a row of {self._source.table.name!r} has an owner, object or tombstone that cannot be read",
+                where=self._source.dataset.name,
+                remedy="correct that row; until then it is kept, and counted as undetermined",
+            )
+        return named
+
+    @staticmethod
+    def _split(records: Iterable[tuple[Record, bool]]) -> tuple[list[Record], list[Record]]:
+        named: list[Record] = []
+        nameless: list[Record] = []
+        for record, is_named in records:
+            (named if is_named else nameless).append(record)
+        return named, nameless
+
+    def _records(self, condition: str) -> Iterator[tuple[Record, bool]]:
+        """Yield records with whether their names are UTF-8."""
+        source = self._source
+        key_size = len(source.dataset.key)
+        blob = f"t.{quoted(source.dataset.blobs.column)}" if source.dataset.blobs else "NULL"
+        keys = (f"t.{quoted(name)}" for name in source.dataset.key)
+        values = (attribute_sql(f"t.{quoted(column)}") for column in source.dataset.attributes.values())
+        rows = self._db.rows(
+            f"SELECT j.account, {blob}, j.clock, j.tombstoned, {source.table.size}, {', '.join((*keys, *values))} "
+            f"FROM temp.judged AS j CROSS JOIN {source.table.sql} AS t ON {self.matches('j')} "
+            f"WHERE {condition} ORDER BY j.n"
+        )
+        for account, name, clock, hidden, size, *rest in rows:
+            key = tuple(rest[:key_size])
+            attributes = (
+                dict(zip(self._attributes, rest[key_size:], strict=True)) if self._attributes else NO_ATTRIBUTES
+            )
+            blobs = (name,) if name else ()
+            record = Record(key, b"", account, clock, size, source.place, hidden, blobs, attributes)
+            yield record, _is_utf8("".join(text for text in (account, name, *key) if isinstance(text, str)))
+
+    def matches(self, judged: str) -> str:
+        """Return the condition that row `t` is the one at the address of a judgement."""
+        pairs = zip(self._source.table.address, self._address, strict=True)
+        return " AND ".join(f"t.{name} = {judged}.{alias}" for name, alias in pairs)
+
+    def addressed(self, case: int) -> str:
+        """Return the condition that a row stands in the batch and the case won for it."""
+        address = ", ".join(self._source.table.address)
+        return f"({address}) IN (SELECT {', '.join(self._address)} FROM temp.judged WHERE c = {case})"
+
+    def count(self, case: int) -> int:
+        """Return how many rows of the batch the case won for."""
+        rows = self._db.rows(
+            f"SELECT COUNT(*) FROM (SELECT DISTINCT {', '.join(self._address)} FROM temp.judged WHERE c = {case})"
+        )
+        return int(rows[0][0])
+
+
+_LAST = "SELECT 0, {columns} FROM temp.judged ORDER BY n DESC LIMIT 1"
+_EDGE = "SELECT 1 FROM temp.edge"
+
+
+def _is_utf8(text: str) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _tally(records: Sequence[Record]) -> Tally:
+    oldest = min((record.clock for record in records if record.clock is not None), default=None)
+    return Tally(len(records), sum(record.size_bytes for record in records), oldest)

@@ -1,0 +1,65 @@
+"""What the data map says of a SQLite store, and how it is opened."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from retentiond.connectors.sqlite.database import failure
+from retentiond.connectors.sqlite.store import BUSY_SECONDS, WINDOW_ROWS, SqliteStore
+from retentiond.domain.dataset import Store
+from retentiond.errors import ConnectorError
+
+OLDEST_SQLITE = (3, 37, 0)
+
+
+class SqliteOptions(BaseModel):
+    """The options of a store of kind `sqlite`.
+
+    Attributes:
+        path: The database file, relative to the config directory.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    path: Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]
+
+
+class SqliteKind:
+    """Stores of kind `sqlite`.
+
+    Attributes:
+        busy_seconds: How long to wait for another program's lock.
+        window_rows: How many rows one step of a scan examines.
+    """
+
+    kind = "sqlite"
+    options: type[BaseModel] = SqliteOptions
+
+    def __init__(self, busy_seconds: float = BUSY_SECONDS, window_rows: int = WINDOW_ROWS) -> None:
+        self._busy_seconds = busy_seconds
+        self._window_rows = window_rows
+
+    def open(self, store: Store, base: Path) -> SqliteStore:
+        """Open a database file that exists.
+
+        Raises:
+            ConnectorError: There is no such file, it is no SQLite database, or it cannot be read.
+        """
+        if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+            raise ConnectorError(
+                f"Python has SQLite {sqlite3.sqlite_version}",
+                where=store.name,
+                remedy=f"install a Python with SQLite {'.'.join(map(str, OLDEST_SQLITE))} or later",
+            )
+        path = base / SqliteOptions.model_validate(dict(store.options)).path
+        if not path.is_file():
+            what = f"{path} is not a file" if path.exists() else f"there is no database file {path}"
+            raise ConnectorError(what, where=store.name, remedy="correct the store's `path` in the data map")
+        try:
+            return SqliteStore(path, store.name, self._busy_seconds, self._window_rows)
+        except sqlite3.Error as error:
+            raise failure(error, f"{store.name} ({path})") from error

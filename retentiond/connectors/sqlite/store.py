@@ -1,0 +1,153 @@
+"""An open SQLite store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from retentiond.connectors.sqlite import scanning
+from retentiond.connectors.sqlite.acting import Acting
+from retentiond.connectors.sqlite.database import Database, explained
+from retentiond.connectors.sqlite.layout import Layout, lay_out
+from retentiond.connectors.sqlite.schema import resolve, table_names, text_indexes
+from retentiond.connectors.sqlite.survey import dangers, survey
+from retentiond.connectors.sqlite.verifying import verify
+from retentiond.domain.dataset import Dataset
+from retentiond.domain.decision import Cases
+from retentiond.domain.record import Record
+from retentiond.evidence.levels import EvidenceLevel
+from retentiond.ports.stores import Acted, Order, Remnant, Survey, Verified, Window
+
+BUSY_SECONDS = 5.0
+WINDOW_ROWS = 20_000
+_HELD_BY_TABLES = ("virtual", "table")
+_OVERWRITTEN = ("delete", "truncate", "wal")
+
+
+class SqliteStore:
+    """One database file. A connection that writes stays open; every read has one of its own, which cannot write.
+
+    One thread at a time.
+
+    Raises:
+        sqlite3.Error: The file cannot be opened, or is not a database.
+    """
+
+    kind = "sqlite"
+
+    def __init__(self, path: Path, name: str, busy_seconds: float, window_rows: int) -> None:
+        self._path = path
+        self._name = name
+        self._busy_seconds = busy_seconds
+        self._window_rows = window_rows
+        self._writer = Database(path, read_only=False, busy_seconds=busy_seconds)
+        self._vetted: dict[str, tuple[Dataset, int, Layout, str]] = {}
+        self._level = EvidenceLevel.DELETED
+
+    @contextmanager
+    def _reader(self) -> Iterator[Database]:
+        with explained(self._name):
+            # Another program may have died while writing: only a connection that may write can clean up after it.
+            self._writer.rows("SELECT 1 FROM main.sqlite_schema LIMIT 1")
+            db = Database(self._path, read_only=True, busy_seconds=self._busy_seconds)
+        with closing(db):
+            yield db
+
+    def survey(self, dataset: Dataset) -> Survey:
+        """Look at a dataset's tables and whatever reacts to changes of them; changes nothing."""
+        with self._reader() as db, explained(dataset.name):
+            return survey(db, dataset)
+
+    def unmapped(self, datasets: Sequence[Dataset], ignored: Callable[[str], bool]) -> Iterator[str]:
+        """Yield the names of tables, virtual ones included, that are nobody's table or quarantine."""
+        with self._reader() as db, explained(self._name):
+            names = [name for name, kind in table_names(db) if kind in _HELD_BY_TABLES]
+        written = [dataset.table for dataset in datasets]
+        written += [dataset.tombstone.table for dataset in datasets if dataset.tombstone and dataset.tombstone.table]
+        covered = {resolve(names, each) for each in written}
+        for name in names:
+            if name not in covered and not ignored(name) and not ignored(f"main.{name}"):
+                yield name
+
+    def scan(self, dataset: Dataset, cases: Cases, wanted: frozenset[int]) -> Iterator[Window]:
+        """Examine every row of the dataset's table, and of its quarantine, once."""
+        with self._reader() as db:
+            with explained(dataset.name):
+                layout = lay_out(db, dataset)
+            for source in layout.sources:
+                yield from scanning.windows(db, source, cases, wanted, self._window_rows)
+
+    def references(self, dataset: Dataset) -> Iterator[Sequence[str]]:
+        """Yield the key of the object that a row names, for each row that names one."""
+        if dataset.blobs is None:
+            return
+        with self._reader() as db:
+            with explained(dataset.name):
+                layout = lay_out(db, dataset)
+            for source in layout.sources:
+                yield from scanning.references(db, source, dataset.blobs.column, self._window_rows)
+
+    def find(self, dataset: Dataset, key: str) -> Sequence[Record]:
+        """Return the row of a key as an operator types it, also from the quarantine."""
+        with self._reader() as db, explained(dataset.name):
+            return scanning.find(db, lay_out(db, dataset), key)
+
+    def act(self, order: Order) -> Acted:
+        """Purge or hide exactly the order's rows, in one transaction."""
+        if not order.records:
+            return Acted(())
+        with explained(order.dataset.name):
+            layout = lay_out(self._writer, order.dataset)
+        return Acting(self._writer, layout, order, lambda: self._danger(layout)).run()
+
+    def _danger(self, layout: Layout) -> str:
+        """Return why a dataset's tables may not be changed; asked anew whenever the database's schema has changed."""
+        version = int(str(self._writer.value("PRAGMA main.schema_version")))
+        known = self._vetted.get(layout.dataset.name)
+        if known is None or known[:3] != (layout.dataset, version, layout):
+            danger = "; ".join(finding.what for finding in dangers(self._writer, layout))
+            known = (layout.dataset, version, layout, danger)
+            self._vetted[layout.dataset.name] = known
+        return known[3]
+
+    def verify(self, order: Order) -> Verified:
+        """Look for the order's rows through a connection of its own, opened after the commit."""
+        return verify(order, self._reader)
+
+    def settle(self, dataset: Dataset) -> EvidenceLevel:
+        """Empty the write-ahead log; say whether purged rows are gone from the database's files by now."""
+        with explained(dataset.name):
+            (busy, _, _), *_ = self._writer.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+            overwritten = self._writer.value("PRAGMA main.secure_delete") == 1
+            journal = self._writer.value("PRAGMA main.journal_mode")
+            copies = bool(text_indexes(self._writer)) or self._has_left_journal()
+        clean = not busy and overwritten and not copies and journal in _OVERWRITTEN
+        self._level = EvidenceLevel.ABSENT_FROM_LIVE_FILES if clean else EvidenceLevel.DELETED
+        return self._level
+
+    def _has_left_journal(self) -> bool:
+        """Whether a rollback journal lies beside the file with rows in it, as mode PERSIST leaves them."""
+        journal = Path(f"{self._path}-journal")
+        return journal.exists() and journal.stat().st_size > 0
+
+    def remnants(self, dataset: Dataset) -> Sequence[Remnant]:
+        """Return where copies of a row may remain."""
+        remnants = [
+            Remnant("freed disk blocks", "file systems do not overwrite what they free"),
+            Remnant(
+                "free pages left by other programs",
+                "older copies of rows, until VACUUM, where these programs do not set secure_delete",
+            ),
+        ]
+        if self._level < EvidenceLevel.ABSENT_FROM_LIVE_FILES:
+            remnants.append(Remnant("write-ahead log or journal", f"{dataset.store} could not empty it yet"))
+        with explained(dataset.name):
+            indexes = text_indexes(self._writer)
+        if indexes:
+            remnants.append(Remnant("full-text index", f"fragments may stay in {', '.join(indexes)}"))
+        return remnants
+
+    def close(self) -> None:
+        """Close the connection that writes."""
+        self._writer.close()

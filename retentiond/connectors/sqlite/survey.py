@@ -1,0 +1,94 @@
+"""Looking at a table before it is planned: whatever would take more than the planned rows, or keep any of them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+from retentiond.connectors.sqlite.database import Database, primary_code, quoted
+from retentiond.connectors.sqlite.judging import Judge, load_batch
+from retentiond.connectors.sqlite.layout import Layout, Source, create_unique, inspect, refusal
+from retentiond.connectors.sqlite.schema import children, has_index_on, text_indexes, triggers
+from retentiond.domain.dataset import Dataset
+from retentiond.domain.decision import named_cases
+from retentiond.ports.stores import Finding, Survey
+
+_FOLLOWING = frozenset(("CASCADE", "SET NULL", "SET DEFAULT"))
+_LOOK = named_cases()
+
+
+def survey(db: Database, dataset: Dataset) -> Survey:
+    """Return all findings and notes of a dataset."""
+    layout, problems = inspect(db, dataset)
+    if layout is None:
+        return Survey(tuple(problems))
+    return Survey(tuple(dangers(db, layout)), tuple(_notes(db, layout)))
+
+
+def dangers(db: Database, layout: Layout) -> Iterator[Finding]:
+    """Yield what makes it unsafe to remove or hide rows of a dataset's tables."""
+    for source in layout.sources:
+        yield from _reactions(db, layout, source)
+        yield from _children(db, source)
+    yield from _statements(db, layout)
+
+
+def _reactions(db: Database, layout: Layout, source: Source) -> Iterator[Finding]:
+    events = {"DELETE"}
+    if source is layout.live and source.tombstone:
+        events.add("UPDATE")
+    if source is layout.quarantine:
+        events.add("INSERT")
+    for name, event in triggers(db, source.table):
+        if event in events:
+            yield refusal(
+                layout.dataset,
+                f"trigger {name!r} acts on every {event} of {source.table.name!r}",
+                f"remove it: DROP TRIGGER {quoted(name)}; what it did must happen without it",
+            )
+
+
+def _children(db: Database, source: Source) -> Iterator[Finding]:
+    for child in children(db, source.table):
+        if child.on_delete in _FOLLOWING:
+            columns = ", ".join(child.columns)
+            yield refusal(
+                source.dataset,
+                f"deleting from {source.table.name!r} would {child.on_delete} rows of {child.table!r} ({columns})",
+                f"declare {child.table!r} as a dataset, and its foreign key ON DELETE NO ACTION",
+            )
+
+
+def _statements(db: Database, layout: Layout) -> Iterator[Finding]:
+    """Let SQLite compile what would be run: unknown functions and collations, and keys that no index finds."""
+    try:
+        load_batch(db, len(layout.dataset.key), [])
+        for source in layout.sources:
+            judge = Judge(db, source, _LOOK)
+            db.rows(f"EXPLAIN DELETE FROM {source.table.sql} WHERE {judge.addressed(0)}")
+            if any(step.startswith("SCAN t") or "AUTOMATIC" in step for step in judge.explain_batch()):
+                what = f"no index finds rows of {source.table.name!r} by their key"
+                yield refusal(layout.dataset, what, create_unique(source.table, layout.dataset.key))
+    except sqlite3.OperationalError as error:
+        if primary_code(error) != sqlite3.SQLITE_ERROR:
+            raise
+        remedy = "the table needs something of the application that SQLite alone does not have: remove that from it"
+        yield refusal(layout.dataset, f"SQLite cannot prepare the statements: {error}", remedy)
+
+
+def _notes(db: Database, layout: Layout) -> Iterator[str]:
+    for name in text_indexes(db):
+        yield f"full-text index {name!r} may keep copies of text after its rows are gone"
+    clock, table = layout.dataset.clock.column, layout.live.table
+    if not has_index_on(db, table.name, (clock,)):
+        yield (
+            f"no index on the clock; the scan reads the whole table once: "
+            f"CREATE INDEX {quoted(f'{table.name}_{clock}')} ON {quoted(table.name)} ({quoted(clock)})"
+        )
+    for child in children(db, table):
+        if not has_index_on(db, child.table, child.columns):
+            columns = ", ".join(quoted(name) for name in child.columns)
+            yield (
+                f"each deletion reads all of {child.table!r}: "
+                f"CREATE INDEX {quoted('_'.join((child.table, *child.columns)))} ON {quoted(child.table)} ({columns})"
+            )

@@ -1,0 +1,45 @@
+"""The separate read: what another connection finds of an order's records after the commit."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from retentiond.connectors.sqlite.database import Database
+from retentiond.connectors.sqlite.judging import Judge, Judged, load_batch
+from retentiond.connectors.sqlite.layout import lay_out
+from retentiond.domain.plan import Sighting
+from retentiond.domain.policy import Action
+from retentiond.errors import ConnectorError
+from retentiond.ports.stores import Order, Verified
+
+METHOD = "select-by-key"
+
+
+def verify(order: Order, connect: Callable[[], AbstractContextManager[Database]]) -> Verified:
+    """Look for an order's records in all tables of the dataset; any failure leaves all of them unknown."""
+    try:
+        with connect() as db:
+            sightings = _look(db, order)
+    except (ConnectorError, sqlite3.Error):
+        sightings = [Sighting.UNKNOWN] * len(order.records)
+    return Verified(tuple(sightings), METHOD)
+
+
+def _look(db: Database, order: Order) -> list[Sighting]:
+    layout = lay_out(db, order.dataset)
+    with db.reading():
+        load_batch(db, len(order.dataset.key), (record.key for record in order.records))
+        live = Judge(db, layout.live, order.cases).judge_batch()
+        moved = Judge(db, layout.quarantine, order.cases).judge_batch() if layout.quarantine else {}
+    return [_sighting(order, live.get(number), moved.get(number)) for number in range(len(order.records))]
+
+
+def _sighting(order: Order, live: Judged | None, moved: Judged | None) -> Sighting:
+    found = [each for each in (live, moved) if each is not None]
+    if not found:
+        return Sighting.ABSENT
+    if order.action is Action.TOMBSTONE and all(each.hidden for each in found):
+        return Sighting.HIDDEN
+    return Sighting.DUE if any(each.case == order.case for each in found) else Sighting.CHANGED

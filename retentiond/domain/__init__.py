@@ -1,0 +1,1 @@
+"""What retentiond knows and decides, as values: no clock, no input, no output."""

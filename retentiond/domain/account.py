@@ -1,0 +1,74 @@
+"""Account closure as a state machine: open, in grace, closing, closed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from retentiond.domain.policy import ClosureTerms
+
+
+class AccountState(StrEnum):
+    """Where an account stands."""
+
+    OPEN = "open"
+    GRACE = "grace"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class ClosureEvent(StrEnum):
+    """What moves an account from one state to the next."""
+
+    CLOSE = "close"
+    CANCEL = "cancel"
+    GRACE_OVER = "grace-over"
+    ALL_GONE = "all-gone"
+
+
+_MOVES = {
+    (AccountState.OPEN, ClosureEvent.CLOSE): AccountState.GRACE,
+    (AccountState.CLOSED, ClosureEvent.CLOSE): AccountState.GRACE,
+    (AccountState.GRACE, ClosureEvent.CANCEL): AccountState.OPEN,
+    (AccountState.GRACE, ClosureEvent.GRACE_OVER): AccountState.CLOSING,
+    (AccountState.CLOSING, ClosureEvent.ALL_GONE): AccountState.CLOSED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """One closure of one account.
+
+    Attributes:
+        due_at: When the grace ends and removal begins.
+        deadline_at: By when everything must be gone.
+    """
+
+    id: str
+    account: str
+    state: AccountState
+    reason: str
+    requested_at: datetime
+    due_at: datetime
+    deadline_at: datetime
+
+
+def next_state(state: AccountState, event: ClosureEvent) -> AccountState:
+    """Return the state after an event.
+
+    Raises:
+        ValueError: The event cannot happen in that state; the message names both.
+    """
+    try:
+        return _MOVES[state, event]
+    except KeyError as error:
+        message = f"an account that is {state} cannot {event.value.replace('-', ' ')}"
+        raise ValueError(message) from error
+
+
+def open_closure(closure_id: str, account: str, reason: str, terms: ClosureTerms, now: datetime) -> Closure:
+    """Return the closure that begins now, under the given terms."""
+    due = terms.grace.after(now) if terms.grace else now
+    state = next_state(AccountState.OPEN, ClosureEvent.CLOSE)
+    return Closure(closure_id, account, state, reason, now, due, terms.deadline.after(now))

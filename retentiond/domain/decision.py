@@ -1,0 +1,184 @@
+"""Decisions: what policy says of a record now, and why.
+
+A policy and a dataset give, for one reference time, a list of cases of which the first that is true wins, like an
+SQL CASE. The list selects what a plan holds, stands in the statement that removes it and in the read that verifies it:
+one predicate. What cannot be told stands before what is due, so an unknown never falls through to a removal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from retentiond.domain.condition import (
+    ACCOUNT,
+    ALWAYS,
+    CLOCK,
+    TOMBSTONED,
+    And,
+    Compare,
+    Condition,
+    Missing,
+    Operator,
+    Or,
+    SqlDialect,
+    Unknown,
+    python_reading,
+    sql_reading,
+)
+from retentiond.domain.dataset import Dataset
+from retentiond.domain.policy import Action, Policy, Rule
+from retentiond.domain.record import Record, Value, micros
+
+CLOCK_SLACK = timedelta(minutes=5)
+
+
+class Disposition(StrEnum):
+    """What policy, holds and closures say of one record now."""
+
+    KEEP = "keep"
+    HELD = "held"
+    UNDETERMINED = "undetermined"
+    TOMBSTONE = "tombstone"
+    PURGE = "purge"
+    REDACT = "redact"
+    PSEUDONYMISE = "pseudonymise"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One way in which a decision can end.
+
+    Attributes:
+        rule: The policy's rule, from 1; 0 where no rule is asked.
+        cutoff: Reference time less retention period, where the case is about age.
+        reason: A short stable word for programs and counts, such as `clock-missing`.
+    """
+
+    disposition: Disposition
+    when: Condition
+    reason: str
+    rule: int = 0
+    cutoff: datetime | None = None
+
+    @property
+    def action(self) -> Action | None:
+        """The action that is due, or None."""
+        return Action(self.disposition) if self.disposition in _DUE else None
+
+
+_DUE = frozenset((Disposition.PURGE, Disposition.TOMBSTONE, Disposition.REDACT, Disposition.PSEUDONYMISE))
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """An ordered list of cases; the first that is true wins, and the last is always true."""
+
+    cases: tuple[Case, ...]
+
+    @property
+    def due(self) -> tuple[int, ...]:
+        """Indexes of the cases in which something is to be done."""
+        return tuple(index for index, case in enumerate(self.cases) if case.action is not None)
+
+    def python(self) -> Callable[[Record], int]:
+        """Return a function from a record to the index of the case that wins."""
+        reads = tuple(python_reading(case.when) for case in self.cases)
+
+        def winner(record: Record) -> int:
+            return next(index for index, read in enumerate(reads) if read(record))
+
+        return winner
+
+    def sql(self, dialect: SqlDialect, bind: Callable[[Value], str]) -> str:
+        """Return an SQL expression for the index of the case that wins."""
+        arms = " ".join(
+            f"WHEN {sql_reading(case.when, dialect, bind)} THEN {index}" for index, case in enumerate(self.cases)
+        )
+        return f"(CASE {arms} END)"
+
+    def reason(self, index: int) -> Case:
+        """Return the case of an index."""
+        return self.cases[index]
+
+
+def cases_of(policy: Policy, dataset: Dataset, reference: datetime) -> Cases:
+    """Return the cases of one dataset under one policy.
+
+    Args:
+        reference: The run's one reading of the clock.
+    """
+    cases = [*_doubts(dataset, reference)]
+    for rule in policy.rules:
+        cases.append(Case(Disposition.UNDETERMINED, Unknown(rule.when), "attribute-unknown", rule.number))
+        cases.extend(_rule_cases(rule, policy, dataset, reference))
+    cases.append(Case(Disposition.KEEP, ALWAYS, "no-rule"))
+    return Cases(tuple(cases))
+
+
+def closure_cases(account: str) -> Cases:
+    """Return the cases of an account that leaves: everything of the account goes, whatever its age."""
+    mine = Compare(ACCOUNT, Operator.EQUAL, account)
+    return Cases(
+        (
+            Case(Disposition.PURGE, mine, "account-closed"),
+            Case(Disposition.KEEP, ALWAYS, "other-account"),
+        )
+    )
+
+
+def named_cases() -> Cases:
+    """Return the cases of records that go because another record names them: their identity is the predicate."""
+    return Cases((Case(Disposition.PURGE, ALWAYS, "named-by-row"),))
+
+
+def hide_cases() -> Cases:
+    """Return the cases of records that are hidden because another record names them."""
+    return Cases(
+        (
+            Case(Disposition.TOMBSTONE, Missing(TOMBSTONED), "named-by-row"),
+            Case(Disposition.KEEP, ALWAYS, "already-hidden"),
+        )
+    )
+
+
+def age_cutoff(rule: Rule, policy: Policy, reference: datetime) -> datetime:
+    """Return the cutoff of a rule: records whose clock started before it are due; never younger than the floor."""
+    cutoff = rule.keep.before(reference)
+    return cutoff if rule.zero_retention else min(cutoff, policy.floor.before(reference))
+
+
+def _doubts(dataset: Dataset, reference: datetime) -> tuple[Case, ...]:
+    earliest = Compare(CLOCK, Operator.LESS, micros(dataset.clock.earliest))
+    latest = Compare(CLOCK, Operator.GREATER, micros(reference + CLOCK_SLACK))
+    doubts = (
+        Case(Disposition.UNDETERMINED, Missing(CLOCK), "clock-unreadable"),
+        Case(Disposition.UNDETERMINED, Or((earliest, latest)), "clock-out-of-range"),
+    )
+    if not dataset.has_owner:
+        return doubts
+    return (*doubts, Case(Disposition.UNDETERMINED, Missing(ACCOUNT), "owner-unreadable"))
+
+
+def _rule_cases(rule: Rule, policy: Policy, dataset: Dataset, reference: datetime) -> tuple[Case, ...]:
+    cutoff = age_cutoff(rule, policy, reference)
+    keep = Case(Disposition.KEEP, rule.when, "within-retention-period", rule.number)
+    if rule.then is not Action.TOMBSTONE:
+        return (_aged(Disposition.PURGE, rule, cutoff, ()), keep)
+    hidden_before = rule.grace.before(reference) if rule.grace else reference
+    if dataset.tombstone is None:
+        both = rule.grace.before(cutoff) if rule.grace else cutoff
+        return (_aged(Disposition.PURGE, rule, both, ()), keep)
+    over = Compare(TOMBSTONED, Operator.LESS, micros(hidden_before))
+    return (
+        _aged(Disposition.TOMBSTONE, rule, cutoff, (Missing(TOMBSTONED),)),
+        _aged(Disposition.PURGE, rule, cutoff, (over,)),
+        keep,
+    )
+
+
+def _aged(disposition: Disposition, rule: Rule, cutoff: datetime, more: tuple[Condition, ...]) -> Case:
+    old = Compare(CLOCK, Operator.LESS, micros(cutoff))
+    return Case(disposition, And((rule.when, old, *more)), "past-retention-period", rule.number, cutoff)

@@ -1,0 +1,78 @@
+"""Legal holds: matters that forbid changing or removing the records they name, whatever else is due."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from retentiond.domain.condition import Condition, Reading, python_reading
+from retentiond.domain.record import Record, key_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a hold or a manual request names; exactly one of accounts, keys and condition is set.
+
+    Attributes:
+        dataset: The dataset; empty for all of them (accounts only).
+        keys: Keys in the form of `key_bytes`.
+    """
+
+    dataset: str = ""
+    accounts: tuple[str, ...] = ()
+    keys: tuple[bytes, ...] = ()
+    condition: Condition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One hold of a matter."""
+
+    id: str
+    matter: str
+    scope: Scope
+    placed_at: datetime
+    reason: str = ""
+
+
+class HoldIndex:
+    """Holds of one dataset, arranged so that each record is answered in constant time."""
+
+    def __init__(self, holds: Iterable[Hold], dataset: str) -> None:
+        self._accounts: defaultdict[str, list[str]] = defaultdict(list)
+        self._keys: defaultdict[bytes, list[str]] = defaultdict(list)
+        self._conditions: list[tuple[Reading, str]] = []
+        for hold in holds:
+            if hold.scope.dataset in ("", dataset):
+                self._add(hold)
+
+    def _add(self, hold: Hold) -> None:
+        for account in hold.scope.accounts:
+            self._accounts[account].append(hold.matter)
+        for key in hold.scope.keys:
+            self._keys[key].append(hold.matter)
+        if hold.scope.condition is not None:
+            self._conditions.append((python_reading(hold.scope.condition), hold.matter))
+
+    def __bool__(self) -> bool:
+        """Whether anything is held at all."""
+        return bool(self._accounts or self._keys or self._conditions)
+
+    @property
+    def by_account(self) -> bool:
+        """Whether any hold is by account, so that a record without an owner may be anybody's."""
+        return bool(self._accounts)
+
+    def matters(self, record: Record) -> tuple[str, ...]:
+        """Return the matters that hold a record, each once; a condition that is unknown holds."""
+        found: dict[str, None] = {}
+        if record.account is not None:
+            found.update(dict.fromkeys(self._accounts.get(record.account, ())))
+        if self._keys:
+            found.update(dict.fromkeys(self._keys.get(key_bytes(record.key), ())))
+        for reading, matter in self._conditions:
+            if reading(record) is not False:
+                found[matter] = None
+        return tuple(found)

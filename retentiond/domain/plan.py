@@ -1,0 +1,146 @@
+"""Plans, batches and outcomes as values: what a run will do, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from retentiond.domain.decision import Cases, closure_cases, hide_cases, named_cases
+from retentiond.domain.policy import Action
+
+
+class Trigger(StrEnum):
+    """What made a run happen."""
+
+    SCHEDULE = "schedule"
+    MANUAL = "manual"
+    CLOSURE = "closure"
+    ERASURE = "erasure"
+    REPLAY = "replay"
+
+
+class Outcome(StrEnum):
+    """What a connector says came of one record when it acted; only a separate read makes it final."""
+
+    DONE = "done"
+    ALREADY_GONE = "already-gone"
+    CHANGED = "changed"
+    HELD = "held"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+class Sighting(StrEnum):
+    """What a separate read says of one record of a batch.
+
+    ABSENT: a complete answer that does not contain it. HIDDEN: there, with its tombstone. DUE: there, and the batch's
+    predicate is true of it. CHANGED: there, and the predicate is not true of it. UNKNOWN: no complete answer.
+    """
+
+    ABSENT = "absent"
+    HIDDEN = "hidden"
+    DUE = "due"
+    CHANGED = "changed"
+    UNKNOWN = "unknown"
+
+
+class RunState(StrEnum):
+    """Where a plan or run stands."""
+
+    PLANNED = "planned"
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    PARTIAL = "partial"
+    STOPPED = "stopped"
+    CANCELLED = "cancelled"
+
+
+class BatchState(StrEnum):
+    """Where a batch stands."""
+
+    PLANNED = "planned"
+    CLAIMED = "claimed"
+    ACTED = "acted"
+    VERIFIED = "verified"
+    RECEIPTED = "receipted"
+    CARRIED_OVER = "carried-over"
+
+
+class Basis(StrEnum):
+    """Where a part's predicate comes from."""
+
+    POLICY = "policy"
+    CLOSURE = "closure"
+    NAMED = "named"
+    HIDDEN_WITH_ROW = "hidden-with-row"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One line of a plan: the records of a dataset that one rule makes due for one action.
+
+    Attributes:
+        ordinal: Its place in the plan, from 0.
+        policy: The policy's id.
+        rule: The policy's rule, from 1; 0 for closures.
+        keep: The retention period as ISO 8601; empty for closures.
+        cutoff: Reference time less retention period; the reference time for closures.
+        case: Index of the case, in the cases of its basis, that must win for each record.
+        due: Records planned.
+        size_bytes: Their size together.
+    """
+
+    ordinal: int
+    dataset: str
+    policy: str
+    rule: int
+    action: Action
+    keep: str
+    cutoff: datetime
+    basis: Basis
+    case: int
+    due: int = 0
+    size_bytes: int = 0
+
+
+def fixed_cases(basis: Basis, account: str = "") -> Cases:
+    """Return the cases of a basis that asks no policy.
+
+    Raises:
+        ValueError: The basis is a policy.
+    """
+    if basis is Basis.CLOSURE:
+        return closure_cases(account)
+    if basis is Basis.NAMED:
+        return named_cases()
+    if basis is Basis.HIDDEN_WITH_ROW:
+        return hide_cases()
+    message = "the cases of a policy come from the policy"
+    raise ValueError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What a plan found in one dataset, for people: counts of records and bytes.
+
+    Attributes:
+        examined: Records looked at; None without a full scan.
+        kept: Records within their retention period; None without a full scan.
+        doubts: Undetermined records by reason.
+        oldest: Microseconds since the epoch of the oldest record that is due; None when none is.
+        follows: The dataset whose rows name these objects; empty for none.
+    """
+
+    dataset: str
+    policy: str
+    examined: int | None
+    due: int
+    kept: int | None
+    held: int
+    undetermined: int
+    size_bytes: int
+    doubts: tuple[tuple[str, int], ...] = ()
+    oldest: int | None = None
+    follows: str = ""

@@ -1,0 +1,129 @@
+"""Policies: what was promised of a class of data, and the rules that keep the promise. The first match wins."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from retentiond.domain.condition import ALWAYS, Condition
+from retentiond.domain.period import Period
+
+MAX_RECORDS = 5_000_000
+ONE_HOUR = Period(seconds=3600)
+TWO_HOURS = Period(seconds=7200)
+TWO_WEEKS = Period(days=14)
+THIRTY_DAYS = Period(days=30)
+
+
+class Action(StrEnum):
+    """What is done to a record that is due."""
+
+    PURGE = "purge"
+    TOMBSTONE = "tombstone"
+    REDACT = "redact"
+    PSEUDONYMISE = "pseudonymise"
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """The longest time that anything may be recoverable, as told to customers; None where nothing is promised."""
+
+    live: Period | None = None
+    backups: Period | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule of a policy.
+
+    Attributes:
+        number: Its place in the policy, from 1.
+        keep: The retention period, counted from the start of a record's clock.
+        then: Purge, or tombstone first and purge after the grace.
+        grace: Between tombstone and purge; None for none.
+        zero_retention: Whether the rule promises zero retention; the floor does not apply to it.
+        check_every: Interval of its own schedule; None to go with the policy's.
+        promise: In place of the policy's promise; None to take that.
+        text: The rule's condition in words, for people.
+    """
+
+    number: int
+    keep: Period
+    when: Condition = ALWAYS
+    then: Action = Action.PURGE
+    grace: Period | None = None
+    zero_retention: bool = False
+    check_every: Period | None = None
+    promise: Promise | None = None
+    text: str = "everything else"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Caps of one plan; beyond them it needs approval. `longest_run` is the least that a run is reckoned to last."""
+
+    max_records: int = MAX_RECORDS
+    max_percent: float = 10
+    longest_run: Period = TWO_HOURS
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """When a policy's runs start: an interval, or a cron expression in a zone."""
+
+    every: Period | None = None
+    cron: str = ""
+    zone: str = "UTC"
+
+
+SIX_HOURLY = Schedule(every=Period(seconds=6 * 3600))
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One policy.
+
+    Attributes:
+        lists: Named lists that the rules use, with their members.
+        floor: Nothing younger is removed by age.
+        canonical: The validated policy, RFC 8785 JSON; published beside the log under its SHA-256.
+    """
+
+    id: str
+    data_class: str
+    rules: tuple[Rule, ...]
+    promise: Promise = Promise()
+    schedule: Schedule = SIX_HOURLY
+    limits: Limits = Limits()
+    floor: Period = ONE_HOUR
+    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    canonical: bytes = b""
+
+    @property
+    def sha256(self) -> str:
+        """Lower-case hex SHA-256 of the canonical form."""
+        return hashlib.sha256(self.canonical).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class ClosureTerms:
+    """How accounts leave: grace, deadline, and caps of one day."""
+
+    grace: Period | None = TWO_WEEKS
+    deadline: Period = THIRTY_DAYS
+    per_day: int = 500
+    max_percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """All policies, and how accounts leave."""
+
+    policies: Mapping[str, Policy]
+    closure: ClosureTerms = ClosureTerms()
+
+    def of_class(self, data_class: str) -> Policy | None:
+        """Return the policy that governs a class, or None."""
+        return next((policy for policy in self.policies.values() if policy.data_class == data_class), None)

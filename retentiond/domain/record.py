@@ -1,0 +1,83 @@
+"""Records: one row, or one version of an object, named by (dataset, key, version).
+
+Times of records are whole microseconds since 1970-01-01T00:00:00Z: every store and language compares them alike.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
+from uuid import UUID
+
+KeyPart: TypeAlias = int | str | bytes | UUID
+Key: TypeAlias = tuple[KeyPart, ...]
+Value: TypeAlias = bool | int | str | None
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NO_ATTRIBUTES: Mapping[str, Value] = {}
+
+
+def micros(moment: datetime) -> int:
+    """Return whole microseconds since the epoch of an aware time."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def moment(micros_since_epoch: int) -> datetime:
+    """Return the aware UTC time of whole microseconds since the epoch.
+
+    Raises:
+        OverflowError: The time lies outside the years 1 to 9999.
+    """
+    return EPOCH + timedelta(microseconds=micros_since_epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record as a scan found it.
+
+    Attributes:
+        key: The key's parts with the types that the store has them in.
+        version: The version's name in the store; empty where the store has none.
+        account: The owner; None where the dataset has no owners.
+        clock: Start of the record's clock, microseconds since the epoch.
+        size_bytes: The content's size as the store tells it; an estimate for rows.
+        place: Where the record stands inside its dataset; empty for its usual place, else the connector's own words
+            (such as the quarantine directory or table that a tombstone moved it to).
+        tombstoned: When it was hidden, microseconds since the epoch; None while it is visible.
+        blobs: Keys of the objects that this row names and that go before it.
+        attributes: Values of the attributes that conditions read.
+    """
+
+    key: Key
+    version: bytes = b""
+    account: str | None = None
+    clock: int | None = None
+    size_bytes: int = 0
+    place: str = ""
+    tombstoned: int | None = None
+    blobs: tuple[str, ...] = ()
+    attributes: Mapping[str, Value] = field(default_factory=dict, hash=False)
+
+
+def key_bytes(key: Key) -> bytes:
+    """Return the key as receipts name it (RECEIPTS.md, Items and accounts).
+
+    A single part: text as UTF-8, integers decimal, UUIDs lower-case canonical, bytes raw. Several parts: the JSON
+    array (RFC 8785) of those texts, bytes as lower-case hex.
+
+    Raises:
+        UnicodeEncodeError: A text holds a lone surrogate.
+    """
+    if len(key) == 1:
+        part = key[0]
+        return part if isinstance(part, bytes) else str(part).encode()
+    texts = [part.hex() if isinstance(part, bytes) else str(part) for part in key]
+    return canonical_strings(texts)
+
+
+def canonical_strings(texts: list[str]) -> bytes:
+    """Return the RFC 8785 form of an array of strings."""
+    return json.dumps(texts, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,318 @@
+"""One batch: claim, act, verify, finish. First try and recovery after a crash are this same function."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from retentiond.domain.dataset import Dataset
+from retentiond.domain.decision import Cases, cases_of
+from retentiond.domain.hold import Hold, HoldIndex
+from retentiond.domain.plan import Basis, BatchState, Outcome, Part, Sighting, fixed_cases
+from retentiond.domain.policy import Action
+from retentiond.domain.record import Record
+from retentiond.engine import guards
+from retentiond.engine.context import Context
+from retentiond.engine.identifiers import Ended, Final, decode_ended, decode_records, encode_ended
+from retentiond.errors import ConnectorError, LedgerError
+from retentiond.ports.ledger import BatchRow, PlanRow
+from retentiond.ports.stores import Order, Verified
+
+TRIES = 3
+_PAUSE_SECONDS = 0.25
+NOT_VERIFIED = "not-verified"
+STORE_FAILED = "store-failed"
+UNKNOWN = "unknown"
+CANARY = "dataset-stopped"
+OBJECT_REMAINS = "object-remains"
+STOPPING = frozenset((NOT_VERIFIED, STORE_FAILED, UNKNOWN))
+
+_REMOVED = {
+    Action.PURGE: Final.PURGED,
+    Action.TOMBSTONE: Final.TOMBSTONED,
+    Action.REDACT: Final.REDACTED,
+    Action.PSEUDONYMISE: Final.PSEUDONYMISED,
+}
+
+
+class Superseded(Exception):
+    """A hold was placed or released, or another process claimed the batch, since this claim; nothing was done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A run's plan with everything that its batches need.
+
+    Attributes:
+        account: The account that leaves; empty where policy decides.
+    """
+
+    plan: PlanRow
+    parts: Sequence[Part]
+    account: str
+
+    def part(self, batch: BatchRow) -> Part:
+        """Return the part of a batch."""
+        return self.parts[batch.part]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A claimed batch: its fence token, and the holds as they stood in the same transaction."""
+
+    token: int
+    epoch: int
+    holds: Sequence[Hold]
+    records: list[Record]
+
+
+def cases_for(ctx: Context, work: Work, part: Part) -> Cases:
+    """Return the cases, of which the part's must still win for each record."""
+    if part.basis is not Basis.POLICY:
+        return fixed_cases(part.basis, work.account)
+    policy = ctx.policies.policies[part.policy]
+    return cases_of(policy, ctx.datamap.datasets[part.dataset], work.plan.reference_time)
+
+
+def execute(ctx: Context, work: Work, batch: BatchRow) -> BatchRow:
+    """Carry out one batch and return it as it ended.
+
+    Raises:
+        GuardStopped: A guard stopped the run; the batch is left as it is, to be executed again.
+    """
+    for attempt in range(1, TRIES + 1):
+        guards.check_files_unchanged(ctx)
+        claim = _claim(ctx, batch)
+        try:
+            return _attempt(ctx, work, replace(batch, token=claim.token), claim)
+        except Superseded:
+            continue
+        except ConnectorError as error:
+            if error.transient and attempt < TRIES:
+                time.sleep(_PAUSE_SECONDS * 2**attempt)
+                continue
+            return _give_up(ctx, replace(batch, token=claim.token), claim.records, STORE_FAILED, error)
+    claim = _claim(ctx, batch)
+    return _give_up(ctx, replace(batch, token=claim.token), claim.records, UNKNOWN, None)
+
+
+def carry_over(ctx: Context, batch: BatchRow, reason: str) -> BatchRow:
+    """End a batch without acting on it: its records belong to a successor run."""
+    claim = _claim(ctx, batch)
+    return _give_up(ctx, replace(batch, token=claim.token), claim.records, reason, None)
+
+
+def _claim(ctx: Context, batch: BatchRow) -> Claim:
+    with ctx.ledger.begin() as tx:
+        epoch = tx.holds.epoch()
+        holds = tx.holds.active()
+        token = tx.batches.claim(batch.plan, batch.ordinal, ctx.now())
+        records = decode_records(tx.batches.identifiers(batch.plan, batch.ordinal))
+    return Claim(token, epoch, holds, records)
+
+
+def _attempt(ctx: Context, work: Work, batch: BatchRow, claim: Claim) -> BatchRow:
+    part = work.part(batch)
+    dataset = ctx.datamap.datasets[part.dataset]
+    finals, reasons = _excused(ctx, work, batch, dataset, claim)
+    order = _order(ctx, work, batch, claim, [index for index, final in enumerate(finals) if final is None])
+    acted = ctx.connector(dataset).act(order)
+    with ctx.ledger.begin() as tx:
+        tx.batches.mark_acted(batch.plan, batch.ordinal, batch.token)
+    verified = ctx.connector(dataset).verify(order)
+    _check_lengths(order, acted.outcomes, verified.sightings)
+    positions = [index for index, final in enumerate(finals) if final is None]
+    for place, index in enumerate(positions):
+        final, reason = judge(part.action, acted.outcomes[place], verified.sightings[place])
+        finals[index] = final
+        if reason:
+            reasons[index] = reason if reason != "refused" else acted.reasons.get(place, reason)
+    ended = Ended(claim.records, [final for final in finals if final is not None], reasons)
+    return _finish(ctx, batch, ended, verified, _stops(acted.outcomes, verified.sightings, part.action))
+
+
+def _check_lengths(order: Order, outcomes: Sequence[Outcome], sightings: Sequence[Sighting]) -> None:
+    if not len(order.records) == len(outcomes) == len(sightings):
+        raise ConnectorError(
+            f"the connector answered for {len(outcomes)} and {len(sightings)} of {len(order.records)} records",
+            where=order.dataset.name,
+            remedy="this is a defect of the connector; nothing it said was believed",
+        )
+
+
+def _order(ctx: Context, work: Work, batch: BatchRow, claim: Claim, indexes: Sequence[int]) -> Order:
+    part = work.part(batch)
+
+    def fence() -> None:
+        guards.check_stop(ctx)
+        with ctx.ledger.begin() as tx:
+            current = (tx.holds.epoch(), tx.batches.token(batch.plan, batch.ordinal))
+        if current != (claim.epoch, claim.token):
+            raise Superseded
+
+    return Order(
+        dataset=ctx.datamap.datasets[part.dataset],
+        action=part.action,
+        cases=cases_for(ctx, work, part),
+        case=part.case,
+        records=[claim.records[index] for index in indexes],
+        at=ctx.now(),
+        fence=fence,
+    )
+
+
+def _excused(
+    ctx: Context, work: Work, batch: BatchRow, dataset: Dataset, claim: Claim
+) -> tuple[list[Final | None], dict[int, str]]:
+    """Return what is settled before anything is done: records that are held, and those that another part stops."""
+    finals: list[Final | None] = [None] * len(claim.records)
+    reasons: dict[int, str] = {}
+    holds = HoldIndex(claim.holds, dataset.name)
+    for index, record in enumerate(claim.records) if holds else ():
+        matters = holds.matters(record)
+        if matters:
+            finals[index], reasons[index] = Final.HELD, matters[0]
+    stopped = _stopped_objects(ctx, work, batch, claim) if batch.objects else _stopped_rows(ctx, batch, claim)
+    for index, (final, reason) in stopped.items():
+        if finals[index] is None:
+            finals[index], reasons[index] = final, reason
+    return finals, reasons
+
+
+def _group(ctx: Context, batch: BatchRow, *, objects: bool) -> list[BatchRow]:
+    with ctx.ledger.begin() as tx:
+        rows = tx.batches.of_plan(batch.plan)
+    return [each for each in rows if each.group == batch.group and each.objects == objects]
+
+
+def _stopped_rows(ctx: Context, batch: BatchRow, claim: Claim) -> dict[int, tuple[Final, str]]:
+    """Rows stay as long as an object that they name is still there: the object goes first."""
+    remaining: dict[str, tuple[Final, str]] = {}
+    for other in _group(ctx, batch, objects=True):
+        ended = read_ended(ctx, other)
+        for index, final in enumerate(ended.finals):
+            name = str(ended.records[index].key[0])
+            if final is Final.HELD:
+                remaining[name] = (Final.HELD, ended.reasons[index])
+            elif final in (Final.CARRIED_OVER, Final.REFUSED, Final.CHANGED):
+                remaining.setdefault(name, (Final.CARRIED_OVER, OBJECT_REMAINS))
+    return {
+        index: remaining[name]
+        for index, record in enumerate(claim.records)
+        for name in record.blobs
+        if name in remaining
+    }
+
+
+def _stopped_objects(ctx: Context, work: Work, batch: BatchRow, claim: Claim) -> dict[int, tuple[Final, str]]:
+    """Objects stay when the row that names them is held by now, or is no longer due: its predicate is read again."""
+    verdicts: dict[str, tuple[Final, str]] = {}
+    for other in _group(ctx, batch, objects=False):
+        part = work.part(other)
+        dataset = ctx.datamap.datasets[part.dataset]
+        with ctx.ledger.begin() as tx:
+            rows = decode_records(tx.batches.identifiers(other.plan, other.ordinal))
+        holds = HoldIndex(claim.holds, dataset.name)
+        order = _order(ctx, work, other, replace(claim, records=rows), range(len(rows)))
+        sightings = ctx.connector(dataset).verify(order).sightings
+        for row, sighting in zip(rows, sightings, strict=True):
+            verdict = _row_verdict(holds.matters(row) if holds else (), sighting)
+            verdicts.update(dict.fromkeys(row.blobs, verdict) if verdict else {})
+    return {
+        index: verdicts[str(record.key[0])]
+        for index, record in enumerate(claim.records)
+        if str(record.key[0]) in verdicts
+    }
+
+
+def _row_verdict(matters: Sequence[str], sighting: Sighting) -> tuple[Final, str] | None:
+    if matters:
+        return Final.HELD, matters[0]
+    if sighting is Sighting.DUE:
+        return None
+    if sighting is Sighting.UNKNOWN:
+        return Final.CARRIED_OVER, UNKNOWN
+    return Final.CHANGED, "row-changed"
+
+
+def judge(action: Action, outcome: Outcome, sighting: Sighting) -> tuple[Final, str]:
+    """Return what finally became of a record, from what the store said and what a separate read saw.
+
+    Only the separate read makes anything final; where it says nothing, nothing is.
+    """
+    if sighting is Sighting.UNKNOWN:
+        return Final.CARRIED_OVER, UNKNOWN
+    if sighting is Sighting.ABSENT:
+        removed = outcome is Outcome.DONE and action is Action.PURGE
+        return (_REMOVED[action] if removed else Final.ALREADY_GONE), ""
+    if sighting is Sighting.HIDDEN:
+        return (Final.TOMBSTONED, "") if action is Action.TOMBSTONE else (Final.CHANGED, "")
+    if outcome is Outcome.REFUSED:
+        return Final.CARRIED_OVER, "refused"
+    if sighting is Sighting.CHANGED:
+        return Final.CHANGED, ""
+    return Final.CARRIED_OVER, NOT_VERIFIED
+
+
+def _stops(outcomes: Sequence[Outcome], sightings: Sequence[Sighting], action: Action) -> str:
+    """Return why the dataset stops at this batch; empty when it goes on."""
+    judged = [judge(action, *each) for each in zip(outcomes, sightings, strict=True)]
+    reasons = {reason for _, reason in judged}
+    if NOT_VERIFIED in reasons:
+        return NOT_VERIFIED
+    if UNKNOWN in reasons:
+        return UNKNOWN
+    return STORE_FAILED if judged and all(reason == "refused" for _, reason in judged) else ""
+
+
+def _finish(ctx: Context, batch: BatchRow, ended: Ended, verified: Verified, stops: str) -> BatchRow:
+    now = ctx.now()
+    result = replace(batch, state=BatchState.VERIFIED, outcomes=ended.counts(), reason=stops)
+    with ctx.ledger.begin() as tx:
+        tx.batches.finish(result, seal_ended(ctx, batch, ended), now)
+        name = f"verified:{batch.plan}:{batch.part}"
+        tx.facts.set(name, f"{verified.method}\n{verified.role}\n{now.isoformat()}")
+    return result
+
+
+def _give_up(
+    ctx: Context, batch: BatchRow, records: Sequence[Record], reason: str, error: ConnectorError | None
+) -> BatchRow:
+    finals = [Final.CARRIED_OVER] * len(records)
+    ended = Ended(records, finals, dict.fromkeys(range(len(records)), reason))
+    result = replace(batch, state=BatchState.CARRIED_OVER, outcomes=ended.counts(), reason=reason)
+    with ctx.ledger.begin() as tx:
+        tx.batches.finish(result, seal_ended(ctx, batch, ended), ctx.now())
+        detail: Mapping[str, object] = {"reason": reason, "error": str(error) if error else ""}
+        tx.events.append("batch.carried-over", f"{batch.plan}/{batch.ordinal}", ctx.now(), detail)
+    return result
+
+
+def seal_ended(ctx: Context, batch: BatchRow, ended: Ended) -> bytes:
+    """Seal an ended batch's identifiers and outcomes."""
+    return ctx.wrapping.seal(encode_ended(ended), _context(batch))
+
+
+def read_ended(ctx: Context, batch: BatchRow) -> Ended:
+    """Open an ended batch's identifiers and outcomes.
+
+    Raises:
+        LedgerError: They were destroyed at the end of their retention period.
+    """
+    if batch.state in (BatchState.PLANNED, BatchState.CLAIMED, BatchState.ACTED):
+        raise LedgerError(f"batch {batch.ordinal} of plan {batch.plan} has not ended", remedy="run `retentiond run`")
+    with ctx.ledger.begin() as tx:
+        sealed = tx.batches.identifiers(batch.plan, batch.ordinal)
+    return decode_ended(ctx.wrapping.open(sealed, _context(batch)))
+
+
+def _context(batch: BatchRow) -> bytes:
+    return f"batch/{batch.plan}/{batch.ordinal}".encode()
+
+
+def at_of(fact: str) -> tuple[str, str, datetime]:
+    """Return method, role and time of the last verification of a part."""
+    method, role, moment = fact.split("\n")
+    return method, role, datetime.fromisoformat(moment)

@@ -1,0 +1,139 @@
+"""Bundles: what is handed out of a receipt, to auditors with its annex, to a customer with that account's part only."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from retentiond.engine.context import Context
+from retentiond.engine.manifest import derive_account
+from retentiond.errors import NotFound, ReceiptError
+from retentiond.evidence.bundle import AccountDisclosure, Bundle
+from retentiond.evidence.commitment import account_commitment, account_salt
+from retentiond.evidence.envelope import Envelope
+from retentiond.ports.ledger import ReceiptRow
+
+
+def write_bundle(ctx: Context, row: ReceiptRow) -> ReceiptRow:
+    """Write a receipt's bundle with its annex where receipts are kept; return the receipt with its file."""
+    path = ctx.terms.receipts / f"{row.id}.bundle.json"
+    write_durably(path, build_bundle(ctx, row).encode())
+    with ctx.ledger.begin() as tx:
+        tx.receipts.set_file(row.id, str(path))
+    return replace(row, file=str(path))
+
+
+def build_bundle(ctx: Context, row: ReceiptRow, *, annex: bool = True, account: str | None = None) -> Bundle:
+    """Return a receipt's bundle.
+
+    Args:
+        account: Disclose this account's part, and nothing of others.
+
+    Raises:
+        NotFound: The receipt is not about that account.
+    """
+    disclosure = None if account is None else disclose_account(ctx, row, account)
+    return Bundle(
+        envelope=Envelope.from_json(json.loads(row.envelope)),
+        tlog_proof=ctx.log.prove(row.log_index),
+        annex=row.annex if annex else None,
+        account=disclosure,
+        keys=ctx.terms.verifier_keys,
+    )
+
+
+def disclose_account(ctx: Context, row: ReceiptRow, account: str) -> AccountDisclosure:
+    """Derive an account's part of a receipt.
+
+    Raises:
+        NotFound: The receipt is not about that account.
+        ReceiptError: The manifest is missing, or the receipt's key was destroyed.
+    """
+    key = ctx.wrapping.open(row.commitment_key, f"receipt/{row.id}".encode())
+    salt = account_salt(key, account.encode())
+    commitment = bytes.fromhex(account_commitment(salt, account.encode()))
+    derived = derive_account(ctx.terms.receipts / "manifests" / row.id, commitment)
+    if derived is None:
+        raise NotFound(
+            f"receipt {row.id} says nothing of that account", remedy="`retentiond receipt list` names others"
+        )
+    return AccountDisclosure(derived.leaf, derived.index, derived.path, account, salt)
+
+
+def export_all(ctx: Context, directory: Path, account: str | None) -> list[Path]:
+    """Write bundles of all receipts; with an account, only those about it, without annex.
+
+    Raises:
+        ReceiptError: The directory cannot be written.
+    """
+    with ctx.ledger.begin() as tx:
+        rows = tx.receipts.all()
+    written = []
+    for row in rows:
+        path = directory / f"{row.id}.bundle.json"
+        try:
+            bundle = build_bundle(ctx, row, annex=account is None, account=account)
+        except NotFound:
+            continue
+        write_durably(path, bundle.encode())
+        written.append(path)
+    return written
+
+
+def export_one(ctx: Context, receipt_id: str, output: Path | None, account: str | None) -> Path:
+    """Write one receipt's bundle; with an account, that account's part without annex.
+
+    Raises:
+        NotFound: There is no such receipt, or it says nothing of the account.
+    """
+    row = get_receipt(ctx, receipt_id)
+    path = output or Path(f"{row.id}.bundle.json")
+    write_durably(path, build_bundle(ctx, row, annex=account is None, account=account).encode())
+    return path
+
+
+def list_receipts(ctx: Context) -> list[ReceiptRow]:
+    """Return all receipts, oldest first."""
+    with ctx.ledger.begin() as tx:
+        return list(tx.receipts.all())
+
+
+def get_receipt(ctx: Context, receipt_id: str) -> ReceiptRow:
+    """Return a receipt.
+
+    Raises:
+        NotFound: There is none.
+    """
+    with ctx.ledger.begin() as tx:
+        row = tx.receipts.get(receipt_id)
+    if row is None:
+        raise NotFound(f"there is no receipt {receipt_id}", remedy="`retentiond receipt list` names them")
+    return row
+
+
+def readable(row: ReceiptRow) -> dict[str, object]:
+    """Return a receipt's statement and annex as JSON values."""
+    payload = Envelope.from_json(json.loads(row.envelope)).payload
+    return {"receipt": row.id, "kind": row.kind, "statement": json.loads(payload), "annex": json.loads(row.annex)}
+
+
+def write_durably(path: Path, data: bytes) -> None:
+    """Write a file so that it is either whole or not there.
+
+    Raises:
+        ReceiptError: It cannot be written.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise ReceiptError(
+            f"{path} cannot be written: {error.strerror}", where=str(path), remedy="make room or give permission"
+        ) from error

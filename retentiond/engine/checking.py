@@ -1,0 +1,152 @@
+"""Check: configuration, stores, permissions, effective retention against promise, coverage. Changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from retentiond.domain.promise import Span, StoreTerms, effective_retention
+from retentiond.engine import guards
+from retentiond.engine.context import Context
+from retentiond.errors import ConnectorError, GuardStopped, LogIntegrityError
+from retentiond.ports.stores import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """One rule's effective retention against its promise, in words."""
+
+    policy: str
+    rule: int
+    what: str
+    effective: str
+    promise: str
+    fits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What check found."""
+
+    findings: tuple[Finding, ...]
+    retention: tuple[Retention, ...]
+    notes: tuple[str, ...]
+
+
+def check(ctx: Context) -> Report:
+    """Check everything; one failing store does not hide what the others say."""
+    findings: list[Finding] = [*_instance(ctx)]
+    notes: list[str] = [*_people(ctx)]
+    for dataset in ctx.datamap.datasets.values():
+        try:
+            survey = ctx.connector(dataset).survey(dataset)
+        except ConnectorError as error:
+            findings.append(Finding(error.what, error.where or dataset.name, error.remedy, refuses=True))
+            continue
+        findings.extend(survey.findings)
+        notes.extend(f"{dataset.name}: {note}" for note in survey.notes)
+    findings.extend(_unmapped(ctx))
+    findings.extend(_classes(ctx))
+    retention = [each for policy in ctx.policies.policies for each in _retention(ctx, policy)]
+    findings.extend(_promises(retention))
+    return Report(tuple(dict.fromkeys(findings)), tuple(retention), tuple(dict.fromkeys(notes)))
+
+
+def check_ledger(ctx: Context) -> list[str]:
+    """Check the ledger itself, and that the published log agrees with it.
+
+    Raises:
+        LedgerBehindLog: The log is ahead of the ledger.
+    """
+    found = list(ctx.ledger.check())
+    ctx.log.compare()
+    return found
+
+
+def _instance(ctx: Context) -> Iterator[Finding]:
+    try:
+        guards.check_clock(ctx)
+    except GuardStopped as error:
+        yield Finding(error.what, "clock", error.remedy, refuses=True)
+    try:
+        ctx.log.compare()
+    except LogIntegrityError as error:
+        yield Finding(error.what, error.where or "log", error.remedy, refuses=True)
+    for problem in ctx.ledger.check():
+        yield Finding(problem, "ledger", "restore the ledger from its newest backup", refuses=True)
+
+
+def _people(ctx: Context) -> Iterator[str]:
+    names = sorted({principal.name for principal in ctx.approvers.principals})
+    if names:
+        yield f"approvers: {', '.join(names)} (file {ctx.approvers.sha256[:16]}…)"
+    elif ctx.terms.single_operator:
+        yield "single_operator: plans are approved without a signature, and every receipt says so"
+    else:
+        yield "nobody is named in approvers, so nothing can be approved yet"
+    if ctx.terms.observe:
+        yield "mode: observe; nothing will be removed"
+
+
+def _unmapped(ctx: Context) -> Iterator[Finding]:
+    for store in ctx.datamap.stores.values():
+        datasets = [dataset for dataset in ctx.datamap.datasets.values() if dataset.store == store.name]
+        try:
+            for name in ctx.store(store.name).unmapped(datasets, _ignored(ctx, store.name)):
+                if ctx.datamap.refuse_unmapped:
+                    yield Finding(
+                        f"{name!r} holds data that no dataset names",
+                        f"store {store.name}",
+                        "describe it in datamap.yaml, or list it under `ignore` with a reason",
+                    )
+        except ConnectorError as error:
+            yield Finding(error.what, error.where or f"store {store.name}", error.remedy)
+
+
+def _ignored(ctx: Context, store: str) -> Callable[[str], bool]:
+    patterns = [each.pattern for each in ctx.datamap.ignore if each.store == store]
+    return lambda name: any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _classes(ctx: Context) -> Iterator[Finding]:
+    governed = {policy.data_class for policy in ctx.policies.policies.values()}
+    for dataset in ctx.datamap.datasets.values():
+        if dataset.data_class not in governed:
+            yield Finding(
+                f"no policy governs class {dataset.data_class}, so nothing of it ever goes",
+                f"dataset {dataset.name}",
+                "write a policy for the class in policies.yaml",
+            )
+
+
+def _retention(ctx: Context, policy_id: str) -> Iterator[Retention]:
+    policy = ctx.policies.policies[policy_id]
+    stores = dict.fromkeys(
+        dataset.store for dataset in ctx.datamap.datasets.values() if dataset.data_class == policy.data_class
+    )
+    for name in stores:
+        store = ctx.datamap.stores[name]
+        terms = StoreTerms(backups=store.backups_keep, backups_declared=store.backups_declared)
+        for found in effective_retention(policy, terms):
+            yield _line(policy_id, found.rule, f"live in {name}", found.live)
+            if found.backups is not None:
+                yield _line(policy_id, found.rule, f"backups of {name}", found.backups)
+            elif found.backups_unknown:
+                yield Retention(
+                    policy_id, found.rule, f"backups of {name}", "as long as nobody says", "some time", False
+                )
+
+
+def _line(policy: str, rule: int, what: str, span: Span) -> Retention:
+    return Retention(policy, rule, what, span.text, str(span.promised or ""), span.fits)
+
+
+def _promises(retention: list[Retention]) -> Iterator[Finding]:
+    for each in retention:
+        if not each.fits:
+            yield Finding(
+                f"{each.what} a record may last {each.effective}, and {each.promise} is promised",
+                f"policy {each.policy}, rule {each.rule}",
+                "shorten keep, grace, schedule, limits.longest_run or backups, or promise less",
+            )

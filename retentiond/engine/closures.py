@@ -1,0 +1,275 @@
+"""Accounts that leave: grace, then every dataset of the account, then one closure receipt, which is never partial."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from retentiond.domain.account import AccountState, ClosureEvent, next_state, open_closure
+from retentiond.domain.dataset import Dataset
+from retentiond.domain.decision import closure_cases
+from retentiond.domain.plan import RunState, Trigger
+from retentiond.engine import manifest
+from retentiond.engine.approvals import account_commitment, record_state, request
+from retentiond.engine.batches import Work
+from retentiond.engine.bundles import write_bundle
+from retentiond.engine.context import Context, new_id
+from retentiond.engine.enforcement import Carried, carry_out
+from retentiond.engine.planning import Request, make_plan
+from retentiond.engine.receipts import issuer, item_rows, manifest_base, not_covered, receipt_context
+from retentiond.errors import AccountStateError, GuardStopped, NotFound
+from retentiond.evidence.annex import RunsAnnex
+from retentiond.evidence.canonical import canonical_json
+from retentiond.evidence.entry import receipt_entry
+from retentiond.evidence.envelope import from_base64, sign
+from retentiond.evidence.levels import EvidenceLevel
+from retentiond.evidence.statement import Digest, Receipt, receipt_statement
+from retentiond.ports.ledger import ClosureRow, PlanRow, ReceiptRow, Transaction
+
+_LIVE = (AccountState.GRACE, AccountState.CLOSING)
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    """Where an account stands, and what is left of it by dataset; None where a store could not be asked."""
+
+    account: str
+    state: AccountState
+    closure: ClosureRow | None
+    remaining: tuple[tuple[str, int | None], ...]
+
+
+def close_account(ctx: Context, account: str, reason: str, key_file: Path | None) -> ClosureRow:
+    """Ask for the closure of an account; it begins with its grace, once its entry is in the log.
+
+    Raises:
+        AccountStateError: The account is leaving already.
+    """
+    if not account or not reason.strip():
+        raise AccountStateError("a closure names an account and a reason", remedy="account close ACCOUNT --reason R")
+    commitment = account_commitment(ctx, account)
+    with ctx.ledger.begin() as tx:
+        known = tx.closures.newest_of(commitment)
+    if known is not None and known.state in _LIVE:
+        raise AccountStateError(
+            f"the account is in state {known.state} since {known.requested_at:%Y-%m-%d}",
+            remedy="`retentiond account status` tells how far it is; `account cancel` ends a grace",
+        )
+    signed = request(ctx, "account close", {"verb": "account close", "account": account, "reason": reason}, key_file)
+    now = ctx.now()
+    closure = open_closure(new_id(now), account, reason, ctx.policies.closure, now)
+    row = ClosureRow(
+        id=closure.id,
+        commitment=commitment,
+        account_sealed=ctx.wrapping.seal(account.encode(), _context(closure.id)),
+        state=closure.state,
+        reason=reason,
+        requested_at=closure.requested_at,
+        due_at=closure.due_at,
+        deadline_at=closure.deadline_at,
+    )
+    _log_state(ctx, {"kind": "closure", "id": row.id, "account": account, "by": signed.principal})
+    with ctx.ledger.begin() as tx:
+        tx.closures.add(row)
+        tx.events.append("closure.requested", row.id, now, {"by": signed.principal})
+    return row
+
+
+def cancel_closure(ctx: Context, account: str, key_file: Path | None) -> ClosureRow:
+    """Cancel a closure that is still in its grace.
+
+    Raises:
+        AccountStateError: There is none, or its grace is over.
+    """
+    commitment = account_commitment(ctx, account)
+    with ctx.ledger.begin() as tx:
+        closure = tx.closures.newest_of(commitment)
+    state = closure.state if closure else AccountState.OPEN
+    try:
+        after = next_state(state, ClosureEvent.CANCEL)
+    except ValueError as error:
+        raise AccountStateError(str(error), remedy="only a closure in its grace can be cancelled") from error
+    if closure is None:
+        raise NotFound("there is no closure of that account", remedy="`retentiond account list` names them")
+    signed = request(ctx, "account cancel", {"verb": "account cancel", "account": account}, key_file)
+    _log_state(ctx, {"kind": "closure-cancel", "id": closure.id, "by": signed.principal})
+    with ctx.ledger.begin() as tx:
+        tx.closures.set_state(closure.id, after)
+        tx.events.append("closure.cancelled", closure.id, ctx.now(), {"by": signed.principal})
+    return closure
+
+
+def due_closures(ctx: Context) -> list[ClosureRow]:
+    """Return the closures whose grace is over, by deadline; at most as many as one day may begin.
+
+    A closure that has begun is always among them.
+    """
+    now = ctx.now()
+    with ctx.ledger.begin() as tx:
+        rows = [row for row in tx.closures.in_state(*_LIVE) if row.due_at <= now]
+        begun = tx.closures.since(now - _DAY)
+    room = max(0, ctx.policies.closure.per_day - begun)
+    fresh = [row for row in rows if row.state is AccountState.GRACE]
+    return [row for row in rows if row.state is AccountState.CLOSING] + fresh[:room]
+
+
+def advance_closure(ctx: Context, closure: ClosureRow) -> list[Carried]:
+    """Carry a closure as far as it goes now: plan, carry out, and close when nothing is left.
+
+    Raises:
+        GuardStopped: Its plan waits for approval, or a guard says no.
+    """
+    account = ctx.wrapping.open(closure.account_sealed, _context(closure.id)).decode()
+    if closure.state is AccountState.GRACE:
+        _begin(ctx, closure)
+    carried = [carry_out(ctx, plan.id, account) for plan in _open_plans(ctx, closure)]
+    planned = make_plan(ctx, Request(Trigger.CLOSURE, account=account, closure=closure.id))
+    if planned.plan is not None:
+        _check_waiting(planned.plan)
+        carried.append(carry_out(ctx, planned.plan.id, account))
+        planned = make_plan(ctx, Request(Trigger.CLOSURE, account=account, closure=closure.id))
+    if planned.plan is not None:
+        return carried
+    left = sum(forecast.held + forecast.undetermined for forecast in planned.forecasts)
+    if not left and not planned.failures:
+        _issue_closure_receipt(ctx, closure, account)
+    return carried
+
+
+def account_status(ctx: Context, account: str) -> AccountStatus:
+    """Return where an account stands and how many of its records each dataset still has."""
+    with ctx.ledger.begin() as tx:
+        closure = tx.closures.newest_of(account_commitment(ctx, account))
+    state = closure.state if closure else AccountState.OPEN
+    remaining = tuple((each.name, count_of(ctx, each, account)) for each in _owned(ctx))
+    return AccountStatus(account, state, closure, remaining)
+
+
+def account_of(ctx: Context, closure: ClosureRow) -> str:
+    """Return the account of a closure that is not closed yet; empty once only its commitment is left."""
+    if not closure.account_sealed:
+        return ""
+    return ctx.wrapping.open(closure.account_sealed, _context(closure.id)).decode()
+
+
+def list_closures(ctx: Context) -> list[ClosureRow]:
+    """Return the closures that are under way, by deadline."""
+    with ctx.ledger.begin() as tx:
+        return list(tx.closures.in_state(*_LIVE))
+
+
+def count_of(ctx: Context, dataset: Dataset, account: str) -> int:
+    """Count an account's records in a dataset that has owners."""
+    total = 0
+    for window in ctx.connector(dataset).scan(dataset, closure_cases(account), frozenset()):
+        tally = window.tallies.get(0)
+        total += tally.count if tally else 0
+    return total
+
+
+def _owned(ctx: Context) -> list[Dataset]:
+    return [dataset for dataset in ctx.datamap.datasets.values() if dataset.has_owner]
+
+
+def _begin(ctx: Context, closure: ClosureRow) -> None:
+    with ctx.ledger.begin() as tx:
+        tx.closures.set_state(closure.id, next_state(closure.state, ClosureEvent.GRACE_OVER))
+        tx.events.append("closure.begun", closure.id, ctx.now())
+
+
+def _open_plans(ctx: Context, closure: ClosureRow) -> list[PlanRow]:
+    with ctx.ledger.begin() as tx:
+        plans = tx.plans.of_closure(closure.id)
+    now = ctx.now()
+    waiting = [plan for plan in plans if plan.state is RunState.WAITING and now < plan.expires_at]
+    if waiting:
+        _check_waiting(waiting[0])
+    begun = (RunState.RUNNING, RunState.STOPPED)
+    ready = [plan for plan in plans if plan.state is RunState.PLANNED and now < plan.expires_at]
+    return [plan for plan in plans if plan.state in begun] + ready
+
+
+def _check_waiting(plan: PlanRow) -> None:
+    if plan.state is RunState.WAITING:
+        raise GuardStopped(
+            f"plan {plan.id} of a closure waits for approval: {'; '.join(plan.reasons)}",
+            guard="closure-cap",
+            remedy=f"retentiond approve {plan.id}",
+        )
+
+
+def _log_state(ctx: Context, record: dict[str, object]) -> None:
+    """Log a change that lets go: it counts only once its entry is published."""
+    with ctx.ledger.begin() as tx:
+        record_state(ctx, tx, record)
+    ctx.log.publish()
+
+
+def _issue_closure_receipt(ctx: Context, closure: ClosureRow, account: str) -> None:
+    now = ctx.now()
+    key = secrets.token_bytes(32)
+    receipt_id = new_id(now)
+    with ctx.ledger.begin() as tx:
+        plans = [plan for plan in tx.plans.of_closure(closure.id) if plan.state in (RunState.DONE, RunState.PARTIAL)]
+        receipts = [each for each in tx.receipts.all() if each.closure == closure.id]
+        works = [Work(plan, tx.plans.parts(plan.id), account) for plan in plans]
+        batches = {plan.id: tx.batches.of_plan(plan.id) for plan in plans}
+    rows = (row for work in works for row in item_rows(ctx, key, work.parts, batches[work.plan.id]))
+    tree = manifest.write_manifest(manifest_base(ctx, receipt_id), key, rows)
+    annex = RunsAnnex(
+        nonce=secrets.token_bytes(32),
+        runs=tuple((each.log_index, each.entry_sha256) for each in receipts),
+        evidence=_weakest(receipts),
+    )
+    policies = dict(pair for plan in plans for pair in plan.policies)
+    receipt = Receipt(
+        kind="closure",
+        receipt_id=receipt_id,
+        issued_at=now,
+        issuer=issuer(ctx),
+        policies=tuple(Digest(name, sha256) for name, sha256 in sorted(policies.items())),
+        accounts_size=tree.size,
+        accounts_root=tree.root,
+        annex=annex,
+        not_covered=tuple(dict.fromkeys(each for work in works for each in not_covered(ctx, work, now))),
+    )
+    ctx.log.compare()
+    envelope = sign(receipt_statement(receipt), ctx.issuer)
+    with ctx.ledger.begin() as tx:
+        index = tx.entries.stage(receipt_entry(None, envelope.sha256))
+        row = ReceiptRow(
+            id=receipt_id,
+            kind="closure",
+            plan="",
+            closure=closure.id,
+            issued_at=now,
+            envelope=canonical_json(envelope.to_json()),
+            annex=annex.encode(),
+            entry_sha256=envelope.sha256,
+            log_index=index,
+            commitment_key=ctx.wrapping.seal(key, receipt_context(receipt_id)),
+        )
+        tx.receipts.add(row)
+        _close(ctx, tx, closure, receipt_id)
+    ctx.log.publish()
+    write_bundle(ctx, row)
+
+
+def _weakest(receipts: list[ReceiptRow]) -> EvidenceLevel:
+    statements = [json.loads(from_base64(json.loads(each.envelope)["payload"])) for each in receipts]
+    levels = [EvidenceLevel.from_wire(statement["predicate"]["evidence"]) for statement in statements]
+    return min(levels, default=EvidenceLevel.HIDDEN)
+
+
+def _close(ctx: Context, tx: Transaction, closure: ClosureRow, receipt_id: str) -> None:
+    next_state(AccountState.CLOSING, ClosureEvent.ALL_GONE)
+    tx.closures.close(closure.id, receipt_id)
+    tx.events.append("closure.completed", closure.id, ctx.now(), {"receipt": receipt_id})
+
+
+def _context(closure_id: str) -> bytes:
+    return f"closure/{closure_id}".encode()

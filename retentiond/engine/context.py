@@ -1,0 +1,124 @@
+"""What every part of the engine works with, put together once by bootstrap."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from retentiond.clock import Clock
+from retentiond.domain.dataset import DataMap, Dataset
+from retentiond.domain.period import Period
+from retentiond.domain.policy import PolicySet
+from retentiond.ports.keys import Committer, Sealer, Signer
+from retentiond.ports.ledger import Ledger
+from retentiond.ports.log import Journal, Log
+from retentiond.ports.stores import Connector
+
+_VERSION_7 = 0x7
+_VARIANT = 0b10
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """One person of the approvers file: a name and one SSH public key (type and base64)."""
+
+    name: str
+    key_type: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approvers:
+    """The approvers file as it stands: its people, its bytes' SHA-256, and its text."""
+
+    principals: tuple[Principal, ...] = ()
+    sha256: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Service settings that the engine needs.
+
+    Attributes:
+        stop_file: Nothing is changed in any store while it exists; None for none.
+        receipts: Directory of bundles and manifests.
+        verifier_keys: Public keys by name, put into bundles for information.
+        config_changed: Tells whether policies, data map or approvers changed on disk since they were read.
+    """
+
+    instance: str
+    issuer_id: str
+    version: str
+    observe: bool
+    stop_file: Path | None
+    single_operator: bool
+    plan_expires: Period
+    identifiers_keep: Period
+    receipts: Path
+    verifier_keys: Mapping[str, str]
+    config_changed: Callable[[], bool]
+
+
+class Reporter(Protocol):
+    """Hears of progress; says nothing of what is processed."""
+
+    def start(self, what: str, total: int | None) -> None:
+        """Begin a stretch of work, of so many records if that is known."""
+        ...
+
+    def advance(self, records: int) -> None:
+        """So many more records are done."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Say something that a person should see now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The engine's surroundings.
+
+    Attributes:
+        store: Returns the open connector of a store by its name; the same one each time.
+        stop_requested: Whether the operator asked to stop after the batch in hand.
+    """
+
+    ledger: Ledger
+    log: Log
+    journal: Journal
+    clock: Clock
+    issuer: Signer
+    wrapping: Sealer
+    replay: Committer
+    datamap: DataMap
+    policies: PolicySet
+    approvers: Approvers
+    terms: Terms
+    store: Callable[[str], Connector]
+    reporter: Reporter
+    stop_requested: Callable[[], bool]
+
+    def now(self) -> datetime:
+        """Return the present time in whole seconds: what receipts can write, and never a moment too late."""
+        return self.clock.now().replace(microsecond=0)
+
+    def connector(self, dataset: Dataset) -> Connector:
+        """Return the open connector of a dataset's store."""
+        return self.store(dataset.store)
+
+
+def new_id(now: datetime) -> str:
+    """Return a UUIDv7 (RFC 9562, section 5.7) for a time: sorts by time, names nothing."""
+    milliseconds = int(now.timestamp() * 1000) & ((1 << 48) - 1)
+    random = secrets.randbits(74)
+    value = (
+        (milliseconds << 80) | (_VERSION_7 << 76) | ((random >> 62) << 64) | (_VARIANT << 62) | (random & (2**62 - 1))
+    )
+    text = f"{value:032x}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))

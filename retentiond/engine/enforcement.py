@@ -1,0 +1,138 @@
+"""The lower half of the data path: a plan is carried out batch by batch, and ends in exactly one receipt.
+
+After a crash the same function is called again: batches that ended are left alone, a batch found half done is simply
+executed again, and the receipt is issued once all have ended.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from retentiond.domain.plan import BatchState, Part, RunState
+from retentiond.engine import guards
+from retentiond.engine.approvals import find_plan
+from retentiond.engine.batches import CANARY, STOPPING, Work, carry_over, execute
+from retentiond.engine.context import Context, new_id
+from retentiond.engine.receipts import issue_run_receipt
+from retentiond.errors import ApprovalError, GuardStopped, Interrupted
+from retentiond.ports.ledger import BatchRow, PlanRow, ReceiptRow, RunRow
+
+_OPEN = (BatchState.PLANNED, BatchState.CLAIMED, BatchState.ACTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A run as it ended."""
+
+    run: RunRow
+    plan: PlanRow
+    receipt: ReceiptRow
+    parts: Sequence[Part]
+    batches: Sequence[BatchRow]
+
+    def outcomes(self) -> dict[str, Counter[str]]:
+        """Return how many records ended in which way, by dataset."""
+        found: dict[str, Counter[str]] = {}
+        for batch in self.batches:
+            found.setdefault(self.parts[batch.part].dataset, Counter()).update(batch.outcomes)
+        return found
+
+    def carried_over(self) -> Counter[str]:
+        """Return how many records were carried over, by policy."""
+        found: Counter[str] = Counter()
+        for batch in self.batches:
+            found[self.parts[batch.part].policy] += batch.outcomes.get("carriedOver", 0)
+        return found
+
+
+def carry_out(ctx: Context, reference: str, account: str = "") -> Carried:
+    """Carry out a plan, or go on with one that was begun, and issue its receipt.
+
+    Args:
+        reference: The plan's id or sha256.
+        account: The account that leaves, where the plan serves a closure.
+
+    Raises:
+        GuardStopped: A guard says no; what was begun can be gone on with once it is content.
+        Interrupted: The operator asked to stop; the batch in hand was finished.
+    """
+    with ctx.ledger.begin() as tx:
+        plan = find_plan(tx, reference)
+        parts = tx.plans.parts(plan.id)
+        run = tx.runs.of_plan(plan.id)
+    _check_state(plan)
+    try:
+        guards.before_acting(ctx, plan, begun=run is not None)
+    except GuardStopped as stopped:
+        if run is None or stopped.guard not in ("policy-changed", "dataset-changed"):
+            raise
+        _abandon(ctx, plan, stopped.guard)
+    if run is None:
+        run = _begin(ctx, plan)
+    _work_through(ctx, Work(plan, parts, account))
+    receipt = issue_run_receipt(ctx, run, Work(plan, parts, account))
+    with ctx.ledger.begin() as tx:
+        ended = tx.runs.get(run.id) or run
+        return Carried(ended, plan, receipt, parts, tx.batches.of_plan(plan.id))
+
+
+def unfinished(ctx: Context) -> Sequence[PlanRow]:
+    """Return the plans that were begun and have no receipt yet."""
+    with ctx.ledger.begin() as tx:
+        return tx.plans.in_state(RunState.RUNNING, RunState.STOPPED)
+
+
+def _check_state(plan: PlanRow) -> None:
+    if plan.state in (RunState.DONE, RunState.PARTIAL):
+        raise ApprovalError(f"plan {plan.id} was carried out already", remedy="make a new plan")
+    if plan.state is RunState.CANCELLED:
+        raise ApprovalError(f"plan {plan.id} is void: it expired or was rejected", remedy="make a new plan")
+
+
+def _begin(ctx: Context, plan: PlanRow) -> RunRow:
+    now = ctx.now()
+    run_id = new_id(now)
+    sealed = ctx.wrapping.seal(secrets.token_bytes(32), f"run/{run_id}".encode())
+    run = RunRow(run_id, plan.id, RunState.RUNNING, now, sealed)
+    with ctx.ledger.begin() as tx:
+        tx.runs.add(run)
+        tx.plans.set_state(plan.id, RunState.RUNNING)
+        tx.events.append("run.started", run_id, now, {"plan": plan.id})
+    return run
+
+
+def _work_through(ctx: Context, work: Work) -> None:
+    with ctx.ledger.begin() as tx:
+        batches = tx.batches.of_plan(work.plan.id)
+    stopped = {work.part(batch).dataset for batch in batches if batch.reason in STOPPING}
+    ctx.reporter.start("enforce", sum(batch.count for batch in batches))
+    for batch in batches:
+        if batch.state in _OPEN:
+            ended = _one(ctx, work, batch, stopped)
+            if ended.reason in STOPPING:
+                stopped.add(work.part(ended).dataset)
+                ctx.reporter.note(f"dataset {work.part(ended).dataset} stops at batch {ended.ordinal}: {ended.reason}")
+        ctx.reporter.advance(batch.count)
+
+
+def _one(ctx: Context, work: Work, batch: BatchRow, stopped: set[str]) -> BatchRow:
+    if ctx.stop_requested():
+        raise Interrupted(
+            f"run of plan {work.plan.id} was interrupted; the batch in hand was finished",
+            remedy=f"`retentiond apply {work.plan.id}` goes on",
+        )
+    if work.part(batch).dataset in stopped:
+        return carry_over(ctx, batch, CANARY)
+    return execute(ctx, work, batch)
+
+
+def _abandon(ctx: Context, plan: PlanRow, reason: str) -> None:
+    """End what is left of a run whose policy or dataset changed: it is carried over, what was done gets its receipt."""
+    with ctx.ledger.begin() as tx:
+        batches = tx.batches.of_plan(plan.id)
+    for batch in batches:
+        if batch.state in _OPEN:
+            carry_over(ctx, batch, reason)

@@ -1,0 +1,93 @@
+"""Why one record is kept, held or due: every rule tried on it, which one won, when it goes, what holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from retentiond.domain.condition import python_reading
+from retentiond.domain.dataset import Dataset
+from retentiond.domain.decision import Case, Cases, Disposition, cases_of
+from retentiond.domain.hold import HoldIndex
+from retentiond.domain.policy import Action, Policy
+from retentiond.domain.record import Record, moment
+from retentiond.engine.context import Context
+from retentiond.errors import NotFound, UsageError
+from retentiond.evidence.canonical import rfc3339
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What policy and holds say of one record now.
+
+    Attributes:
+        rule: The rule that won, from 1; None where none did.
+        due_at: When the next thing is done to it if nothing changes; None where that cannot be told.
+        trail: Each case in order, in words.
+    """
+
+    record: Record
+    disposition: Disposition
+    reason: str
+    rule: int | None
+    due_at: datetime | None
+    holds: tuple[str, ...]
+    trail: tuple[str, ...]
+
+
+def explain(ctx: Context, dataset_name: str, key: str) -> list[Explanation]:
+    """Explain a record; of an object, each of its versions.
+
+    Raises:
+        UsageError: There is no such dataset, or no policy governs it.
+        NotFound: The dataset has no such record.
+    """
+    dataset = ctx.datamap.datasets.get(dataset_name)
+    if dataset is None:
+        raise UsageError(f"there is no dataset {dataset_name!r}", remedy=f"one of {', '.join(ctx.datamap.datasets)}")
+    policy = ctx.policies.of_class(dataset.data_class)
+    if policy is None:
+        raise UsageError(f"no policy governs class {dataset.data_class}", where=dataset_name, remedy="write one")
+    records = ctx.connector(dataset).find(dataset, key)
+    if not records:
+        raise NotFound(f"dataset {dataset_name} has no record {key!r}", remedy="keys are typed as the store has them")
+    with ctx.ledger.begin() as tx:
+        holds = HoldIndex(tx.holds.active(), dataset_name)
+    cases = cases_of(policy, dataset, ctx.now())
+    return [_explain(record, dataset, policy, cases, holds.matters(record)) for record in records]
+
+
+def _explain(record: Record, dataset: Dataset, policy: Policy, cases: Cases, matters: tuple[str, ...]) -> Explanation:
+    winner = cases.python()(record)
+    case = cases.cases[winner]
+    held = bool(matters) and case.action is not None
+    trail = [_line(each, record, index == winner) for index, each in enumerate(cases.cases[: winner + 1])]
+    if dataset.follows:
+        trail.append(f"follows {dataset.follows}: where a row names it, that row's clock, owner and rule count")
+    return Explanation(
+        record=record,
+        disposition=Disposition.HELD if held else case.disposition,
+        reason=case.reason,
+        rule=case.rule or None,
+        due_at=_due_at(record, case, policy),
+        holds=matters,
+        trail=tuple(trail),
+    )
+
+
+def _line(case: Case, record: Record, wins: bool) -> str:  # noqa: FBT001 - reads as a sentence
+    truth = {True: "true", False: "false", None: "unknown"}[python_reading(case.when)(record)]
+    rule = f"rule {case.rule}, " if case.rule else ""
+    cutoff = f" (cutoff {rfc3339(case.cutoff)})" if case.cutoff else ""
+    return f"{rule}{case.reason}: {truth}{cutoff}" + (f", so {case.disposition}" if wins else "")
+
+
+def _due_at(record: Record, case: Case, policy: Policy) -> datetime | None:
+    if record.clock is None or not case.rule or case.disposition is Disposition.UNDETERMINED:
+        return None
+    rule = policy.rules[case.rule - 1]
+    if rule.then is Action.TOMBSTONE and record.tombstoned is not None:
+        hidden = moment(record.tombstoned)
+        return rule.grace.due(hidden) if rule.grace else hidden
+    start = moment(record.clock)
+    return rule.keep.due(start) if rule.zero_retention else max(rule.keep.due(start), policy.floor.due(start))

@@ -1,0 +1,189 @@
+"""Guards: what must be true before anything is planned, carried out, or signed. In doubt nothing is removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from retentiond.domain.dataset import Dataset
+from retentiond.domain.plan import Forecast, RunState
+from retentiond.domain.policy import MAX_RECORDS, Limits, Policy
+from retentiond.engine.approvals import check_approval
+from retentiond.engine.context import Context
+from retentiond.errors import GuardStopped
+from retentiond.evidence.canonical import rfc3339
+from retentiond.ports.ledger import PlanRow, Transaction
+
+CLOCK_BACK_SLACK = timedelta(minutes=5)
+ABSURD_CLOCKS = 0.001
+_HIGH_WATER = "clock_high_water"
+
+
+def before_planning(ctx: Context) -> datetime:
+    """Check clock and log, and return the run's one reading of the clock.
+
+    Raises:
+        GuardStopped: The clock is doubtful.
+        LedgerBehindLog: The ledger is older than its log.
+    """
+    now = check_clock(ctx)
+    ctx.log.compare()
+    return now
+
+
+def before_acting(ctx: Context, plan: PlanRow, *, begun: bool) -> None:
+    """Check everything that must hold before the first effect of a run, or before it goes on.
+
+    Raises:
+        GuardStopped: One of the guards says no; nothing was removed.
+        LedgerBehindLog: The ledger is older than its log.
+    """
+    now = check_clock(ctx)
+    ctx.log.compare()
+    check_stop(ctx)
+    if ctx.terms.observe:
+        raise GuardStopped(
+            "this instance only observes", guard="observe", where="retentiond.yaml", remedy="set `mode: enforce`"
+        )
+    if plan.state is RunState.WAITING:
+        raise GuardStopped(
+            f"plan {plan.id} waits for approval: {'; '.join(plan.reasons)}",
+            guard="approval",
+            remedy=f"retentiond approve {plan.id}",
+        )
+    if not begun and now >= plan.expires_at:
+        raise GuardStopped(
+            f"plan {plan.id} expired at {rfc3339(plan.expires_at)}", guard="plan-expired", remedy="retentiond plan"
+        )
+    _check_approvals(ctx, plan)
+    check_unchanged(ctx, plan)
+
+
+def check_clock(ctx: Context) -> datetime:
+    """Return the present time, after comparing it with the latest that was ever seen.
+
+    Raises:
+        GuardStopped: The clock ran backwards, or jumped far ahead.
+    """
+    now = ctx.now()
+    with ctx.ledger.begin() as tx:
+        seen = tx.facts.get(_HIGH_WATER)
+        latest = datetime.fromisoformat(seen) if seen else now
+        if now < latest - CLOCK_BACK_SLACK:
+            raise GuardStopped(
+                f"the clock says {rfc3339(now)}, but {rfc3339(latest)} was seen before",
+                guard="clock",
+                remedy="set the machine's clock right; nothing is removed by a clock that runs backwards",
+            )
+        if now > latest:
+            tx.facts.set(_HIGH_WATER, now.isoformat())
+    return now
+
+
+def check_stop(ctx: Context) -> None:
+    """Raise GuardStopped while the stop file exists."""
+    stop = ctx.terms.stop_file
+    if stop is not None and stop.exists():
+        raise GuardStopped(
+            f"the stop file {stop} exists", guard="stop-file", where=str(stop), remedy="remove it to go on"
+        )
+
+
+def check_unchanged(ctx: Context, plan: PlanRow) -> None:
+    """Raise GuardStopped where a policy or dataset is not the one that the plan is bound to."""
+    policies = {policy.id: policy.sha256 for policy in ctx.policies.policies.values()}
+    datasets = {dataset.name: dataset.sha256 for dataset in ctx.datamap.datasets.values()}
+    for what, bound, present in (("policy", plan.policies, policies), ("dataset", plan.datasets, datasets)):
+        for name, sha256 in bound:
+            if present.get(name) != sha256:
+                raise GuardStopped(
+                    f"{what} {name} changed after plan {plan.id} was made",
+                    guard=f"{what}-changed",
+                    remedy="make a new plan, and approve it",
+                )
+    if plan.lists != lists_commitment(ctx, plan.policies):
+        raise GuardStopped(
+            f"a named list changed after plan {plan.id} was made",
+            guard="policy-changed",
+            remedy="make a new plan, and approve it",
+        )
+
+
+def check_files_unchanged(ctx: Context) -> None:
+    """Raise GuardStopped where policies, data map or approvers changed on disk since they were read."""
+    if ctx.terms.config_changed():
+        raise GuardStopped(
+            "policies.yaml, datamap.yaml or approvers changed while the run was under way",
+            guard="policy-changed",
+            remedy="`retentiond run` goes on if the change does not concern this plan, else make a new plan",
+        )
+
+
+def approval_reasons(tx: Transaction, policies: Iterable[Policy], datasets: Iterable[Dataset], lists: str) -> list[str]:
+    """Return why the present policies and datasets need approval: each pair that was never approved as it stands."""
+    reasons = []
+    by_class = {policy.data_class: policy for policy in policies}
+    for dataset in datasets:
+        policy = by_class.get(dataset.data_class)
+        if policy is None:
+            continue
+        pair = ((policy.id, policy.sha256), (dataset.name, dataset.sha256))
+        if not tx.approvals.is_approved(*pair, lists):
+            reasons.append(f"policy {policy.id} for dataset {dataset.name} was not approved in its present form")
+    return reasons
+
+
+def cap_reasons(forecasts: Iterable[Forecast], limits: dict[str, Limits]) -> list[str]:
+    """Return which caps a plan exceeds, and of what. `limits` by policy id."""
+    reasons = []
+    due_of: dict[str, int] = {}
+    for forecast in forecasts:
+        limit = limits.get(forecast.policy, Limits())
+        due_of[forecast.policy] = due_of.get(forecast.policy, 0) + forecast.due
+        percent = 100 * forecast.due / forecast.examined if forecast.examined else 0
+        if percent > limit.max_percent:
+            reasons.append(
+                f"{forecast.due} of {forecast.examined} records of {forecast.dataset} are due: {percent:.1f} % of this "
+                f"full scan, more than max_percent {limit.max_percent:g}"
+            )
+    for policy, due in due_of.items():
+        limit = limits.get(policy, Limits())
+        if due > limit.max_records:
+            reasons.append(f"{due} records are due under {policy}, more than max_records {limit.max_records}")
+    return reasons
+
+
+def check_size(records: int) -> None:
+    """Raise GuardStopped where a plan would hold more records than one plan may."""
+    if records > MAX_RECORDS:
+        raise GuardStopped(
+            f"more than {MAX_RECORDS:,} records are due; one plan holds no more",
+            guard="plan-size",
+            remedy="plan one policy at a time (--policy), or raise `keep` step by step until a plan holds what is due",
+        )
+
+
+def lists_commitment(ctx: Context, policies: Iterable[tuple[str, str]]) -> str:
+    """Return a keyed commitment to the members of all named lists of the policies; empty where there are none."""
+    lines = []
+    for name, _ in sorted(policies):
+        policy = ctx.policies.policies.get(name)
+        for list_name, members in sorted(policy.lists.items()) if policy else ():
+            lines.append("\x00".join((name, list_name, *sorted(members))))
+    return ctx.replay.commit("lists", "\x01".join(lines)) if lines else ""
+
+
+def _check_approvals(ctx: Context, plan: PlanRow) -> None:
+    with ctx.ledger.begin() as tx:
+        rows = tx.approvals.of_plan(plan.sha256)
+    valid = set()
+    for row in rows:
+        if row.approve:
+            check_approval(ctx, row)
+            valid.add(row.principal)
+    if len(valid) < plan.approvals_needed:
+        raise GuardStopped(
+            f"plan {plan.id} needs {plan.approvals_needed} approvals and has {len(valid)}",
+            guard="approval",
+            remedy=f"retentiond approve {plan.id}",
+        )

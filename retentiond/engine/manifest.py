@@ -1,0 +1,216 @@
+"""A receipt's manifest: every item's commitment, sorted, on disk; the trees are built from it with flat memory.
+
+Two files: `<receipt>.items` holds fixed-size rows (account commitment, leaf hash, action, size, clock) in ascending
+order; `<receipt>.leaves` the leaf hashes of the accounts tree, padding included, in ascending order.
+With the receipt's key any account's part can be derived from them; without it they can be linked to nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from retentiond.domain.record import moment
+from retentiond.engine.sorting import ExternalSort
+from retentiond.errors import ReceiptError
+from retentiond.evidence.commitment import (
+    AccountTotals,
+    ActionCounts,
+    ItemAction,
+    account_leaf,
+    pad_leaves,
+    padded_size,
+)
+from retentiond.evidence.merkle import Frontier, inclusion_path, leaf_hash
+
+_ROW = struct.Struct(">32s32sBQq")
+ROW_BYTES = _ROW.size
+HASH_BYTES = 32
+RETAINED = 0
+NO_CLOCK = -(2**63)
+_FIELDS = {
+    ItemAction.PURGE: "purged",
+    ItemAction.TOMBSTONE: "tombstoned",
+    ItemAction.REDACT: "redacted",
+    ItemAction.PSEUDONYMISE: "pseudonymised",
+    ItemAction.KEY_DESTROYED: "key_destroyed",
+    ItemAction.ALREADY_GONE: "already_gone",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The accounts tree."""
+
+    size: int
+    root: bytes
+
+
+def pack(account: bytes, leaf: bytes, action: int, size_bytes: int, clock: int | None) -> bytes:
+    """Return a row: 32-byte account commitment, 32-byte leaf hash, action (0 for retained), bytes, clock."""
+    return _ROW.pack(account, leaf, action, size_bytes, NO_CLOCK if clock is None else clock)
+
+
+def write_manifest(base: Path, key: bytes, rows: Iterable[bytes]) -> Tree:
+    """Sort rows into the manifest's files and return the accounts tree.
+
+    Args:
+        base: Path of the files without their suffix.
+        key: The receipt's K.
+    """
+    base.parent.mkdir(parents=True, exist_ok=True)
+    with ExternalSort(base.parent, ROW_BYTES) as items, ExternalSort(base.parent, HASH_BYTES) as leaves:
+        for row in rows:
+            items.add(row)
+        with Replacing(base.with_name(base.name + ".items")) as file:
+            for leaf in _account_leaves(_written(items.rows(), file)):
+                leaves.add(leaf_hash(leaf))
+        accounts = leaves.count
+        for pad in pad_leaves(key, accounts):
+            leaves.add(leaf_hash(pad))
+        tree = Frontier()
+        with Replacing(base.with_name(base.name + ".leaves")) as file:
+            for hashed in _written(leaves.rows(), file):
+                tree.append(hashed)
+    return Tree(padded_size(accounts), tree.root())
+
+
+def _written(rows: Iterable[bytes], file: Replacing) -> Iterator[bytes]:
+    for row in rows:
+        file.write(row)
+        yield row
+
+
+class Replacing:
+    """A file that appears under its name only when it is whole and on disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._part = path.with_name(path.name + ".part")
+        self._file = self._part.open("wb")
+
+    def write(self, data: bytes) -> None:
+        """Append bytes."""
+        self._file.write(data)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Put the file into its place, unless the block raised."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._file.close()
+        if kind is None:
+            self._part.replace(self._path)
+
+
+@dataclass(slots=True)
+class _Account:
+    """An account's rows as they pass by in order."""
+
+    commitment: bytes
+    tree: Frontier = field(default_factory=Frontier)
+    actions: Counter[int] = field(default_factory=Counter)
+    size_bytes: int = 0
+    oldest: int | None = None
+    newest: int | None = None
+
+    def add(self, leaf: bytes, action: int, size_bytes: int, clock: int) -> None:
+        self.actions[action] += 1
+        if action == RETAINED:
+            return
+        self.tree.append(leaf)
+        self.size_bytes += size_bytes
+        if clock != NO_CLOCK:
+            self.oldest = clock if self.oldest is None else min(clock, self.oldest)
+            self.newest = clock if self.newest is None else max(clock, self.newest)
+
+    def leaf(self) -> bytes:
+        counts = {name: self.actions[action] for action, name in _FIELDS.items()}
+        return account_leaf(
+            AccountTotals(
+                account=self.commitment.hex(),
+                actions=ActionCounts(**counts),
+                size_bytes=self.size_bytes,
+                retained=self.actions[RETAINED],
+                oldest=None if self.oldest is None else moment(self.oldest),
+                newest=None if self.newest is None else moment(self.newest),
+                items_size=self.tree.size,
+                items_root=self.tree.root(),
+            )
+        )
+
+
+def _account_leaves(rows: Iterable[bytes]) -> Iterator[bytes]:
+    account: _Account | None = None
+    for row in rows:
+        commitment, leaf, action, size_bytes, clock = _ROW.unpack(row)
+        if account is None or account.commitment != commitment:
+            if account is not None:
+                yield account.leaf()
+            account = _Account(commitment)
+        account.add(leaf, action, size_bytes, clock)
+    if account is not None:
+        yield account.leaf()
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """One account's leaf, and its place in the accounts tree."""
+
+    leaf: bytes
+    index: int
+    path: list[bytes]
+
+
+def derive_account(base: Path, commitment: bytes) -> Derived | None:
+    """Derive an account's part of a receipt; None when the receipt is not about it.
+
+    Raises:
+        ReceiptError: The manifest is missing or damaged.
+    """
+    items, leaves = base.with_name(base.name + ".items"), base.with_name(base.name + ".leaves")
+    if not items.is_file() or not leaves.is_file():
+        raise ReceiptError(
+            "the receipt's manifest is missing", where=str(items), remedy="restore it from a backup of the receipts"
+        )
+    found = list(_account_leaves(_rows_of(items, commitment)))
+    if not found:
+        return None
+    hashed = leaf_hash(found[0])
+    size = leaves.stat().st_size // HASH_BYTES
+    with leaves.open("rb") as file:
+        hashes = [file.read(HASH_BYTES) for _ in range(size)]
+    if hashed not in hashes:
+        raise ReceiptError("the receipt's manifest is damaged", where=str(leaves), remedy="restore it from a backup")
+    index = hashes.index(hashed)
+    return Derived(found[0], index, inclusion_path(hashes, index, size))
+
+
+def _rows_of(path: Path, commitment: bytes) -> Iterator[bytes]:
+    """Give the rows of one account: the file is sorted, so they are found by bisection."""
+    with path.open("rb") as file:
+        low, high = 0, path.stat().st_size // ROW_BYTES
+        while low < high:
+            middle = (low + high) // 2
+            file.seek(middle * ROW_BYTES)
+            if file.read(HASH_BYTES) < commitment:
+                low = middle + 1
+            else:
+                high = middle
+        file.seek(low * ROW_BYTES)
+        while (row := file.read(ROW_BYTES)) and row.startswith(commitment):
+            yield row
+
+
+def item_hash(leaf_data: bytes) -> bytes:
+    """Return the hash of an item's leaf data (RFC 9162, section 2.1.1)."""
+    return hashlib.sha256(b"\x00" + leaf_data).digest()

@@ -1,0 +1,86 @@
+"""Status: is the promise kept? Overdue by policy, holds, closures by deadline, what waits for whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from retentiond.domain.account import AccountState
+from retentiond.domain.hold import Hold
+from retentiond.domain.plan import RunState
+from retentiond.domain.record import moment
+from retentiond.engine.context import Context
+from retentiond.ports.ledger import ClosureRow, PlanRow, RunRow
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyStatus:
+    """How a policy stands.
+
+    Attributes:
+        overdue: Records that the last plan found due, less those removed since; None before the first plan.
+        oldest_overdue_seconds: Age of the oldest of them; None when there are none.
+        next_run_at: When its next run is due, reckoned from the last one.
+    """
+
+    policy: str
+    overdue: int | None
+    oldest_overdue_seconds: int | None
+    last_success_at: datetime | None
+    next_run_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Everything that status tells."""
+
+    policies: tuple[PolicyStatus, ...]
+    holds: Sequence[Hold]
+    closures: Sequence[ClosureRow]
+    runs: Sequence[RunRow]
+    waiting: Sequence[PlanRow]
+    stopped_by_file: bool
+
+
+def status(ctx: Context) -> Status:
+    """Return how things stand, from the ledger alone."""
+    now = ctx.now()
+    with ctx.ledger.begin() as tx:
+        facts = {
+            policy: (tx.facts.get(f"overdue:{policy}"), tx.facts.get(f"success:{policy}"))
+            for policy in ctx.policies.policies
+        }
+        return Status(
+            policies=tuple(_policy(ctx, policy, *known, now) for policy, known in facts.items()),
+            holds=tx.holds.active(),
+            closures=tx.closures.in_state(AccountState.GRACE, AccountState.CLOSING),
+            runs=tx.runs.recent(10),
+            waiting=tx.plans.in_state(RunState.WAITING, RunState.PLANNED),
+            stopped_by_file=ctx.terms.stop_file is not None and ctx.terms.stop_file.exists(),
+        )
+
+
+def remember_success(ctx: Context, plan: PlanRow, left: Mapping[str, int]) -> None:
+    """Keep what status says once a plan was carried out: how much is still overdue, by policy."""
+    now = ctx.now().isoformat()
+    with ctx.ledger.begin() as tx:
+        for policy, _ in plan.policies:
+            count = left.get(policy, 0)
+            before = (tx.facts.get(f"overdue:{policy}") or "0 - -").split(" ")
+            tx.facts.set(f"overdue:{policy}", f"{count} {before[1] if count else '-'} {now}")
+            tx.facts.set(f"success:{policy}", now)
+
+
+def _policy(ctx: Context, policy: str, overdue: str | None, success: str | None, now: datetime) -> PolicyStatus:
+    count, oldest, _ = overdue.split(" ") if overdue else ("", "-", "")
+    last = datetime.fromisoformat(success) if success else None
+    every = ctx.policies.policies[policy].schedule.every
+    seconds = None if oldest == "-" else int((now - moment(int(oldest))).total_seconds())
+    return PolicyStatus(
+        policy=policy,
+        overdue=int(count) if count else None,
+        oldest_overdue_seconds=seconds,
+        last_success_at=last,
+        next_run_at=every.after(last) if every and last else None,
+    )

@@ -1,0 +1,346 @@
+"""Receipts: what a run did, bound to evidence, signed, and in the log before anybody gets it."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from retentiond.domain.dataset import Dataset
+from retentiond.domain.plan import Part, RunState
+from retentiond.domain.policy import Action
+from retentiond.domain.record import moment
+from retentiond.engine import manifest
+from retentiond.engine.batches import Work, at_of, read_ended
+from retentiond.engine.bundles import write_bundle
+from retentiond.engine.context import Context, new_id
+from retentiond.engine.identifiers import Ended, Final, identity
+from retentiond.engine.residue import check_residue
+from retentiond.errors import LedgerError
+from retentiond.evidence import annex as annexes
+from retentiond.evidence.canonical import canonical_json
+from retentiond.evidence.commitment import ItemAction, account_commitment, account_salt, encode_items, item_leaves
+from retentiond.evidence.entry import receipt_entry
+from retentiond.evidence.envelope import sign
+from retentiond.evidence.levels import EvidenceLevel
+from retentiond.evidence.statement import (
+    Approval,
+    Digest,
+    Issuer,
+    NotCovered,
+    Receipt,
+    RunFacts,
+    approvals_sha256,
+    receipt_statement,
+)
+from retentiond.ports.ledger import BatchRow, ReceiptRow, RunRow, Transaction
+
+_ITEM_ACTIONS = {
+    Final.PURGED: ItemAction.PURGE,
+    Final.TOMBSTONED: ItemAction.TOMBSTONE,
+    Final.REDACTED: ItemAction.REDACT,
+    Final.PSEUDONYMISED: ItemAction.PSEUDONYMISE,
+    Final.KEY_DESTROYED: ItemAction.KEY_DESTROYED,
+    Final.ALREADY_GONE: ItemAction.ALREADY_GONE,
+}
+_NOT_DONE = frozenset((Final.CHANGED, Final.HELD, Final.REFUSED, Final.CARRIED_OVER))
+
+
+@dataclass(slots=True)
+class _Sum:
+    """What became of one part, added up over its batches."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    size_bytes: int = 0
+    held: Counter[str] = field(default_factory=Counter)
+    carried: Counter[str] = field(default_factory=Counter)
+    hidden_from: int | None = None
+    hidden_to: int | None = None
+
+    def add(self, ended: Ended) -> None:
+        self.outcomes.update(ended.counts())
+        for index, (record, final) in enumerate(zip(ended.records, ended.finals, strict=True)):
+            if final is Final.HELD:
+                self.held[ended.reasons[index]] += 1
+            elif final is Final.CARRIED_OVER:
+                self.carried[ended.reasons[index]] += 1
+            elif final not in _NOT_DONE:
+                self.size_bytes += record.size_bytes
+                self._hidden(record.tombstoned)
+
+    def _hidden(self, at: int | None) -> None:
+        if at is not None:
+            self.hidden_from = at if self.hidden_from is None else min(at, self.hidden_from)
+            self.hidden_to = at if self.hidden_to is None else max(at, self.hidden_to)
+
+
+def issue_run_receipt(ctx: Context, run: RunRow, work: Work) -> ReceiptRow:
+    """Issue the one receipt of a run whose batches have all ended; the run ends in the same transaction.
+
+    Raises:
+        PurgeNotVerified: The second look gave no complete answer; nothing is issued.
+        LedgerBehindLog: The ledger is older than its log; nothing is signed.
+    """
+    if run.receipt:
+        return _finish_bundle(ctx, run.receipt)
+    levels = {part.dataset: _settle(ctx, part) for part in work.parts if part.due}
+    with ctx.ledger.begin() as tx:
+        batches = tx.batches.of_plan(work.plan.id)
+    residue = check_residue(ctx, work, batches)
+    with ctx.ledger.begin() as tx:
+        batches = tx.batches.of_plan(work.plan.id)
+        facts = _verifications(tx, work)
+    sums = _add_up(ctx, batches)
+    now = ctx.now()
+    key = ctx.wrapping.open(run.commitment_key, f"run/{run.id}".encode())
+    annex = _annex(ctx, work, sums, levels, facts, residue)
+    receipt_id = new_id(now)
+    tree = manifest.write_manifest(manifest_base(ctx, receipt_id), key, item_rows(ctx, key, work.parts, batches))
+    with ctx.ledger.begin() as tx:
+        approvals = [
+            Approval(row.principal, row.not_after, row.signature)
+            for row in tx.approvals.of_plan(work.plan.sha256)
+            if row.approve
+        ]
+    receipt = Receipt(
+        kind=annex.kind,
+        receipt_id=receipt_id,
+        issued_at=now,
+        issuer=issuer(ctx),
+        policies=tuple(Digest(*pair) for pair in work.plan.policies),
+        accounts_size=tree.size,
+        accounts_root=tree.root,
+        annex=annex,
+        run=_run_facts(run, work, now, approvals),
+        not_covered=not_covered(ctx, work, now),
+    )
+    ctx.log.compare()
+    envelope = sign(receipt_statement(receipt), ctx.issuer)
+    state = RunState.PARTIAL if annex.outcome == "partial" else RunState.DONE
+    with ctx.ledger.begin() as tx:
+        index = tx.entries.stage(receipt_entry(work.plan.log_index, envelope.sha256))
+        row = ReceiptRow(
+            id=receipt_id,
+            kind=annex.kind,
+            plan=work.plan.id,
+            closure=work.plan.closure,
+            issued_at=now,
+            envelope=canonical_json(envelope.to_json()),
+            annex=annex.encode(),
+            entry_sha256=envelope.sha256,
+            log_index=index,
+            commitment_key=ctx.wrapping.seal(key, receipt_context(receipt_id)),
+        )
+        tx.receipts.add(row)
+        tx.batches.set_receipted(work.plan.id)
+        tx.runs.finish(run.id, state, now, receipt_id)
+        tx.plans.set_state(work.plan.id, state)
+        tx.events.append("receipt.issued", receipt_id, now, {"run": run.id, "outcome": annex.outcome})
+    return _finish_bundle(ctx, receipt_id)
+
+
+def _finish_bundle(ctx: Context, receipt_id: str) -> ReceiptRow:
+    ctx.log.publish()
+    with ctx.ledger.begin() as tx:
+        row = tx.receipts.get(receipt_id)
+    if row is None:
+        raise LedgerError(f"receipt {receipt_id} is not in the ledger", remedy="run `retentiond ledger check`")
+    return write_bundle(ctx, row)
+
+
+def finish_bundles(ctx: Context) -> None:
+    """Write the bundles that a crash left unwritten."""
+    with ctx.ledger.begin() as tx:
+        unwritten = tx.receipts.without_file()
+    if unwritten:
+        ctx.log.publish()
+    for row in unwritten:
+        write_bundle(ctx, row)
+
+
+def receipt_context(receipt_id: str) -> bytes:
+    """Return the context under which a receipt's key is sealed."""
+    return f"receipt/{receipt_id}".encode()
+
+
+def manifest_base(ctx: Context, receipt_id: str) -> Path:
+    """Return the path of a receipt's manifest files, without suffix."""
+    return ctx.terms.receipts / "manifests" / receipt_id
+
+
+def issuer(ctx: Context) -> Issuer:
+    """Return who issues."""
+    return Issuer(ctx.terms.issuer_id, ctx.terms.instance, ctx.terms.version)
+
+
+def not_covered(ctx: Context, work: Work, now: datetime) -> tuple[NotCovered, ...]:
+    """Return the copies that a receipt says nothing about, as customers see them."""
+    return tuple(NotCovered(each.what, each.until) for each in _remnants(ctx, _datasets(ctx, work), now))
+
+
+def item_rows(ctx: Context, key: bytes, parts: Sequence[Part], batches: Iterable[BatchRow]) -> Iterator[bytes]:
+    """Give the manifest's rows of ended batches."""
+    commitments: dict[str | None, bytes] = {}
+    for batch in batches:
+        ended = read_ended(ctx, batch)
+        dataset = parts[batch.part].dataset
+        chosen = [index for index, final in enumerate(ended.finals) if final in _ITEM_ACTIONS]
+        items = encode_items(dataset, (identity(ended.records[index]) for index in chosen))
+        actions = [_ITEM_ACTIONS[ended.finals[index]] for index in chosen]
+        leaves = item_leaves(key, zip(items, actions, strict=True))
+        for index, action, leaf in zip(chosen, actions, leaves, strict=True):
+            record = ended.records[index]
+            account = _commitment(commitments, key, record.account)
+            yield manifest.pack(account, manifest.item_hash(leaf), action, record.size_bytes, record.clock)
+        for index, final in enumerate(ended.finals):
+            if final is Final.HELD:
+                account = _commitment(commitments, key, ended.records[index].account)
+                yield manifest.pack(account, bytes(32), manifest.RETAINED, 0, None)
+
+
+def _commitment(known: dict[str | None, bytes], key: bytes, account: str | None) -> bytes:
+    if account not in known:
+        if len(known) > 10_000:  # noqa: PLR2004 - a bound on memory, not a format
+            known.clear()
+        raw = (account or "").encode()
+        known[account] = bytes.fromhex(account_commitment(account_salt(key, raw), raw))
+    return known[account]
+
+
+def _settle(ctx: Context, part: Part) -> EvidenceLevel:
+    dataset = ctx.datamap.datasets[part.dataset]
+    return ctx.connector(dataset).settle(dataset)
+
+
+def _verifications(tx: Transaction, work: Work) -> dict[int, tuple[str, str, datetime]]:
+    found = {part.ordinal: tx.facts.get(f"verified:{work.plan.id}:{part.ordinal}") for part in work.parts}
+    return {ordinal: at_of(fact) for ordinal, fact in found.items() if fact is not None}
+
+
+def _add_up(ctx: Context, batches: Iterable[BatchRow]) -> dict[int, _Sum]:
+    sums: dict[int, _Sum] = {}
+    for batch in batches:
+        sums.setdefault(batch.part, _Sum()).add(read_ended(ctx, batch))
+    return sums
+
+
+def _annex(
+    ctx: Context,
+    work: Work,
+    sums: dict[int, _Sum],
+    levels: dict[str, EvidenceLevel],
+    facts: dict[int, tuple[str, str, datetime]],
+    residue: annexes.Residue | None,
+) -> annexes.RunAnnex:
+    now = ctx.now()
+    parts = [part for part in work.parts if part.due]
+    held: Counter[str] = Counter()
+    for total in sums.values():
+        held.update(total.held)
+    carried = [
+        annexes.CarriedOver(part.dataset, reason, count)
+        for part in parts
+        for reason, count in sorted(sums[part.ordinal].carried.items())
+    ]
+    remnants = _remnants(ctx, _datasets(ctx, work), now)
+    return annexes.RunAnnex(
+        nonce=secrets.token_bytes(32),
+        parts=tuple(_part(ctx, work, part, sums[part.ordinal], levels, facts.get(part.ordinal)) for part in parts),
+        carried_over=tuple(carried),
+        residue=residue,
+        not_covered=tuple(remnants),
+        held=tuple(annexes.Held(ctx.replay.commit("matter", matter), count) for matter, count in sorted(held.items())),
+        single_operator=ctx.terms.single_operator,
+    )
+
+
+def _part(
+    ctx: Context,
+    work: Work,
+    part: Part,
+    total: _Sum,
+    levels: dict[str, EvidenceLevel],
+    fact: tuple[str, str, datetime] | None,
+) -> annexes.Part:
+    dataset = ctx.datamap.datasets[part.dataset]
+    hides = part.action is Action.TOMBSTONE
+    examined = next((each.examined for each in work.plan.forecasts if each.dataset == part.dataset), None)
+    method, role, verified_at = fact or (None, None, None)
+    between = None
+    if not hides and total.hidden_from is not None and total.hidden_to is not None:
+        between = (moment(total.hidden_from), moment(total.hidden_to))
+    return annexes.Part(
+        dataset=part.dataset,
+        store=dataset.store,
+        kind=dataset.store_kind,
+        policy=part.policy,
+        action=part.action.value,
+        due=part.due,
+        outcomes=_outcomes(total.outcomes),
+        evidence=EvidenceLevel.HIDDEN if hides else levels[part.dataset],
+        verified_by=method,
+        verified_as=role,
+        verified_at=verified_at,
+        rule=part.rule,
+        keep=part.keep or None,
+        clock=dataset.clock.name,
+        cutoff=part.cutoff,
+        examined=examined,
+        size_bytes=total.size_bytes,
+        tombstoned_between=between,
+    )
+
+
+def _outcomes(counts: Counter[str]) -> annexes.Outcomes:
+    return annexes.Outcomes(
+        purged=counts["purged"],
+        tombstoned=counts["tombstoned"],
+        redacted=counts["redacted"],
+        pseudonymised=counts["pseudonymised"],
+        key_destroyed=counts["keyDestroyed"],
+        already_gone=counts["alreadyGone"],
+        changed=counts["changed"],
+        held=counts["held"],
+        refused=counts["refused"],
+        carried_over=counts["carriedOver"],
+    )
+
+
+def _datasets(ctx: Context, work: Work) -> list[Dataset]:
+    return [ctx.datamap.datasets[name] for name in dict.fromkeys(part.dataset for part in work.parts if part.due)]
+
+
+def _remnants(ctx: Context, datasets: Iterable[Dataset], now: datetime) -> list[annexes.StoreNotCovered]:
+    remnants = [
+        annexes.StoreNotCovered(each.what, dataset.store, each.reason, each.until)
+        for dataset in datasets
+        for each in ctx.connector(dataset).remnants(dataset)
+    ]
+    for name in dict.fromkeys(dataset.store for dataset in datasets):
+        store = ctx.datamap.stores[name]
+        if store.backups_keep is not None:
+            until = store.backups_keep.after(now)
+            remnants.append(annexes.StoreNotCovered("backup", name, f"kept for {store.backups_keep}", until))
+        elif not store.backups_declared:
+            remnants.append(annexes.StoreNotCovered("backup", name, "the data map does not say", None))
+    for copy in ctx.datamap.downstream:
+        expires = copy.expires.after(now) if copy.expires else None
+        remnants.append(annexes.StoreNotCovered(copy.what, None, f"kept by {copy.owner}", expires))
+    return list(dict.fromkeys(remnants))
+
+
+def _run_facts(run: RunRow, work: Work, now: datetime, approvals: Sequence[Approval]) -> RunFacts:
+    plan = work.plan
+    return RunFacts(
+        id=run.id,
+        trigger=plan.trigger.value,
+        reference_time=plan.reference_time,
+        started_at=run.started_at,
+        finished_at=now,
+        plan_index=plan.log_index,
+        plan_sha256=plan.sha256,
+        approvals_sha256=approvals_sha256(approvals),
+    )

@@ -1,0 +1,157 @@
+"""What the verbs `run` and `apply` do: first finish what was begun, then closures, then what policy makes due."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from retentiond.domain.account import AccountState
+from retentiond.domain.plan import RunState, Trigger
+from retentiond.engine.approvals import find_plan
+from retentiond.engine.closures import account_of, advance_closure, due_closures
+from retentiond.engine.context import Context
+from retentiond.engine.enforcement import Carried, carry_out, unfinished
+from retentiond.engine.overview import remember_success
+from retentiond.engine.planning import Planned, Request, expire_plans, make_plan
+from retentiond.engine.receipts import finish_bundles
+from retentiond.errors import GuardStopped, RetentiondError
+from retentiond.ports.ledger import ClosureRow, PlanRow
+
+
+@dataclass(slots=True)
+class Session:
+    """What one call carried out.
+
+    Attributes:
+        overdue: Records that are due and still there after it.
+        held: Whether everything that was due is held.
+        failures: What went wrong without stopping the rest.
+    """
+
+    carried: list[Carried] = field(default_factory=list)
+    overdue: int = 0
+    held: bool = False
+    stopped: GuardStopped | None = None
+    stopped_plan: PlanRow | None = None
+    failures: list[RetentiondError] = field(default_factory=list)
+    left_out: tuple[tuple[str, str], ...] = ()
+
+
+def apply_plan(ctx: Context, reference: str) -> Session:
+    """Carry out exactly one plan, or go on with it.
+
+    Raises:
+        GuardStopped: A guard says no.
+    """
+    session = Session()
+    with ctx.ledger.acting():
+        finish_bundles(ctx)
+        expire_plans(ctx)
+        with ctx.ledger.begin() as tx:
+            plan = find_plan(tx, reference)
+        _carry(ctx, session, plan)
+        _tidy(ctx)
+    return session
+
+
+def run_all(ctx: Context, policies: tuple[str, ...] = ()) -> Session:
+    """Finish what was begun, advance closures, then plan and carry out what policy makes due, if the guards let it."""
+    session = Session()
+    with ctx.ledger.acting():
+        finish_bundles(ctx)
+        for plan in unfinished(ctx):
+            _carry(ctx, session, plan)
+        for closure in due_closures(ctx):
+            _advance(ctx, session, closure)
+        _run_policies(ctx, session, policies)
+        _tidy(ctx)
+    return session
+
+
+def close_now(ctx: Context, closure: ClosureRow) -> Session:
+    """Advance one closure whose grace is over already; do nothing for one in its grace."""
+    session = Session()
+    if closure.due_at <= ctx.now():
+        with ctx.ledger.acting():
+            _advance(ctx, session, closure)
+    return session
+
+
+def _run_policies(ctx: Context, session: Session, policies: tuple[str, ...]) -> None:
+    waiting = _waiting(ctx)
+    if waiting is not None:
+        session.stopped_plan = waiting
+        session.stopped = GuardStopped(
+            f"plan {waiting.id} waits for approval: {'; '.join(waiting.reasons)}",
+            guard="approval",
+            remedy=f"retentiond approve {waiting.id}, then apply it",
+        )
+        session.overdue += waiting.records
+        return
+    planned = make_plan(ctx, Request(Trigger.SCHEDULE, policies))
+    session.left_out = planned.failures
+    session.held = planned.plan is None and any(forecast.held for forecast in planned.forecasts)
+    if planned.plan is None:
+        return
+    if planned.plan.state is RunState.WAITING:
+        session.overdue += planned.plan.records
+        session.stopped, session.stopped_plan = _needs_approval(planned), planned.plan
+        return
+    _carry(ctx, session, planned.plan)
+
+
+def _waiting(ctx: Context) -> PlanRow | None:
+    expire_plans(ctx)
+    with ctx.ledger.begin() as tx:
+        plans = tx.plans.in_state(RunState.WAITING)
+    return next((plan for plan in plans if not plan.closure), None)
+
+
+def _needs_approval(planned: Planned) -> GuardStopped:
+    plan_id = planned.plan.id if planned.plan else ""
+    return GuardStopped(
+        f"plan {plan_id} needs approval: {'; '.join(planned.reasons)}",
+        guard="approval",
+        remedy=f"retentiond approve {plan_id}, then retentiond apply {plan_id}",
+    )
+
+
+def _carry(ctx: Context, session: Session, plan: PlanRow) -> None:
+    carried = carry_out(ctx, plan.id, _account(ctx, plan))
+    _account_for(ctx, session, carried)
+
+
+def _account_for(ctx: Context, session: Session, carried: Carried) -> None:
+    session.carried.append(carried)
+    left = carried.carried_over()
+    outcomes: Counter[str] = sum(carried.outcomes().values(), Counter())
+    session.overdue += left.total()
+    session.held = session.held or (outcomes["held"] > 0 and outcomes["held"] == outcomes.total())
+    if not carried.plan.closure:
+        remember_success(ctx, carried.plan, left)
+
+
+def _account(ctx: Context, plan: PlanRow) -> str:
+    if not plan.closure:
+        return ""
+    with ctx.ledger.begin() as tx:
+        closure = tx.closures.get(plan.closure)
+    return account_of(ctx, closure) if closure else ""
+
+
+def _advance(ctx: Context, session: Session, closure: ClosureRow) -> None:
+    """Advance a closure; what stops one does not stop the others."""
+    try:
+        for carried in advance_closure(ctx, closure):
+            _account_for(ctx, session, carried)
+    except GuardStopped as stopped:
+        session.stopped = stopped
+    except RetentiondError as error:
+        session.failures.append(error)
+
+
+def _tidy(ctx: Context) -> None:
+    """Let the ledger forget identifiers at the end of their retention period, unless a closure still needs them."""
+    with ctx.ledger.begin() as tx:
+        if not tx.closures.in_state(AccountState.CLOSING):
+            tx.batches.destroy_identifiers(ctx.terms.identifiers_keep.before(ctx.now()))

@@ -1,0 +1,300 @@
+"""One dataset's part of a plan: scan it, subtract what is held, and draft what is due, objects before their rows."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from retentiond.domain.dataset import Dataset
+from retentiond.domain.decision import Case, Cases, Disposition, cases_of, closure_cases, named_cases
+from retentiond.domain.hold import Hold, HoldIndex
+from retentiond.domain.plan import Basis, Forecast, Part
+from retentiond.domain.policy import Action, Policy
+from retentiond.domain.record import Record
+from retentiond.domain.versions import MARKER, markers_last
+from retentiond.engine.blobs import BlobIndex
+from retentiond.engine.context import Context
+from retentiond.engine.drafting import Buffer, Draft
+from retentiond.engine.guards import ABSURD_CLOCKS
+from retentiond.errors import DatasetRefused, GuardStopped
+from retentiond.ports.stores import Survey, Tally, Window
+
+UNNAMEABLE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is planned in one go: a dataset, and the one that its rows name objects of.
+
+    Attributes:
+        policies: The policies in question, by class.
+        account: The account that leaves; empty where policy decides.
+    """
+
+    dataset: Dataset
+    follower: Dataset | None
+    policies: Mapping[str, Policy]
+    account: str
+
+    def cases(self, dataset: Dataset, reference: datetime) -> Cases:
+        """Return the cases of one of the two datasets."""
+        if self.account:
+            return closure_cases(self.account)
+        policy = self.policies.get(dataset.data_class)
+        if policy is None:
+            raise DatasetRefused(
+                f"no policy governs class {dataset.data_class}",
+                where=dataset.name,
+                remedy="write one, or plan all policies",
+            )
+        return cases_of(policy, dataset, reference)
+
+
+@dataclass(slots=True)
+class Count:
+    """What was found in one dataset."""
+
+    dataset: Dataset
+    policy: str
+    tallies: dict[int, Tally] = field(default_factory=dict)
+    held: int = 0
+    planned: Tally = field(default_factory=Tally)
+    undetermined: Counter[str] = field(default_factory=Counter)
+
+    def examine(self, window: Window) -> None:
+        """Add a window of a scan."""
+        for case, tally in window.tallies.items():
+            self.tallies[case] = self.tallies.get(case, Tally()).plus(tally)
+
+    @property
+    def examined(self) -> int:
+        """All records looked at."""
+        return sum(tally.count for tally in self.tallies.values())
+
+    def doubt(self, cases: Cases) -> None:
+        """Count what could not be told, by reason."""
+        for index, tally in self.tallies.items():
+            case = cases.cases[index] if index != UNNAMEABLE else None
+            if case is None or case.disposition is Disposition.UNDETERMINED:
+                self.undetermined[case.reason if case else "name-unreadable"] += tally.count
+
+    def forecast(self) -> Forecast:
+        """Return what a plan says of the dataset."""
+        doubts = +self.undetermined
+        due, unsure = self.planned.count, doubts.total()
+        return Forecast(
+            dataset=self.dataset.name,
+            policy=self.policy,
+            examined=self.examined,
+            due=due,
+            kept=self.examined - due - self.held - unsure,
+            held=self.held,
+            undetermined=unsure,
+            size_bytes=self.planned.size_bytes,
+            doubts=tuple(sorted(doubts.items())),
+            oldest=self.planned.oldest,
+            follows=self.dataset.follows,
+        )
+
+
+@dataclass(slots=True)
+class DatasetPlan:
+    """The counts of a subject's datasets."""
+
+    counts: list[Count]
+
+    def forecasts(self) -> list[Forecast]:
+        """Return what the plan says of each dataset."""
+        return [count.forecast() for count in self.counts]
+
+
+def plan_dataset(ctx: Context, draft: Draft, subject: Subject, reference: datetime) -> DatasetPlan:
+    """Draft everything that is due in a subject's datasets.
+
+    Raises:
+        DatasetRefused: It cannot be worked on safely as it stands.
+        ConnectorError: It could not be read completely.
+        GuardStopped: Too many clocks are absurd, or too much is due.
+    """
+    for dataset in (subject.dataset, subject.follower):
+        if dataset is not None:
+            refuse(dataset, ctx.connector(dataset).survey(dataset))
+    with ctx.ledger.begin() as tx:
+        holds = tx.holds.active()
+    return _Scan(ctx, draft, subject, holds, reference).run()
+
+
+def refuse(dataset: Dataset, survey: Survey) -> None:
+    """Raise DatasetRefused with the first finding that refuses a dataset."""
+    for finding in survey.findings:
+        if finding.refuses:
+            raise DatasetRefused(finding.what, where=finding.where or dataset.name, remedy=finding.remedy)
+
+
+class _Scan:
+    """One pass over a subject."""
+
+    def __init__(
+        self, ctx: Context, draft: Draft, subject: Subject, holds: Sequence[Hold], reference: datetime
+    ) -> None:
+        self._ctx = ctx
+        self._draft = draft
+        self._subject = subject
+        self._reference = reference
+        self._cases = subject.cases(subject.dataset, reference)
+        self._holds = HoldIndex(holds, subject.dataset.name)
+        self._index = BlobIndex() if subject.follower else None
+        self._follower_holds = HoldIndex(holds, subject.follower.name if subject.follower else "")
+        self._buffers: defaultdict[int, Buffer] = defaultdict(Buffer)
+        self._parts: dict[tuple[str, int, Basis], int] = {}
+        self._rows = self._count(subject.dataset)
+        self._objects = self._count(subject.follower) if subject.follower else None
+
+    def _count(self, dataset: Dataset) -> Count:
+        policy = self._subject.policies.get(dataset.data_class)
+        return Count(dataset, policy.id if policy else "")
+
+    def run(self) -> DatasetPlan:
+        try:
+            self._list_objects()
+            self._scan_rows()
+            self._plan_orphans()
+        finally:
+            if self._index:
+                self._index.close()
+        self._rows.doubt(self._cases)
+        self._check_clocks(self._rows)
+        return DatasetPlan([self._rows] + ([self._objects] if self._objects else []))
+
+    def _list_objects(self) -> None:
+        follower = self._subject.follower
+        if follower is None or self._index is None or self._objects is None:
+            return
+        for window in self._ctx.connector(follower).scan(follower, named_cases(), frozenset((0,))):
+            self._objects.examine(window)
+            self._index.add(found.record for found in window.found)
+        for names in self._ctx.connector(self._subject.dataset).references(self._subject.dataset):
+            self._index.refer(names)
+
+    def _scan_rows(self) -> None:
+        dataset = self._subject.dataset
+        self._ctx.reporter.start(f"scan {dataset.name}", None)
+        for window in self._ctx.connector(dataset).scan(dataset, self._cases, frozenset(self._cases.due)):
+            self._rows.examine(window)
+            for record, case in window.found:
+                if self._is_held(record):
+                    self._rows.held += 1
+                elif self._buffers[case].add(record):
+                    self._flush(case)
+            self._ctx.reporter.advance(sum(tally.count for tally in window.tallies.values()))
+        for case in list(self._buffers):
+            self._flush(case)
+
+    def _is_held(self, record: Record) -> bool:
+        if self._holds and self._holds.matters(record):
+            return True
+        if not self._follower_holds or self._index is None or self._objects is None:
+            return False
+        objects = [each for name in record.blobs for each in self._index.objects(name)]
+        held = any(self._follower_holds.matters(replace(each, account=record.account)) for each in objects)
+        self._objects.held += len(objects) if held else 0
+        return held
+
+    def _flush(self, index: int) -> None:
+        records = self._buffers[index].take()
+        if not records:
+            return
+        case = self._cases.cases[index]
+        group = self._draft.new_group()
+        if self._index is not None and self._subject.follower is not None:
+            self._write_objects(self._subject.follower, case, records, group)
+        basis = Basis.CLOSURE if self._subject.account else Basis.POLICY
+        self._draft.write(self._part(self._subject.dataset, case, basis, index), records, group=group)
+        self._rows.planned = self._rows.planned.plus(tally_of(records))
+
+    def _write_objects(self, follower: Dataset, case: Case, rows: Sequence[Record], group: int) -> None:
+        hides = case.action is Action.TOMBSTONE
+        if self._index is None or self._objects is None or (hides and follower.tombstone is None):
+            return
+        objects = []
+        for row, found in self._index.take(rows, hides=hides):
+            objects += [replace(each, account=row.account, clock=row.clock) for each in found]
+        if hides:
+            objects = [each for each in objects if each.tombstoned is None and each.place != MARKER]
+        basis = Basis.HIDDEN_WITH_ROW if hides else Basis.NAMED
+        if objects:
+            self._draft.write(self._part(follower, case, basis, 0), objects, group=group, objects=True)
+            self._objects.planned = self._objects.planned.plus(tally_of(objects))
+
+    def _plan_orphans(self) -> None:
+        follower = self._subject.follower
+        if follower is None or self._index is None or self._objects is None:
+            return
+        cases = self._subject.cases(follower, self._reference)
+        winner, due = cases.python(), frozenset(cases.due)
+        purges = frozenset(index for index in due if cases.cases[index].action is Action.PURGE)
+        for chunk in self._index.orphans():
+            settled = markers_last(((record, winner(record)) for record in chunk), purges, len(cases.cases) - 1)
+            self._draft_orphans(follower, cases, due, settled)
+
+    def _draft_orphans(
+        self, follower: Dataset, cases: Cases, due: frozenset[int], settled: Iterable[tuple[Record, int]]
+    ) -> None:
+        chosen: defaultdict[int, list[Record]] = defaultdict(list)
+        count = self._objects
+        if count is None:
+            return
+        for record, index in settled:
+            if cases.cases[index].disposition is Disposition.UNDETERMINED:
+                count.undetermined["orphan-" + cases.cases[index].reason] += 1
+            elif index in due and self._orphan_held(record):
+                count.held += 1
+            elif index in due:
+                chosen[index].append(record)
+        for index, records in chosen.items():
+            basis = Basis.CLOSURE if self._subject.account else Basis.POLICY
+            part = self._part(follower, cases.cases[index], basis, index)
+            self._draft.write(part, records, group=self._draft.new_group())
+            count.planned = count.planned.plus(tally_of(records))
+
+    def _orphan_held(self, record: Record) -> bool:
+        if record.account is None and self._subject.dataset.has_owner and self._follower_holds.by_account:
+            return True
+        return bool(self._follower_holds and self._follower_holds.matters(record))
+
+    def _part(self, dataset: Dataset, case: Case, basis: Basis, index: int) -> int:
+        # Objects of rows under different rules stand in different parts, though their predicate is the same.
+        known = (dataset.name, index if basis in (Basis.POLICY, Basis.CLOSURE) else case.rule, basis)
+        if known not in self._parts:
+            governing = dataset if basis in _OWN else self._subject.dataset
+            policy = self._subject.policies.get(governing.data_class)
+            keep = next((rule.keep.iso() for rule in policy.rules if rule.number == case.rule), "") if policy else ""
+            name = policy.id if policy else ""
+            cutoff = case.cutoff or self._reference
+            action = case.action or Action.PURGE
+            self._parts[known] = self._draft.add_part(
+                Part(0, dataset.name, name, case.rule, action, keep, cutoff, basis, index)
+            )
+        return self._parts[known]
+
+    def _check_clocks(self, count: Count) -> None:
+        absurd = count.undetermined["clock-out-of-range"]
+        if absurd > ABSURD_CLOCKS * count.examined:
+            source = count.dataset.clock
+            raise GuardStopped(
+                f"{absurd} of {count.examined} clocks lie outside {source.earliest:%Y-%m-%d} to now: more than 0.1 %",
+                guard="clock-range",
+                where=f"{count.dataset.name}, {source.name}",
+                remedy="declare the clock's `format` and `earliest` as they are, or correct those rows",
+            )
+
+
+_OWN = (Basis.POLICY, Basis.CLOSURE)
+
+
+def tally_of(records: Sequence[Record]) -> Tally:
+    """Return records counted."""
+    oldest = min((record.clock for record in records if record.clock is not None), default=None)
+    return Tally(len(records), sum(record.size_bytes for record in records), oldest)

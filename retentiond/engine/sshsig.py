@@ -1,0 +1,108 @@
+"""SSH signatures, through `ssh-keygen -Y` (OpenSSH PROTOCOL.sshsig), so that agents and hardware keys work."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+from retentiond.errors import ApprovalError, UsageError
+
+NAMESPACE = "retentiond"
+_SECONDS = 120
+
+
+def sign(text: str, key_file: Path) -> str:
+    """Return the armoured signature of a text.
+
+    Args:
+        key_file: A private key, or a public key whose private half an agent holds.
+
+    Raises:
+        UsageError: The key cannot be read or used.
+    """
+    if not key_file.is_file():
+        raise UsageError(f"there is no SSH key at {key_file}", where="--ssh-key", remedy="name a private key file")
+    with tempfile.TemporaryDirectory(prefix="retentiond-") as directory:
+        message = Path(directory) / "message"
+        message.write_text(text, encoding="utf-8")
+        result = _ssh_keygen("-Y", "sign", "-q", "-f", str(key_file), "-n", NAMESPACE, str(message))
+        if result.returncode:
+            raise UsageError(
+                f"ssh-keygen could not sign with {key_file}: {result.stderr.strip()}",
+                where="--ssh-key",
+                remedy="check the file's permissions and passphrase, or that the agent holds the key",
+            )
+        return (Path(directory) / "message.sig").read_text(encoding="ascii")
+
+
+def public_key(key_file: Path) -> tuple[str, str]:
+    """Return the type and base64 of a key file's public half.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    beside = key_file if key_file.suffix == ".pub" else key_file.with_name(key_file.name + ".pub")
+    if beside.is_file():
+        text = beside.read_text(encoding="utf-8", errors="replace")
+    else:
+        result = _ssh_keygen("-y", "-P", "", "-f", str(key_file))
+        if result.returncode:
+            raise UsageError(
+                f"the public half of {key_file} cannot be read: {result.stderr.strip()}",
+                where="--ssh-key",
+                remedy=f"put it beside the key as {beside.name}",
+            )
+        text = result.stdout
+    parts = text.split()
+    if len(parts) < 2:  # noqa: PLR2004 - type and base64
+        raise UsageError(f"{beside} is no SSH public key", where="--ssh-key", remedy="name another key file")
+    return parts[0], parts[1]
+
+
+def verify(text: str, signature: str, allowed_signers: str, at: datetime) -> str:
+    """Return the principal whose key made a signature.
+
+    Args:
+        allowed_signers: Text of the approvers file.
+        at: The time at which the signature must be valid.
+
+    Raises:
+        ApprovalError: It is not a signature of this text by anybody in the file.
+    """
+    with tempfile.TemporaryDirectory(prefix="retentiond-") as directory:
+        allowed, sig = Path(directory) / "allowed", Path(directory) / "sig"
+        allowed.write_text(allowed_signers, encoding="utf-8")
+        sig.write_text(signature, encoding="utf-8")
+        when = f"verify-time={at:%Y%m%d%H%M%SZ}"
+        found = _ssh_keygen("-Y", "find-principals", "-s", str(sig), "-f", str(allowed), "-O", when)
+        principals = found.stdout.split()
+        if found.returncode or len(principals) != 1:
+            raise ApprovalError(
+                "the signature was made with a key that the approvers file does not name",
+                remedy="sign with a key of an approver",
+            )
+        arguments = ("-Y", "verify", "-f", str(allowed), "-I", principals[0], "-n", NAMESPACE, "-s", str(sig))
+        checked = _ssh_keygen(*arguments, "-O", when, stdin=text)
+        if checked.returncode:
+            raise ApprovalError("the signature is not one of this text", remedy="sign exactly what was shown")
+        return principals[0]
+
+
+def _ssh_keygen(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            ("ssh-keygen", *arguments),  # noqa: S607 - the operator's PATH says which OpenSSH
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SECONDS,
+        )
+    except FileNotFoundError as error:
+        raise UsageError("ssh-keygen is not installed", remedy="install OpenSSH's client (openssh-client)") from error
+    except subprocess.TimeoutExpired as error:
+        raise UsageError(
+            f"ssh-keygen gave no answer in {_SECONDS} s", remedy="unlock the key or its agent, and try again"
+        ) from error

@@ -1,0 +1,72 @@
+"""The log's entries, and the ledger as the log sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from retentiond.ledger.schema import log_checkpoint, log_entries
+from retentiond.ledger.session import Session
+
+_SIZE = select(func.coalesce(func.max(log_entries.c["index"]) + 1, 0))
+_STAGE = insert(log_entries)
+_ENTRIES = (
+    select(log_entries.c.entry)
+    .where(log_entries.c["index"] >= bindparam("start"))
+    .order_by(log_entries.c["index"])
+    .limit(bindparam("at_most"))
+)
+_CHECKPOINT = select(log_checkpoint.c.note)
+_FIRST_CHECKPOINT = insert(log_checkpoint).on_conflict_do_nothing()
+_SWAP_CHECKPOINT = update(log_checkpoint).where(log_checkpoint.c.note == bindparam("old")).values(note=bindparam("new"))
+
+
+class SqlEntries:
+    """The log's entries."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def stage(self, entry: bytes) -> int:
+        """Stage an entry; return the index that it will have in the log."""
+        index: int = self._session.value(_SIZE)
+        self._session.insert(_STAGE, {"index": index, "entry": entry})
+        return index
+
+
+class SqlLogState:
+    """The ledger as the log sees it. Each call is a transaction of its own: call none inside another.
+
+    Args:
+        begin: Begins a transaction.
+    """
+
+    def __init__(self, begin: Callable[[], AbstractContextManager[Session]]) -> None:
+        self._begin = begin
+
+    def checkpoint(self) -> bytes | None:
+        """Return the last checkpoint that was signed; None for a log that has none yet."""
+        with self._begin() as session:
+            note: bytes | None = session.value(_CHECKPOINT)
+        return note
+
+    def swap_checkpoint(self, old: bytes | None, new: bytes) -> bool:
+        """Replace the checkpoint if it still is `old`; False when another writer was first."""
+        with self._begin() as session:
+            if old is None:
+                return session.change(_FIRST_CHECKPOINT, id=1, note=new) == 1
+            return session.change(_SWAP_CHECKPOINT, old=old, new=new) == 1
+
+    def size(self) -> int:
+        """Return how many entries were ever staged."""
+        with self._begin() as session:
+            size: int = session.value(_SIZE)
+        return size
+
+    def entries(self, start: int, limit: int) -> Sequence[bytes]:
+        """Return staged entries by index, from `start`."""
+        with self._begin() as session:
+            return [row.entry for row in session.rows(_ENTRIES, start=start, at_most=limit)]

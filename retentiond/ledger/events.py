@@ -1,0 +1,84 @@
+"""Append-only events, each with a salted digest, and small named facts."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.dialects.sqlite import insert
+
+from retentiond.domain.record import micros
+from retentiond.ledger.columns import canonical
+from retentiond.ledger.schema import columns_of, events, facts
+from retentiond.ledger.session import Session, values_of
+from retentiond.ledger.trouble import translated
+from retentiond.ports.ledger import EventRow
+
+SALT_BYTES = 32
+
+_NEXT = select(func.coalesce(func.max(events.c.sequence) + 1, 1))
+_APPEND = insert(events)
+_NEWEST = select(*columns_of(events, EventRow)).order_by(events.c.sequence.desc()).limit(bindparam("at_most"))
+_GET_FACT = select(facts.c.value).where(facts.c.name == bindparam("of_name"))
+_ADD_FACT = insert(facts)
+_SET_FACT = _ADD_FACT.on_conflict_do_update(index_elements=["name"], set_={"value": _ADD_FACT.excluded.value})
+
+
+def event_digest(event: EventRow, salt: bytes) -> bytes:
+    """Return SHA-256 of salt and event, the event as canonical JSON with its time in microseconds since the epoch."""
+    written = {
+        "sequence": event.sequence,
+        "at": micros(event.at),
+        "kind": event.kind,
+        "subject": event.subject,
+        "detail": event.detail,
+    }
+    return hashlib.sha256(salt + canonical(written)).digest()
+
+
+class SqlEvents:
+    """Append-only events. Of one whose retention period is over, only that it happened and its digest are left."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def append(self, kind: str, subject: str, at: datetime, detail: Mapping[str, object] | None = None) -> None:
+        """Append an event; `detail` never holds a key, a row or a token."""
+        event = EventRow(self._session.value(_NEXT), at, kind, subject, dict(detail or {}))
+        salt = secrets.token_bytes(SALT_BYTES)
+        with translated(self._session.where):
+            digest = event_digest(event, salt)
+        row = {
+            "sequence": event.sequence,
+            "at": at,
+            "kind": kind,
+            "subject": subject,
+            "detail": event.detail,
+            "salt": salt,
+            "digest": digest,
+        }
+        self._session.insert(_APPEND, row)
+
+    def newest(self, limit: int) -> Sequence[EventRow]:
+        """Return the newest events first; `detail` is empty where it was forgotten."""
+        rows = self._session.rows(_NEWEST, at_most=limit)
+        return [EventRow(**{**values_of(row), "detail": row.detail or {}}) for row in rows]
+
+
+class SqlFacts:
+    """Small named values, such as the highest time ever seen."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get(self, name: str) -> str | None:
+        """Return a value, or None."""
+        value: str | None = self._session.value(_GET_FACT, of_name=name)
+        return value
+
+    def set(self, name: str, value: str) -> None:
+        """Set a value."""
+        self._session.change(_SET_FACT, name=name, value=value)

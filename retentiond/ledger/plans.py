@@ -1,0 +1,102 @@
+"""Plans, their parts, and drafts that became none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, exists, insert, or_, select, update
+
+from retentiond.domain.plan import Forecast, Part, RunState
+from retentiond.ledger import schema
+from retentiond.ledger.schema import columns_of, drafts, plans
+from retentiond.ledger.session import Session, values_of
+from retentiond.ports.ledger import PlanRow
+
+_PLANS = select(*columns_of(plans, PlanRow)).order_by(plans.c.log_index)
+_GET = _PLANS.where(or_(plans.c.id == bindparam("reference"), plans.c.sha256 == bindparam("reference")))
+_IN_STATE = _PLANS.where(plans.c.state.in_(bindparam("states", expanding=True)))
+_OF_CLOSURE = _PLANS.where(plans.c.closure == bindparam("of_closure"))
+_ADD = insert(plans)
+_SET_STATE = update(plans).where(plans.c.id == bindparam("reference")).values(state=bindparam("new_state"))
+
+_PARTS = (
+    select(*columns_of(schema.parts, Part))
+    .where(schema.parts.c.plan == bindparam("of_plan"))
+    .order_by(schema.parts.c.ordinal)
+)
+_ADD_PARTS = insert(schema.parts)
+
+_BEGIN_DRAFT = insert(drafts)
+_IS_UNFINISHED = ~exists().where(plans.c.id == drafts.c.id)
+_DISCARD_BATCHES = tuple(
+    delete(table).where(table.c.plan.in_(select(drafts.c.id).where(_IS_UNFINISHED)))
+    for table in (schema.batch_identifiers, schema.batches)
+)
+_DISCARD = delete(drafts).where(_IS_UNFINISHED)
+
+
+class SqlPlans:
+    """Plans, their parts, and their batches while the plan is drafted."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def begin_draft(self, plan: str, at: datetime) -> None:
+        """Note that a plan is being drafted; its batches may follow."""
+        self._session.insert(_BEGIN_DRAFT, {"id": plan, "begun_at": at})
+
+    def discard_drafts(self) -> int:
+        """Remove drafts that were never finished, with their batches; return how many."""
+        for statement in _DISCARD_BATCHES:
+            self._session.change(statement)
+        return self._session.change(_DISCARD)
+
+    def finish_draft(self, plan: PlanRow, parts: Sequence[Part]) -> None:
+        """Turn a draft into a plan; from now on it takes no more batches."""
+        self._session.insert(_ADD, asdict(plan))
+        self._session.insert(_ADD_PARTS, [{"plan": plan.id, **asdict(part)} for part in parts])
+
+    def get(self, reference: str) -> PlanRow | None:
+        """Return a plan by its id or its sha256."""
+        row = self._session.row(_GET, reference=reference)
+        return None if row is None else _plan(row)
+
+    def parts(self, plan: str) -> Sequence[Part]:
+        """Return a plan's parts in order."""
+        return [Part(**values_of(row)) for row in self._session.rows(_PARTS, of_plan=plan)]
+
+    def in_state(self, *states: RunState) -> Sequence[PlanRow]:
+        """Return plans in any of the states, oldest first."""
+        return [_plan(row) for row in self._session.rows(_IN_STATE, states=states)]
+
+    def of_closure(self, closure: str) -> Sequence[PlanRow]:
+        """Return the plans that serve a closure, oldest first."""
+        return [_plan(row) for row in self._session.rows(_OF_CLOSURE, of_closure=closure)]
+
+    def set_state(self, plan: str, state: RunState) -> None:
+        """Move a plan to a state.
+
+        Raises:
+            NotFound: There is no such plan.
+        """
+        self._session.change_one(f"plan {plan}", _SET_STATE, reference=plan, new_state=state)
+
+
+def _plan(row: Row[Any]) -> PlanRow:
+    values = values_of(row)
+    for name in ("policies", "datasets"):
+        values[name] = _pairs(values[name])
+    values["reasons"] = tuple(values["reasons"])
+    values["forecasts"] = tuple(_forecast(written) for written in values["forecasts"])
+    return PlanRow(**values)
+
+
+def _forecast(written: dict[str, Any]) -> Forecast:
+    return Forecast(**{**written, "doubts": _pairs(written["doubts"])})
+
+
+def _pairs(written: list[list[Any]]) -> tuple[tuple[Any, Any], ...]:
+    return tuple((first, second) for first, second in written)

@@ -1,0 +1,270 @@
+"""The ledger's tables as the program knows them. Migrations make them; a test holds the two equal."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+)
+
+from retentiond.domain.account import AccountState
+from retentiond.domain.plan import Basis, BatchState, RunState, Trigger
+from retentiond.domain.policy import Action
+from retentiond.ledger.columns import Moment, Reference, Structure, Word
+
+REVISION = "0001"
+APPLICATION_ID = 0x72746E64  # "rtnd", in the header of the file
+
+metadata = MetaData()
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+def _integer(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False)
+
+
+def _bytes(name: str) -> Column[bytes]:
+    return Column(name, LargeBinary, nullable=False)
+
+
+def _moment(name: str) -> Column[Any]:
+    return Column(name, Moment, nullable=False)
+
+
+def _structure(name: str) -> Column[Any]:
+    return Column(name, Structure, nullable=False)
+
+
+def _id(name: str = "id") -> Column[str]:
+    return Column(name, Text, primary_key=True)
+
+
+def _sequence(name: str = "sequence") -> Column[int]:
+    return Column(name, Integer, primary_key=True)
+
+
+def _reference(name: str, target: str) -> Column[str]:
+    # Deferred: a run and its receipt, or a closure and its plans, may be written in either order. These references go
+    # round in a circle, so they do not count (use_alter) where tables are sorted.
+    return Column(name, Reference, ForeignKey(target, deferrable=True, initially="DEFERRED", use_alter=True))
+
+
+# A draft is the root of its batches; it becomes a plan when a row of `plans` bears its id.
+drafts = Table("drafts", metadata, _id(), _moment("begun_at"))
+
+plans = Table(
+    "plans",
+    metadata,
+    Column("id", Text, ForeignKey("drafts.id"), primary_key=True),
+    Column("sha256", Text, nullable=False, unique=True),
+    Column("state", Word(RunState), nullable=False),
+    Column("trigger", Word(Trigger), nullable=False),
+    _moment("created_at"),
+    _moment("expires_at"),
+    _moment("reference_time"),
+    Column("log_index", Integer, nullable=False, unique=True),
+    _bytes("envelope"),
+    _bytes("nonce"),
+    _structure("policies"),
+    _structure("datasets"),
+    _integer("records"),
+    _integer("approvals_needed"),
+    _structure("reasons"),
+    _structure("forecasts"),
+    _reference("closure", "closures.id"),
+    _text("lists"),
+    Index("plans_by_state", "state", "log_index"),
+    Index("plans_by_closure", "closure", "log_index"),
+)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("plan", Text, ForeignKey("plans.id"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    _text("dataset"),
+    _text("policy"),
+    _integer("rule"),
+    Column("action", Word(Action), nullable=False),
+    _text("keep"),
+    _moment("cutoff"),
+    Column("basis", Word(Basis), nullable=False),
+    _integer("case"),
+    _integer("due"),
+    _integer("size_bytes"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("plan", Text, ForeignKey("drafts.id"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    _integer("part"),
+    _integer("group"),
+    Column("objects", Boolean, nullable=False),
+    _integer("count"),
+    Column("state", Word(BatchState), nullable=False),
+    _integer("token"),
+    _structure("outcomes"),
+    _text("reason"),
+    Column("claimed_at", Moment),
+    Column("ended_at", Moment),
+)
+
+# Apart from `batches`, so that a claim does not write some hundred kilobytes again, and a listing does not read them.
+batch_identifiers = Table(
+    "batch_identifiers",
+    metadata,
+    Column("plan", Text, primary_key=True),
+    Column("ordinal", Integer, primary_key=True),
+    Column("plain", LargeBinary),
+    Column("sealed", LargeBinary),
+    ForeignKeyConstraint(["plan", "ordinal"], ["batches.plan", "batches.ordinal"]),
+    CheckConstraint("plain IS NULL OR sealed IS NULL", name="plain_or_sealed"),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    _id(),
+    Column("plan", Text, ForeignKey("plans.id"), nullable=False, unique=True),
+    Column("state", Word(RunState), nullable=False),
+    _moment("started_at"),
+    _bytes("commitment_key"),
+    Column("finished_at", Moment),
+    _reference("receipt", "receipts.id"),
+    Index("runs_by_start", "started_at"),
+)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    _sequence(),
+    _text("plan_sha256"),
+    _text("principal"),
+    Column("approve", Boolean, nullable=False),
+    _text("not_after"),
+    _text("signature"),
+    _moment("at"),
+    _integer("log_index"),
+    Index("approvals_by_plan", "plan_sha256", "principal"),
+)
+
+used_nonces = Table("used_nonces", metadata, _id("nonce"), _moment("used_at"))
+
+approved_pairs = Table(
+    "approved_pairs",
+    metadata,
+    _sequence(),
+    _text("policy"),
+    _text("policy_sha256"),
+    _text("dataset"),
+    _text("dataset_sha256"),
+    _text("lists"),
+    Index("approved_pairs_by_name", "policy", "dataset"),
+)
+
+holds = Table(
+    "holds",
+    metadata,
+    _sequence(),
+    Column("id", Text, nullable=False, unique=True),
+    _text("matter"),
+    _structure("scope"),
+    _moment("placed_at"),
+    _text("reason"),
+    Column("released_at", Moment),
+)
+
+hold_epoch = Table(
+    "hold_epoch", metadata, _sequence("id"), _integer("epoch"), CheckConstraint("id = 1", name="one_row")
+)
+
+closures = Table(
+    "closures",
+    metadata,
+    _sequence(),
+    Column("id", Text, nullable=False, unique=True),
+    _text("commitment"),
+    _bytes("account_sealed"),
+    Column("state", Word(AccountState), nullable=False),
+    _text("reason"),
+    _moment("requested_at"),
+    _moment("due_at"),
+    _moment("deadline_at"),
+    _reference("receipt", "receipts.id"),
+    Index("closures_by_commitment", "commitment"),
+    Index("closures_by_state", "state", "deadline_at"),
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    _id(),
+    _text("kind"),
+    Column("plan", Reference, ForeignKey("plans.id"), unique=True),
+    _reference("closure", "closures.id"),
+    _moment("issued_at"),
+    _bytes("envelope"),
+    _bytes("annex"),
+    _text("entry_sha256"),
+    Column("log_index", Integer, nullable=False, unique=True),
+    _bytes("commitment_key"),
+    _text("file"),
+)
+
+log_entries = Table("log_entries", metadata, _sequence("index"), _bytes("entry"))
+
+log_checkpoint = Table(
+    "log_checkpoint", metadata, _sequence("id"), _bytes("note"), CheckConstraint("id = 1", name="one_row")
+)
+
+events = Table(
+    "events",
+    metadata,
+    _sequence(),
+    _moment("at"),
+    _text("kind"),
+    _text("subject"),
+    Column("detail", Structure),
+    Column("salt", LargeBinary),
+    _bytes("digest"),
+)
+
+facts = Table("facts", metadata, _id("name"), _text("value"))
+
+# Triggers that keep history from being changed, whoever writes; `check` names those that are gone.
+_HISTORY = (
+    "plans", "parts", "runs", "approvals", "used_nonces", "approved_pairs", "holds", "closures", "receipts",
+    "log_entries", "events", "batches",
+)  # fmt: skip
+GUARDS = frozenset(
+    (
+        *(f"{table}_{guard}" for table in _HISTORY for guard in ("stay", "fixed")),
+        "batch_identifiers_stay",
+        "batches_frozen",
+        "events_in_order",
+        "log_checkpoint_stay",
+        "log_entries_in_order",
+    )
+)
+
+
+def columns_of(table: Table, row: type[Any]) -> tuple[Column[Any], ...]:
+    """Return the table's columns that bear the names of a dataclass's fields."""
+    return tuple(table.c[field.name] for field in fields(row))

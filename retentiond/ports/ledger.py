@@ -1,0 +1,455 @@
+"""The port to the ledger. The engine owns its transactions: `with ledger.begin() as tx`, one noun for each table.
+
+No transaction is open during a call to a store. Bytes called `sealed` were sealed by the engine under the wrapping key;
+the ledger never sees inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from retentiond.domain.account import AccountState
+from retentiond.domain.hold import Hold
+from retentiond.domain.plan import BatchState, Forecast, Part, RunState, Trigger
+from retentiond.ports.log import LogState
+
+
+@dataclass(frozen=True, slots=True)
+class PlanRow:
+    """A plan as the ledger keeps it.
+
+    Attributes:
+        sha256: SHA-256 of the plan's PAE, lower-case hex.
+        log_index: Index of its entry in the log.
+        envelope: Its DSSE envelope.
+        nonce: 32 bytes that go with the digest of its items.
+        policies, datasets: (name, sha256) pairs that the plan is bound to.
+        approvals_needed: How many distinct principals must approve; 0 when none.
+        reasons: Why approval is needed, or what a guard said.
+        closure: The closure it serves; empty for none.
+        lists: Commitment to the named lists that the policies use.
+    """
+
+    id: str
+    sha256: str
+    state: RunState
+    trigger: Trigger
+    created_at: datetime
+    expires_at: datetime
+    reference_time: datetime
+    log_index: int
+    envelope: bytes
+    nonce: bytes
+    policies: tuple[tuple[str, str], ...]
+    datasets: tuple[tuple[str, str], ...]
+    records: int
+    approvals_needed: int = 0
+    reasons: tuple[str, ...] = ()
+    forecasts: tuple[Forecast, ...] = ()
+    closure: str = ""
+    lists: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """A batch without its identifiers.
+
+    Attributes:
+        ordinal: Its place in the plan, from 0; batches are carried out in this order.
+        part: Ordinal of its part.
+        group: Batches of one group belong together: objects first, then the rows that name them.
+        objects: Whether these are objects that rows of the group name.
+        token: Of the newest claim; an older claim must not act.
+        outcomes: Final counts by receipt outcome (`purged`, `alreadyGone` …); empty until it ends.
+        reason: Why it was carried over; empty otherwise.
+    """
+
+    plan: str
+    ordinal: int
+    part: int
+    group: int
+    objects: bool
+    count: int
+    state: BatchState = BatchState.PLANNED
+    token: int = 0
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """A plan being carried out. `commitment_key` is the receipt's K, sealed."""
+
+    id: str
+    plan: str
+    state: RunState
+    started_at: datetime
+    commitment_key: bytes
+    finished_at: datetime | None = None
+    receipt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRow:
+    """One signature under a plan. `approve` is False for a rejection; `log_index` of its state entry."""
+
+    plan_sha256: str
+    principal: str
+    approve: bool
+    not_after: str
+    signature: str
+    at: datetime
+    log_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClosureRow:
+    """A closure. The account stands sealed until it is closed; after that only its commitment is left."""
+
+    id: str
+    commitment: str
+    account_sealed: bytes
+    state: AccountState
+    reason: str
+    requested_at: datetime
+    due_at: datetime
+    deadline_at: datetime
+    receipt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptRow:
+    """A receipt. `log_index` of its entry; `commitment_key` is K, sealed; `file` its bundle, empty until written."""
+
+    id: str
+    kind: str
+    plan: str
+    closure: str
+    issued_at: datetime
+    envelope: bytes
+    annex: bytes
+    entry_sha256: str
+    log_index: int
+    commitment_key: bytes
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """Something that happened; never changed, never removed but by its own retention period."""
+
+    sequence: int
+    at: datetime
+    kind: str
+    subject: str
+    detail: Mapping[str, object]
+
+
+class Plans(Protocol):
+    """Plans, their parts, and their batches while the plan is drafted."""
+
+    def begin_draft(self, plan: str, at: datetime) -> None:
+        """Note that a plan is being drafted; its batches may follow."""
+        ...
+
+    def discard_drafts(self) -> int:
+        """Remove drafts that were never finished, with their batches; return how many."""
+        ...
+
+    def finish_draft(self, plan: PlanRow, parts: Sequence[Part]) -> None:
+        """Turn a draft into a plan."""
+        ...
+
+    def get(self, reference: str) -> PlanRow | None:
+        """Return a plan by its id or its sha256."""
+        ...
+
+    def parts(self, plan: str) -> Sequence[Part]:
+        """Return a plan's parts in order."""
+        ...
+
+    def in_state(self, *states: RunState) -> Sequence[PlanRow]:
+        """Return plans in any of the states, oldest first."""
+        ...
+
+    def of_closure(self, closure: str) -> Sequence[PlanRow]:
+        """Return the plans that serve a closure, oldest first."""
+        ...
+
+    def set_state(self, plan: str, state: RunState) -> None:
+        """Move a plan to a state."""
+        ...
+
+
+class Batches(Protocol):
+    """Batches: the unit of intent, claim, recovery and progress."""
+
+    def add(self, batch: BatchRow, identifiers: bytes) -> None:
+        """Store a batch with its exact identifiers."""
+        ...
+
+    def drop_draft_from(self, plan: str, ordinal: int) -> None:
+        """Drop the batches of a draft from an ordinal on: the dataset they belong to cannot be planned after all."""
+        ...
+
+    def of_plan(self, plan: str) -> Sequence[BatchRow]:
+        """Return all batches of a plan in order, without identifiers."""
+        ...
+
+    def identifiers(self, plan: str, ordinal: int) -> bytes:
+        """Return a batch's identifiers; sealed once the batch has ended.
+
+        Raises:
+            LedgerError: They were destroyed at the end of their retention period.
+        """
+        ...
+
+    def claim(self, plan: str, ordinal: int, now: datetime) -> int:
+        """Claim a batch that has not ended, whoever claimed it before; return the new token."""
+        ...
+
+    def token(self, plan: str, ordinal: int) -> int:
+        """Return the token of the newest claim."""
+        ...
+
+    def mark_acted(self, plan: str, ordinal: int, token: int) -> None:
+        """Move a claimed batch to acted.
+
+        Raises:
+            LedgerError: The token is not the newest.
+        """
+        ...
+
+    def finish(self, batch: BatchRow, sealed: bytes, now: datetime) -> None:
+        """End a batch under `batch.token` with its state, outcomes and reason; its identifiers are kept sealed only.
+
+        Raises:
+            LedgerError: The token is not the newest, or the batch has ended already.
+        """
+        ...
+
+    def amend(self, batch: BatchRow, sealed: bytes) -> None:
+        """Correct the outcomes of an ended batch whose run has no receipt yet."""
+        ...
+
+    def set_receipted(self, plan: str) -> None:
+        """Move all ended batches of a plan to receipted (those carried over stay so)."""
+        ...
+
+    def destroy_identifiers(self, before: datetime) -> int:
+        """Destroy sealed identifiers of receipted batches that ended before a time; return how many batches."""
+        ...
+
+
+class Runs(Protocol):
+    """Runs."""
+
+    def add(self, run: RunRow) -> None:
+        """Store a run."""
+        ...
+
+    def get(self, run: str) -> RunRow | None:
+        """Return a run by its id."""
+        ...
+
+    def of_plan(self, plan: str) -> RunRow | None:
+        """Return the run of a plan, or None."""
+        ...
+
+    def recent(self, limit: int) -> Sequence[RunRow]:
+        """Return the newest runs first."""
+        ...
+
+    def finish(self, run: str, state: RunState, at: datetime, receipt: str) -> None:
+        """End a run."""
+        ...
+
+    def set_state(self, run: str, state: RunState) -> None:
+        """Move a run to a state."""
+        ...
+
+
+class Approvals(Protocol):
+    """Signatures, used nonces, and pairs of policy and dataset that were approved."""
+
+    def add(self, approval: ApprovalRow) -> None:
+        """Store a signature; the same principal's newer one replaces the older."""
+        ...
+
+    def of_plan(self, plan_sha256: str) -> Sequence[ApprovalRow]:
+        """Return the signatures under a plan, oldest first."""
+        ...
+
+    def use_nonce(self, nonce: str, at: datetime) -> bool:
+        """Note a nonce; False when it was used before."""
+        ...
+
+    def approve_pair(self, policy: tuple[str, str], dataset: tuple[str, str], lists: str) -> None:
+        """Approve exactly this (policy id, sha256), (dataset name, sha256) and commitment to lists."""
+        ...
+
+    def is_approved(self, policy: tuple[str, str], dataset: tuple[str, str], lists: str) -> bool:
+        """Tell whether exactly this was approved, and nothing else for the same names since."""
+        ...
+
+
+class Holds(Protocol):
+    """Legal holds and their epoch."""
+
+    def add(self, hold: Hold) -> None:
+        """Place a hold and raise the epoch."""
+        ...
+
+    def release(self, hold: str, at: datetime) -> None:
+        """Release a hold and raise the epoch."""
+        ...
+
+    def active(self) -> Sequence[Hold]:
+        """Return the holds in force, oldest first."""
+        ...
+
+    def epoch(self) -> int:
+        """Return the epoch, read under the lock that changes of holds take."""
+        ...
+
+
+class Closures(Protocol):
+    """Account closures."""
+
+    def add(self, closure: ClosureRow) -> None:
+        """Store a closure."""
+        ...
+
+    def newest_of(self, commitment: str) -> ClosureRow | None:
+        """Return an account's newest closure by the account's commitment."""
+        ...
+
+    def get(self, closure: str) -> ClosureRow | None:
+        """Return a closure by its id."""
+        ...
+
+    def in_state(self, *states: AccountState) -> Sequence[ClosureRow]:
+        """Return closures in any of the states, by deadline."""
+        ...
+
+    def set_state(self, closure: str, state: AccountState) -> None:
+        """Move a closure to a state."""
+        ...
+
+    def close(self, closure: str, receipt: str) -> None:
+        """Close it: keep the commitment, destroy the sealed account."""
+        ...
+
+    def since(self, moment: datetime) -> int:
+        """Return how many closures began removal-due at or after a time and are closing or closed."""
+        ...
+
+
+class Receipts(Protocol):
+    """Receipts."""
+
+    def add(self, receipt: ReceiptRow) -> None:
+        """Store a receipt."""
+        ...
+
+    def get(self, receipt: str) -> ReceiptRow | None:
+        """Return a receipt by its id."""
+        ...
+
+    def all(self) -> Sequence[ReceiptRow]:
+        """Return all receipts, oldest first, without envelope and annex bytes left out."""
+        ...
+
+    def without_file(self) -> Sequence[ReceiptRow]:
+        """Return receipts whose bundle was not written yet."""
+        ...
+
+    def set_file(self, receipt: str, file: str) -> None:
+        """Note where the bundle stands."""
+        ...
+
+
+class Entries(Protocol):
+    """The log's entries."""
+
+    def stage(self, entry: bytes) -> int:
+        """Stage an entry; return the index that it will have in the log."""
+        ...
+
+
+class Events(Protocol):
+    """Append-only events, each with a salted digest."""
+
+    def append(self, kind: str, subject: str, at: datetime, detail: Mapping[str, object] | None = None) -> None:
+        """Append an event; `detail` never holds a key, a row or a token."""
+        ...
+
+    def newest(self, limit: int) -> Sequence[EventRow]:
+        """Return the newest events first."""
+        ...
+
+
+class Facts(Protocol):
+    """Small named values, such as the highest time ever seen."""
+
+    def get(self, name: str) -> str | None:
+        """Return a value, or None."""
+        ...
+
+    def set(self, name: str, value: str) -> None:
+        """Set a value."""
+        ...
+
+
+class Transaction(Protocol):
+    """One transaction; it commits when its block ends and rolls back when the block raises."""
+
+    plans: Plans
+    batches: Batches
+    runs: Runs
+    approvals: Approvals
+    holds: Holds
+    closures: Closures
+    receipts: Receipts
+    entries: Entries
+    events: Events
+    facts: Facts
+
+
+class Ledger(Protocol):
+    """What happened."""
+
+    log_state: LogState
+
+    def begin(self) -> AbstractContextManager[Transaction]:
+        """Begin a transaction that may write; on SQLite always BEGIN IMMEDIATE.
+
+        Raises:
+            LedgerError: It cannot be begun or committed (locked, full disk, damaged); nothing of it happened.
+        """
+        ...
+
+    def acting(self) -> AbstractContextManager[None]:
+        """Be the one process that acts.
+
+        Raises:
+            LedgerBusy: Another process acts on this ledger.
+        """
+        ...
+
+    def backup(self, target: Path) -> None:
+        """Write a consistent copy; the target must not exist."""
+        ...
+
+    def check(self) -> Iterator[str]:
+        """Yield what is wrong with the ledger itself; nothing when it is sound."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections."""
+        ...

@@ -1,0 +1,187 @@
+"""The port to stores. Every connector must pass `retentiond.testing.contract`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from pydantic import BaseModel
+
+from retentiond.domain.dataset import Dataset, Store
+from retentiond.domain.decision import Cases
+from retentiond.domain.plan import Outcome, Sighting
+from retentiond.domain.policy import Action
+from retentiond.domain.record import Record
+from retentiond.evidence.levels import EvidenceLevel
+
+
+class Found(NamedTuple):
+    """A record of a scan, and the index of the case that won."""
+
+    record: Record
+    case: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many records a case won, their bytes, and the oldest clock among them (microseconds since the epoch)."""
+
+    count: int = 0
+    size_bytes: int = 0
+    oldest: int | None = None
+
+    def plus(self, other: Tally) -> Tally:
+        """Return both together."""
+        clocks = [clock for clock in (self.oldest, other.oldest) if clock is not None]
+        return Tally(self.count + other.count, self.size_bytes + other.size_bytes, min(clocks, default=None))
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One step of a scan: everything examined in it, counted by winning case, and the records that were wanted."""
+
+    found: tuple[Found, ...]
+    tallies: Mapping[int, Tally]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One batch to act on or to verify: exact records, and the predicate that must still be true of each.
+
+    Attributes:
+        cases: The decision's cases; `case` must be the one that wins for a record, else the record has changed.
+        at: The time that a tombstone bears.
+        fence: Called right before each statement or request that changes the store; it raises when a hold, a stop
+            or a newer claim forbids going on, and the connector lets that pass through without acting.
+    """
+
+    dataset: Dataset
+    action: Action
+    cases: Cases
+    case: int
+    records: Sequence[Record]
+    at: datetime
+    fence: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """One outcome per record of the order, in its order; `reasons` gives words for those that need them, by index."""
+
+    outcomes: Sequence[Outcome]
+    reasons: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """One sighting per record of the order, in its order, from a read that is separate from the act.
+
+    Attributes:
+        method: How it was looked at, such as `select-by-key`.
+        role: As whom, such as `same role` or `separate role`.
+        position: Where the store stood (system id, timeline, LSN), where it can tell.
+    """
+
+    sightings: Sequence[Sighting]
+    method: str
+    role: str = "same role"
+    position: Mapping[str, str | int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that `check` reports of a store or dataset; one that `refuses` keeps the dataset from being planned."""
+
+    what: str
+    where: str
+    remedy: str
+    refuses: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a connector sees of a dataset before it is planned."""
+
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Remnant:
+    """Where a copy may remain after the store says that a record is gone."""
+
+    what: str
+    reason: str
+    until: datetime | None = None
+
+
+class Connector(Protocol):
+    """One open store. Methods raise `ConnectorError`; `DatasetRefused` where a dataset cannot be worked on safely."""
+
+    kind: str
+
+    def survey(self, dataset: Dataset) -> Survey:
+        """Look at a dataset's shape, permissions and dangers; changes nothing."""
+        ...
+
+    def unmapped(self, datasets: Sequence[Dataset], ignored: Callable[[str], bool]) -> Iterator[str]:
+        """Yield names (tables, top-level prefixes) that hold data and that no dataset of this store covers."""
+        ...
+
+    def scan(self, dataset: Dataset, cases: Cases, wanted: frozenset[int]) -> Iterator[Window]:
+        """Examine every record of a dataset once, tombstoned ones included, in windows of bounded memory.
+
+        Records whose winning case is in `wanted` are handed out, in an order that is good for acting. A record whose
+        key or owner cannot be written as a name in a receipt is never handed out; it is tallied under index -1.
+        No lock is held between windows.
+
+        Raises:
+            ConnectorError: The listing is incomplete; it never ends early without this.
+        """
+        ...
+
+    def references(self, dataset: Dataset) -> Iterator[Sequence[str]]:
+        """Yield the keys of objects that the dataset's rows name (`blobs`), one for each row that names one."""
+        ...
+
+    def find(self, dataset: Dataset, key: str) -> Sequence[Record]:
+        """Return the records of a key as an operator types it: one row, or all versions of an object, or none."""
+        ...
+
+    def act(self, order: Order) -> Acted:
+        """Carry out the order's action on exactly its records, the predicate repeated where the store can."""
+        ...
+
+    def verify(self, order: Order) -> Verified:
+        """Look for the order's records in a read of its own; an error or partial answer is `UNKNOWN`."""
+        ...
+
+    def settle(self, dataset: Dataset) -> EvidenceLevel:
+        """Do what the store needs after its last batch, and return how gone its purged records are by now."""
+        ...
+
+    def remnants(self, dataset: Dataset) -> Sequence[Remnant]:
+        """Return where copies may remain that this store cannot rule out."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections and files."""
+        ...
+
+
+class ConnectorKind(Protocol):
+    """What a connector's entry point names."""
+
+    kind: str
+    options: type[BaseModel]
+
+    def open(self, store: Store, base: Path) -> Connector:
+        """Open a store; relative paths are relative to `base`, the config directory.
+
+        Raises:
+            ConnectorError: It is not there, or cannot be reached.
+        """
+        ...

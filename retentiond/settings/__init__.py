@@ -1,0 +1,26 @@
+"""What operators write: service settings, data map, policies, approvers; each error with its place and a remedy."""
+
+from __future__ import annotations
+
+from retentiond.settings.approvers import Approver, ApproversFile, load_approvers, parse_approvers
+from retentiond.settings.canonical import list_commitment_input
+from retentiond.settings.datamap import load_datamap
+from retentiond.settings.policies import idle_policies, load_policies, uncovered_classes
+from retentiond.settings.schema import json_schema, write_schemas
+from retentiond.settings.service import ServiceSettings, load_service
+
+__all__ = [
+    "Approver",
+    "ApproversFile",
+    "ServiceSettings",
+    "idle_policies",
+    "json_schema",
+    "list_commitment_input",
+    "load_approvers",
+    "load_datamap",
+    "load_policies",
+    "load_service",
+    "parse_approvers",
+    "uncovered_classes",
+    "write_schemas",
+]

@@ -1,0 +1,127 @@
+"""datamap.yaml: read, validated, checked against itself, and turned into the values that the engine works with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from retentiond.domain.dataset import (
+    BlobLink,
+    ClockFormat,
+    ClockSource,
+    DataMap,
+    Dataset,
+    Downstream,
+    Ignored,
+    Store,
+    TombstoneTarget,
+)
+from retentiond.settings.canonical import canonical, digest
+from retentiond.settings.datamap_checks import check_datamap
+from retentiond.settings.datamap_model import Clock, DataMapFile, DatasetModel, StoreModel
+from retentiond.settings.document import read_document
+from retentiond.settings.problems import Problem, alternatives, declared, raise_first, validated
+
+
+def load_datamap(path: Path, option_models: Mapping[str, type[BaseModel]]) -> DataMap:
+    """Read the data map.
+
+    Args:
+        path: The file, such as `config/datamap.yaml`.
+        option_models: For each installed kind of store, the model of its connector's options.
+
+    Raises:
+        ConfigError: The file is wrong; the first thing that is stands in `where`, the others in the text.
+    """
+    document = read_document(path)
+    model = declared(DataMapFile, document)
+    problems: list[Problem] = []
+    options = _options(model, option_models, problems)
+    check_datamap(model, options, problems)
+    raise_first(document, problems)
+    stores = {name: _store(name, each, options[name]) for name, each in model.stores.items()}
+    datasets = {name: _dataset(name, each, stores[each.store]) for name, each in model.datasets.items()}
+    ignore = tuple(Ignored(each.store, each.pattern, each.reason) for each in model.ignore)
+    downstream = tuple(Downstream(each.what, each.owner, each.expires) for each in model.downstream)
+    return DataMap(stores, datasets, ignore, downstream, refuse_unmapped=model.unmapped == "refuse")
+
+
+def _options(
+    model: DataMapFile, option_models: Mapping[str, type[BaseModel]], problems: list[Problem]
+) -> Mapping[str, Mapping[str, object]]:
+    """Return the validated options of each store; stores whose options are wrong are left out."""
+    found = {}
+    for name, store in model.stores.items():
+        kind = option_models.get(store.kind)
+        if kind is None:
+            remedy = alternatives(store.kind, option_models, "installed kinds")
+            problems.append(
+                Problem(("stores", name, "kind"), f"no connector of the kind {store.kind!r} is installed", remedy)
+            )
+            continue
+        options = validated(kind, store.model_extra or {}, ("stores", name), problems)
+        if options is not None:
+            found[name] = options.model_dump(mode="json")
+    return found
+
+
+def _store(name: str, model: StoreModel, options: Mapping[str, object]) -> Store:
+    keep = model.backups.keep if model.backups else None
+    return Store(name, model.kind, options, keep, model.backups is not None)
+
+
+def _dataset(name: str, given: DatasetModel, store: Store) -> Dataset:
+    model = given if given.clock else given.model_copy(update={"clock": Clock(modified=True)})
+    link = BlobLink(model.blobs.column, model.blobs.dataset) if model.blobs else None
+    return Dataset(
+        name=name,
+        store=store.name,
+        store_kind=store.kind,
+        data_class=model.data_class,
+        clock=_clock(model.clock),
+        table=model.table or "",
+        prefix=model.prefix or "",
+        key=tuple(model.key),
+        key_pattern=model.key_pattern or "",
+        account_column=(model.account.column or "") if model.account else "",
+        account_field=(model.account.pattern or "") if model.account else "",
+        attributes=model.attributes,
+        tombstone=_tombstone(model),
+        blobs=link,
+        follows=model.follows or "",
+        write_once=model.keys is not None,
+        canonical=canonical(_canonical(name, model, store)),
+    )
+
+
+def _canonical(name: str, model: DatasetModel, store: Store) -> Mapping[str, object]:
+    """Return what is approved and published: with it the dataset moves to another database or bucket only visibly.
+
+    The store's own options count by their digest, since the canonical form is published.
+    """
+    options = digest({"kind": store.kind, "options": store.options})
+    return {
+        "name": name,
+        **model.model_dump(mode="json", by_alias=True),
+        "store_kind": store.kind,
+        "store_sha256": options,
+    }
+
+
+def _clock(model: Clock | None) -> ClockSource:
+    if model is None or model.modified:
+        return ClockSource(ClockFormat.MODIFIED, earliest=(model or Clock(modified=True)).earliest)
+    if model.pattern is not None:
+        return ClockSource(ClockFormat.PATTERN, field=model.pattern, zone=model.zone, earliest=model.earliest)
+    return ClockSource(model.format, column=model.column or "", zone=model.zone, earliest=model.earliest)
+
+
+def _tombstone(model: DatasetModel) -> TombstoneTarget | None:
+    if model.tombstone is None:
+        return None
+    target = model.tombstone
+    return TombstoneTarget(
+        target.column or "", target.table or "", target.directory or "", marker=target.marker is True
+    )

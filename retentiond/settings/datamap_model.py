@@ -1,0 +1,221 @@
+"""The data map as operators write it (ARCHITECTURE.md, Data map)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+
+from retentiond.domain.dataset import EARLIEST, ClockFormat
+from retentiond.settings.problems import refuse, shown
+from retentiond.settings.values import (
+    Column,
+    Declared,
+    Grace,
+    Label,
+    MaybePeriod,
+    Moment,
+    Name,
+    Text,
+    What,
+    Zone,
+    empty_if_blank,
+)
+
+_COLUMN_FORMATS = tuple(each for each in ClockFormat if each not in (ClockFormat.MODIFIED, ClockFormat.PATTERN))
+_RESERVED = frozenset(("account", "all", "any", "clock", "not", "tombstoned"))
+
+
+def _word_or_mapping(word: str, what: str, shape: Any) -> BeforeValidator:  # noqa: ANN401 -- a type for the schema
+    """Return a validator that takes one word for `{word: true}`."""
+
+    def read(value: object) -> object:
+        if value == word:
+            return {word: True}
+        if isinstance(value, str):
+            raise refuse(f"{shown(value)} is not {what}", f"write {word}, or a mapping")
+        return value
+
+    return BeforeValidator(read, json_schema_input_type=shape)
+
+
+def _exactly_one(model: Declared, names: tuple[str, ...], what: str) -> None:
+    given = [name for name in names if getattr(model, name) is not None]
+    if len(given) != 1:
+        raise refuse(f"{what} needs exactly one of {', '.join(names)}", "give one, and remove the others")
+
+
+def _format(value: object) -> ClockFormat:
+    if isinstance(value, str) and value in _COLUMN_FORMATS:
+        return ClockFormat(value)
+    raise refuse(f"{shown(value)} is no format of a column's clock", f"write one of {', '.join(_COLUMN_FORMATS)}")
+
+
+class Clock(Declared):
+    """Where a record's clock stands: in a column, in the key, or with the object."""
+
+    later: ClassVar[Mapping[str, str]] = {"json": "a clock in a JSON path"}
+
+    column: Column | None = None
+    pattern: Text | None = None
+    modified: Literal[True] | None = None
+    format: Annotated[ClockFormat, BeforeValidator(_format, json_schema_input_type=Literal[_COLUMN_FORMATS])] = (
+        ClockFormat.AUTO
+    )
+    zone: Zone = "UTC"
+    earliest: Moment = EARLIEST
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Clock:
+        _exactly_one(self, ("column", "pattern", "modified"), "a clock")
+        if self.column is None and "format" in self.model_fields_set:
+            raise refuse("only a column's clock has a format", "remove `format`")
+        if self.modified and "zone" in self.model_fields_set:
+            raise refuse("the time of an object's last change needs no zone", "remove `zone`")
+        return self
+
+
+def _account(value: object) -> object:
+    if isinstance(value, list):
+        raise refuse("an owner that stands in several columns is not supported yet", "name one column")
+    return {"column": value} if isinstance(value, str) else value
+
+
+class Account(Declared):
+    """Where a record's owner stands: in a column, or in the key."""
+
+    later: ClassVar[Mapping[str, str]] = {
+        "via": "an owner that stands in another table",
+        "tag": "an owner that stands in an object's tag",
+        "metadata": "an owner that stands in an object's metadata",
+    }
+
+    column: Column | None = None
+    pattern: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Account:
+        _exactly_one(self, ("column", "pattern"), "an owner")
+        return self
+
+
+class Tombstone(Declared):
+    """How a record is hidden."""
+
+    column: Column | None = None
+    table: Text | None = None
+    directory: Text | None = None
+    marker: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Tombstone:
+        _exactly_one(self, ("column", "table", "directory", "marker"), "a tombstone")
+        return self
+
+    @property
+    def way(self) -> str:
+        """The field that is set."""
+        return next(name for name in ("column", "table", "directory", "marker") if getattr(self, name) is not None)
+
+
+class Blobs(Declared):
+    """The column in which a row names its object, and the dataset of that object."""
+
+    column: Column
+    dataset: Name
+
+
+def _key(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _attributes(value: dict[str, str]) -> dict[str, str]:
+    for name in value:
+        if name in _RESERVED:
+            raise refuse(f"an attribute cannot be called {name!r}, a word of conditions", "give it another name")
+    return value
+
+
+class DatasetModel(Declared):
+    """The records in one store that share a shape, an owner and a clock."""
+
+    later: ClassVar[Mapping[str, str]] = {
+        "parent": "a parent that no foreign key declares",
+        "enforce": "removal by the store's own rule",
+    }
+
+    store: Name
+    data_class: Name = Field(alias="class")
+    table: Text | None = None
+    prefix: str | None = None
+    key: Annotated[list[Column], BeforeValidator(_key, json_schema_input_type=list[str] | str)] = Field(
+        default_factory=list
+    )
+    clock: Annotated[Clock, _word_or_mapping("modified", "a clock", Clock | Literal["modified"])] | None = None
+    account: Annotated[Account, BeforeValidator(_account, json_schema_input_type=Account | str)] | None = None
+    attributes: Annotated[dict[Name, Column], AfterValidator(_attributes)] = Field(default_factory=dict)
+    tombstone: Annotated[Tombstone, _word_or_mapping("marker", "a tombstone", Tombstone | Literal["marker"])] | None = (
+        None
+    )
+    blobs: Blobs | None = None
+    key_pattern: Text | None = None
+    follows: Name | None = None
+    keys: Literal["write-once"] | None = None
+
+
+class Backups(Declared):
+    """How long a store's backups are kept."""
+
+    keep: Grace
+
+
+def _backups(value: object) -> object:
+    if value == "none":
+        return {"keep": "none"}
+    if isinstance(value, str):
+        raise refuse(f"{shown(value)} says nothing of backups", "write none, or {keep: 35 days}")
+    return value
+
+
+class StoreModel(Declared):
+    """One system that holds data; what else it needs is said by the connector of its kind."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: Name
+    backups: Annotated[Backups, BeforeValidator(_backups, json_schema_input_type=Backups | Literal["none"])] | None = (
+        None
+    )
+
+
+class IgnoredModel(Declared):
+    """Names in a store that no dataset covers on purpose."""
+
+    store: Name
+    pattern: Text
+    reason: Label
+
+
+class DownstreamModel(Declared):
+    """A copy that retentiond does not reach."""
+
+    what: What
+    owner: Label
+    expires: MaybePeriod = None
+
+
+_Stores = dict[Name, StoreModel]
+_Datasets = dict[Name, DatasetModel]
+
+
+class DataMapFile(Declared):
+    """Where data lives: datamap.yaml."""
+
+    stores: Annotated[_Stores, empty_if_blank(dict, _Stores)] = Field(default_factory=dict)
+    datasets: Annotated[_Datasets, empty_if_blank(dict, _Datasets)] = Field(default_factory=dict)
+    ignore: Annotated[list[IgnoredModel], empty_if_blank(list, list[IgnoredModel])] = Field(default_factory=list)
+    downstream: Annotated[list[DownstreamModel], empty_if_blank(list, list[DownstreamModel])] = Field(
+        default_factory=list
+    )
+    unmapped: Literal["refuse", "report"] = "refuse"

@@ -1,0 +1,260 @@
+"""Policies as operators write them (ARCHITECTURE.md, Data map, policies, promise)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+
+from retentiond.domain.cron import Cron
+from retentiond.domain.period import Period
+from retentiond.domain.policy import MAX_RECORDS, Action
+from retentiond.settings.problems import refuse, shown
+from retentiond.settings.values import (
+    Count,
+    Declared,
+    FixedPeriod,
+    Grace,
+    MaybeFixedPeriod,
+    MaybePeriod,
+    Name,
+    Percent,
+    PeriodValue,
+    Text,
+    Zone,
+    empty_if_blank,
+    longest_seconds,
+    read_fixed_period,
+    shortest_seconds,
+)
+
+_LEAST_ZERO_RETENTION = Period(seconds=300)
+_LEAST_INTERVAL = Period(seconds=60)
+_ACTIONS = (Action.PURGE, Action.TOMBSTONE)
+_LATER_ACTIONS = (Action.REDACT, Action.PSEUDONYMISE)
+_EVERY = "every "
+
+
+class PromiseModel(Declared):
+    """The longest time that anything may be recoverable, as told to customers."""
+
+    live: MaybePeriod = None
+    backups: MaybePeriod = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> PromiseModel:
+        if self.live is None and self.backups is None:
+            raise refuse("nothing is promised here", "write `live: 30 days`, and `backups:` if backups are promised")
+        if self.live and self.backups and longest_seconds(self.backups) < shortest_seconds(self.live):
+            raise refuse(
+                f"backups are promised for {self.backups}, less than the {self.live} of live data",
+                "`backups` counts from the same start: live and backups together",
+            )
+        return self
+
+
+class ZeroRetention(Declared):
+    """Removal as soon as it can be done at all."""
+
+    after: FixedPeriod
+    check_every: MaybeFixedPeriod = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> ZeroRetention:
+        if shortest_seconds(self.after) < shortest_seconds(_LEAST_ZERO_RETENTION):
+            raise refuse(f"zero retention after {self.after} is too soon", f"write {_LEAST_ZERO_RETENTION} at least")
+        if self.check_every and shortest_seconds(self.check_every) < shortest_seconds(_LEAST_INTERVAL):
+            raise refuse(f"checking every {self.check_every} is too often", f"write {_LEAST_INTERVAL} at least")
+        return self
+
+
+def _action(value: object) -> Action:
+    if value in _ACTIONS:
+        return Action(str(value))
+    if value in _LATER_ACTIONS:
+        raise refuse(f"{value}: no connector does this yet", f"write one of {', '.join(_ACTIONS)}")
+    raise refuse(f"{shown(value)} is no action", f"write one of {', '.join(_ACTIONS)}")
+
+
+Then = Annotated[Action, BeforeValidator(_action, json_schema_input_type=Literal["purge", "tombstone"])]
+When = Annotated[
+    Any,
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": "Fields (account, attributes) with what they must be; any, all and not combine conditions.",
+            "minProperties": 1,
+        }
+    ),
+]
+
+
+class RuleModel(Declared):
+    """One rule: for which records, how long they are kept, and what happens then."""
+
+    later: ClassVar[Mapping[str, str]] = {"enforce": "removal by the store's own rule"}
+
+    when: When = None
+    keep: MaybePeriod = None
+    then: Then = Action.PURGE
+    grace: Grace = None
+    zero_retention: ZeroRetention | None = None
+    promise: PromiseModel | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> RuleModel:
+        if (self.keep is None) == (self.zero_retention is None):
+            raise refuse("a rule needs exactly one of keep, zero_retention", "write `keep: 30 days`, for instance")
+        if self.zero_retention and self.model_fields_set & {"then", "grace"}:
+            raise refuse("zero retention purges at once: it has no `then` and no `grace`", "remove them")
+        if self.then is Action.TOMBSTONE and "grace" not in self.model_fields_set:
+            raise refuse("it does not say how long a tombstone lasts", "write `grace: 5 days`, or `grace: none`")
+        if self.then is Action.PURGE and "grace" in self.model_fields_set:
+            raise refuse("a purge has no grace", "write `then: tombstone`, or remove `grace`")
+        return self
+
+    @property
+    def period(self) -> Period:
+        """How long its records are kept; one of the two is always given."""
+        given = (self.keep, self.zero_retention.after if self.zero_retention else None)
+        return next(period for period in given if period)
+
+
+class ContentModel(Declared):
+    """A part of a record that goes sooner than the record."""
+
+    when: When = None
+    redact: Annotated[list[Text], Field(min_length=1)]
+    after: PeriodValue
+    promise: PromiseModel | None = None
+
+
+class ScheduleModel(Declared):
+    """When runs start: an interval, or a cron expression in a zone."""
+
+    every: MaybeFixedPeriod = None
+    cron: Text | None = None
+    zone: Zone = "UTC"
+
+    @model_validator(mode="after")
+    def _one_way(self) -> ScheduleModel:
+        if (self.every is None) == (self.cron is None):
+            raise refuse("a schedule needs exactly one of every, cron", 'write "every 6 hours", or {cron: …, zone: …}')
+        if self.every:
+            if shortest_seconds(self.every) < shortest_seconds(_LEAST_INTERVAL):
+                raise refuse(f"every {self.every} is too often", f"write {_LEAST_INTERVAL} at least")
+            return self
+        try:
+            Cron.parse(self.cron or "", self.zone)
+        except ValueError as error:
+            raise refuse(str(error), 'write it like "15 4 * * *"') from error
+        return self
+
+
+def _schedule(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if not value.startswith(_EVERY):
+        raise refuse(f"{shown(value)} is no schedule", 'write "every 6 hours", or {cron: "15 4 * * *", zone: UTC}')
+    return {"every": read_fixed_period(value.removeprefix(_EVERY))}
+
+
+class LimitsModel(Declared):
+    """Caps of one plan, beyond which it needs approval."""
+
+    max_records: Count = MAX_RECORDS
+    max_percent: Percent = 10.0
+    longest_run: FixedPeriod = Period(seconds=7200)
+
+    @model_validator(mode="after")
+    def _one_plan(self) -> LimitsModel:
+        if self.max_records > MAX_RECORDS:
+            raise refuse(f"a plan holds at most {MAX_RECORDS:,} records", f"write {MAX_RECORDS:_} at most")
+        return self
+
+
+class PolicyModel(Declared):
+    """What was promised of a class of data, and the rules that keep the promise."""
+
+    data_class: Name = Field(alias="class")
+    promise: PromiseModel | None = None
+    rules: Annotated[list[RuleModel], Field(min_length=1)]
+    content: list[ContentModel] = Field(default_factory=list)
+    schedule: Annotated[ScheduleModel, BeforeValidator(_schedule, json_schema_input_type=ScheduleModel | str)] = (
+        ScheduleModel(every=Period(seconds=6 * 3600))
+    )
+    limits: LimitsModel = LimitsModel()
+
+
+class ClosureLimits(Declared):
+    """Caps of closures in one day."""
+
+    per_day: Count = 500
+    max_percent: Percent | None = None
+
+
+class ClosureModel(Declared):
+    """How accounts leave."""
+
+    grace: Grace = Period(days=14)
+    deadline: PeriodValue = Period(days=30)
+    limits: ClosureLimits = ClosureLimits()
+
+    @model_validator(mode="after")
+    def _in_time(self) -> ClosureModel:
+        if self.grace and longest_seconds(self.grace) >= shortest_seconds(self.deadline):
+            what = f"the deadline of {self.deadline} leaves no time after a grace of {self.grace}"
+            raise refuse(what, "shorten the grace, or give more time")
+        return self
+
+
+def _member(value: str) -> str:
+    if not value:
+        raise refuse("a member of a list is blank", "write it, or remove it")
+    return value
+
+
+Member = Annotated[str, AfterValidator(_member)]
+
+
+class ListModel(Declared):
+    """A list: written out, or in a file of its own, one member a line."""
+
+    later: ClassVar[Mapping[str, str]] = {
+        "query": "a list that a query gives",
+        "store": "a list that a query gives",
+    }
+
+    members: list[Member] | None = None
+    file: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ListModel:
+        if (self.members is None) == (self.file is None):
+            raise refuse("a list is written out, or names its file", "write [one, two], or {file: accounts.txt}")
+        return self
+
+
+def _list(value: object) -> object:
+    return {"members": value} if isinstance(value, list) else value
+
+
+def _list_name(value: str) -> str:
+    if value.startswith("("):
+        raise refuse(f"{value!r} cannot be a list's name", "begin it with another sign: ( is for lists without a name")
+    return value
+
+
+_ListValue = Annotated[ListModel, BeforeValidator(_list, json_schema_input_type=ListModel | list[str])]
+_Policies = dict[Name, PolicyModel]
+_Lists = dict[Annotated[Name, AfterValidator(_list_name)], _ListValue]
+
+
+class PoliciesFile(Declared):
+    """What was promised: policies.yaml."""
+
+    policies: Annotated[_Policies, empty_if_blank(dict, _Policies)] = Field(default_factory=dict)
+    lists: Annotated[_Lists, empty_if_blank(dict, _Lists)] = Field(default_factory=dict)
+    closure: ClosureModel = ClosureModel()
+    floor: PeriodValue = Period(seconds=3600)

@@ -1,0 +1,8 @@
+"""The append-only public log: C2SP tlog-tiles, checkpoints in signed notes, proofs; sequencing and recovery."""
+
+from __future__ import annotations
+
+from retentiond.tlog.directory import DirectoryStore
+from retentiond.tlog.publish import TileLog
+
+__all__ = ["DirectoryStore", "TileLog"]

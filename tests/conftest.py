@@ -1,0 +1,84 @@
+"""What every test may use: an S3 server, times written short, and hypothesis in a profile that repeats itself."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from http.client import HTTPConnection
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+PURE = ("domain", "evidence")  # folders of tests that need no socket: none is given to them
+AWS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+}
+
+settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("explore", deadline=None, max_examples=2_000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take sockets away from the tests of what is pure."""
+    root = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(root) and item.path.relative_to(root).parts[0] in PURE:
+            item.add_marker(pytest.mark.disable_socket)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _surroundings() -> Iterator[None]:
+    """Keep what the person who runs the tests has set for retentiond, AWS or the terminal out of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("RETENTIOND_", "AWS_"))]:
+            patch.delenv(name)
+        for name, value in AWS.items():
+            patch.setenv(name, value)
+        patch.setenv("NO_COLOR", "1")
+        patch.setenv("NO_PROXY", ",".join(filter(None, ["127.0.0.1", os.environ.get("NO_PROXY")])))
+        yield
+
+
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[str]:
+    """Start one S3 server on a free port of 127.0.0.1 for the session, and give its URL."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415 - a second to import, and most tests do without
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def moto_s3(moto_server: str) -> str:
+    """Give the URL of an S3 server that has no buckets, for credentials and region of the environment."""
+    with closing(HTTPConnection(urlsplit(moto_server).netloc, timeout=30)) as connection:
+        connection.request("POST", "/moto-api/reset")
+        assert connection.getresponse().status == 200
+    return moto_server
+
+
+@pytest.fixture(scope="session")
+def utc() -> Callable[..., datetime]:
+    """Give a function that makes a UTC time: `utc(2026, 11, 24, 3)` or `utc("2026-11-24T03:00:00Z")`."""
+
+    def make(first: int | str, *rest: int) -> datetime:
+        if isinstance(first, str):
+            return datetime.fromisoformat(first).astimezone(UTC)
+        return datetime(first, *rest, tzinfo=UTC)  # type: ignore[misc,arg-type]
+
+    return make

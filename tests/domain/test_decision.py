@@ -1,0 +1,96 @@
+"""Decisions: the first rule that matches wins, and what cannot be told is kept."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from retentiond.domain.condition import ACCOUNT, AnyOf, Compare, Operator, attribute
+from retentiond.domain.dataset import ClockSource, Dataset, TombstoneTarget
+from retentiond.domain.decision import Disposition, cases_of, closure_cases
+from retentiond.domain.period import Period
+from retentiond.domain.policy import Action, Policy, Rule
+from retentiond.domain.record import Record, micros
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+FLAGGED = Rule(2, Period(months=23), Compare(attribute("flagged"), Operator.EQUAL, literal=True))
+ZERO = Rule(1, Period(seconds=900), AnyOf(ACCOUNT, ("acct-zdr",)), zero_retention=True)
+HIDE = Rule(3, Period(days=23), then=Action.TOMBSTONE, grace=Period(days=5))
+POLICY = Policy("request-content", "content", (ZERO, FLAGGED, HIDE))
+DATASET = Dataset(
+    "requests", "db", "sqlite", "content", ClockSource(column="t"), account_column="a", tombstone=TombstoneTarget("d")
+)
+
+
+def record(
+    age: timedelta, *, account: str | None = "acct-1", flagged: object = 0, hidden: timedelta | None = None
+) -> Record:
+    return Record(
+        (1,),
+        account=account,
+        clock=micros(NOW - age),
+        tombstoned=None if hidden is None else micros(NOW - hidden),
+        attributes={"flagged": flagged},  # type: ignore[dict-item]
+    )
+
+
+def decide(subject: Record) -> tuple[Disposition, int, str]:
+    cases = cases_of(POLICY, DATASET, NOW)
+    case = cases.cases[cases.python()(subject)]
+    return case.disposition, case.rule, case.reason
+
+
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        (record(22 * DAY), (Disposition.KEEP, 3)),
+        (record(23 * DAY), (Disposition.KEEP, 3)),
+        (record(23 * DAY + timedelta(microseconds=1)), (Disposition.TOMBSTONE, 3)),
+        (record(40 * DAY, hidden=4 * DAY), (Disposition.KEEP, 3)),
+        (record(40 * DAY, hidden=6 * DAY), (Disposition.PURGE, 3)),
+        (record(10 * DAY, hidden=6 * DAY), (Disposition.KEEP, 3)),
+        (record(40 * DAY, flagged=1), (Disposition.KEEP, 2)),
+        (record(800 * DAY, flagged=1), (Disposition.PURGE, 2)),
+        (record(timedelta(minutes=16), account="acct-zdr"), (Disposition.PURGE, 1)),
+        (record(timedelta(minutes=16), account="acct-zdr", flagged=None), (Disposition.PURGE, 1)),
+        (record(timedelta(minutes=14), account="acct-zdr"), (Disposition.KEEP, 1)),
+        (record(40 * DAY, flagged=None), (Disposition.UNDETERMINED, 2)),
+        (record(40 * DAY, flagged="true"), (Disposition.UNDETERMINED, 2)),
+        (record(40 * DAY, flagged=7), (Disposition.UNDETERMINED, 2)),
+        (record(40 * DAY, account=None), (Disposition.UNDETERMINED, 0)),
+        (record(-timedelta(minutes=6)), (Disposition.UNDETERMINED, 0)),
+        (record(-timedelta(minutes=4)), (Disposition.KEEP, 3)),
+        (record(365 * 40 * DAY), (Disposition.UNDETERMINED, 0)),
+        (Record((1,), account="a", clock=None, attributes={"flagged": 0}), (Disposition.UNDETERMINED, 0)),
+    ],
+)
+def test_the_first_rule_wins_and_doubt_keeps(subject: Record, expected: tuple[Disposition, int]) -> None:
+    assert decide(subject)[:2] == expected
+
+
+def test_the_floor_keeps_what_is_young_but_not_from_zero_retention() -> None:
+    quick = Rule(1, Period(seconds=60))
+    policy = Policy("p", "content", (quick,), floor=Period(seconds=3600))
+    cases = cases_of(policy, DATASET, NOW)
+    young, old = record(timedelta(minutes=30)), record(timedelta(minutes=61))
+    assert cases.cases[cases.python()(young)].disposition is Disposition.KEEP
+    assert cases.cases[cases.python()(old)].disposition is Disposition.PURGE
+
+
+def test_where_nothing_can_be_hidden_the_grace_is_waited_for() -> None:
+    bare = Dataset("payloads", "s3", "s3", "content")
+    cases = cases_of(Policy("p", "content", (HIDE,)), bare, NOW)
+    assert cases.cases[cases.python()(record(27 * DAY))].disposition is Disposition.KEEP
+    assert cases.cases[cases.python()(record(28 * DAY + DAY / 24))].disposition is Disposition.PURGE
+
+
+def test_a_closure_takes_the_account_whatever_its_age_and_nobody_else() -> None:
+    cases = closure_cases("acct-1")
+    winner = cases.python()
+    assert cases.cases[winner(record(timedelta(0)))].disposition is Disposition.PURGE
+    assert cases.cases[winner(record(900 * DAY, account="acct-2"))].disposition is Disposition.KEEP
+    assert cases.cases[winner(record(900 * DAY, account=None))].disposition is Disposition.KEEP

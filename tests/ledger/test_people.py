@@ -1,0 +1,243 @@
+"""Approvals, holds, closures, events and facts: what people did, with the texts that people type."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retentiond.domain.account import AccountState
+from retentiond.domain.condition import Always, And, AnyOf, Compare, Condition, Missing, Not, Operator, Or, Unknown
+from retentiond.domain.hold import Hold, Scope
+from retentiond.errors import LedgerError, NotFound
+from retentiond.ledger import SqlLedger
+from retentiond.ledger.scopes import read_condition, write_condition
+from retentiond.ports.ledger import ApprovalRow
+from tests.ledger import samples
+from tests.ledger.samples import HOSTILE, NOW, later
+
+
+def approval(principal: str, *, approve: bool = True, at: datetime = NOW, plan: str = "p") -> ApprovalRow:
+    return ApprovalRow(plan, principal, approve, "2026-12-01T00:00:00Z", "-----BEGIN SSH\n", at, 4)
+
+
+def test_the_newest_signature_of_each_principal_counts(ledger: SqlLedger) -> None:
+    with ledger.begin() as tx:
+        tx.approvals.add(approval("ada@example.com"))
+        tx.approvals.add(approval("it's \u202ebob"))
+        tx.approvals.add(approval("ada@example.com", approve=False, at=later(seconds=1)))
+        tx.approvals.add(approval("ada@example.com", plan="another"))
+        assert tx.approvals.of_plan("p") == [
+            approval("it's \u202ebob"),
+            approval("ada@example.com", approve=False, at=later(seconds=1)),
+        ]
+        assert tx.approvals.of_plan("nothing") == []
+
+
+def test_a_nonce_is_used_once(ledger: SqlLedger) -> None:
+    with ledger.begin() as tx:
+        assert tx.approvals.use_nonce("n'1", NOW) is True
+        assert tx.approvals.use_nonce("n'1", later(days=1)) is False
+        assert tx.approvals.use_nonce("n'2", NOW) is True
+    with ledger.begin() as tx:
+        assert tx.approvals.use_nonce("n'2", NOW) is False
+
+
+def test_exactly_the_newest_approved_pair_is_approved(ledger: SqlLedger) -> None:
+    policy, dataset = ("p", "1" * 64), ("d", "2" * 64)
+    changed = ("p", "3" * 64)
+    with ledger.begin() as tx:
+        assert not tx.approvals.is_approved(policy, dataset, "l")
+        tx.approvals.approve_pair(policy, dataset, "l")
+        assert tx.approvals.is_approved(policy, dataset, "l")
+        assert not tx.approvals.is_approved(changed, dataset, "l")
+        assert not tx.approvals.is_approved(policy, ("d", "4" * 64), "l")
+        assert not tx.approvals.is_approved(policy, ("e", "2" * 64), "l")
+        assert not tx.approvals.is_approved(policy, dataset, "other lists")
+        tx.approvals.approve_pair(changed, dataset, "l")
+        assert tx.approvals.is_approved(changed, dataset, "l")
+        assert not tx.approvals.is_approved(policy, dataset, "l")
+        tx.approvals.approve_pair(policy, dataset, "l")
+        assert tx.approvals.is_approved(policy, dataset, "l")
+
+
+def hold(name: str, scope: Scope) -> Hold:
+    return Hold(name, "matter 'M'\x00", scope, NOW, "because\n")
+
+
+def test_holds_in_force_come_back_with_hostile_accounts_and_keys(ledger: SqlLedger) -> None:
+    keys = (b"", b"\x00\xff'\"--", "🧹\u202e".encode(), b"k" * 1024)
+    holds = [
+        hold("z", Scope(accounts=HOSTILE)),
+        hold("a", Scope(dataset='x"; DROP', keys=keys)),
+        hold("m", Scope(dataset="requests", condition=Compare("attribute:flagged", Operator.EQUAL, literal=True))),
+    ]
+    with ledger.begin() as tx:
+        for row in holds:
+            tx.holds.add(row)
+    with ledger.begin() as tx:
+        assert tx.holds.active() == holds
+
+
+def test_each_change_of_holds_raises_the_epoch(ledger: SqlLedger) -> None:
+    with ledger.begin() as tx:
+        assert tx.holds.epoch() == 0
+        tx.holds.add(hold("h", Scope(accounts=("a",))))
+        assert tx.holds.epoch() == 1
+        tx.holds.release("h", NOW)
+        assert tx.holds.epoch() == 2
+        assert tx.holds.active() == []
+
+
+def test_a_release_that_releases_nothing_is_an_error_and_changes_nothing(ledger: SqlLedger) -> None:
+    with ledger.begin() as tx:
+        tx.holds.add(hold("h", Scope(accounts=("a",))))
+        tx.holds.release("h", NOW)
+        for name in ("h", "g"):
+            with pytest.raises(NotFound, match=f"there is no hold {name} in force"):
+                tx.holds.release(name, NOW)
+        assert tx.holds.epoch() == 2
+
+
+def test_the_id_of_a_hold_is_taken_for_ever(ledger: SqlLedger) -> None:
+    with ledger.begin() as tx:
+        tx.holds.add(hold("h", Scope(accounts=("a",))))
+        tx.holds.release("h", NOW)
+        with pytest.raises(LedgerError, match=r"holds\.id"):
+            tx.holds.add(hold("h", Scope(accounts=("b",))))
+
+
+fields = st.sampled_from(("account", "clock", "attribute:flagged")) | st.text()
+literals = st.booleans() | st.integers() | st.text()
+leaves = (
+    st.builds(Always, st.booleans())
+    | st.builds(Compare, fields, st.sampled_from(Operator), literals)
+    | st.builds(AnyOf, fields, st.lists(literals).map(tuple))
+    | st.builds(Missing, fields)
+)
+conditions = st.recursive(
+    leaves,
+    lambda inner: (
+        st.builds(Not, inner)
+        | st.builds(Unknown, inner)
+        | st.builds(And, st.lists(inner, max_size=3).map(tuple))
+        | st.builds(Or, st.lists(inner, max_size=3).map(tuple))
+    ),
+    max_leaves=8,
+)
+
+
+def typed(condition: Condition) -> str:
+    """A condition with the types of its literals: to Python, True and 1 are equal."""
+    return repr(condition)
+
+
+@given(conditions)
+def test_every_condition_comes_back_with_the_types_of_its_literals(condition: Condition) -> None:
+    assert typed(read_condition(write_condition(condition))) == typed(condition)
+
+
+def test_a_condition_of_a_later_version_is_refused_not_guessed() -> None:
+    with pytest.raises(ValueError, match="none that this version knows: 'near'"):
+        read_condition({"near": ["clock", 1]})
+
+
+def test_a_number_beyond_two_to_the_53_survives_in_a_hold(ledger: SqlLedger) -> None:
+    row = hold("h", Scope(dataset="d", condition=Compare("attribute:n", Operator.LESS, 2**63 - 1)))
+    with ledger.begin() as tx:
+        tx.holds.add(row)
+        assert tx.holds.active() == [row]
+
+
+def test_closures_are_found_by_commitment_state_and_deadline(ledger: SqlLedger) -> None:
+    first = samples.closure("c1")
+    second = replace(samples.closure("c2"), requested_at=later(days=-9), deadline_at=later(days=1))
+    other = samples.closure("c3", "other")
+    with ledger.begin() as tx:
+        for row in (first, second, other):
+            tx.closures.add(row)
+        assert tx.closures.get("c1") == first
+        assert tx.closures.get("c9") is None
+        assert tx.closures.newest_of("c0ffee") == second
+        assert tx.closures.newest_of("nobody") is None
+        assert [row.id for row in tx.closures.in_state(AccountState.GRACE)] == ["c2", "c1", "c3"]
+        tx.closures.set_state("c2", AccountState.CLOSING)
+        assert [row.id for row in tx.closures.in_state(AccountState.GRACE)] == ["c1", "c3"]
+        with pytest.raises(NotFound, match="there is no closure c9"):
+            tx.closures.set_state("c9", AccountState.CLOSING)
+
+
+def test_a_closed_account_leaves_only_its_commitment(ledger: SqlLedger) -> None:
+    samples.make_plan(ledger)
+    with ledger.begin() as tx:
+        tx.closures.add(samples.closure())
+        tx.receipts.add(replace(samples.receipt("r", "", 5), kind="closure", closure="closure-1"))
+        tx.closures.close("closure-1", "r")
+        row = tx.closures.get("closure-1")
+        assert row == replace(samples.closure(), state=AccountState.CLOSED, account_sealed=b"", receipt="r")
+        with pytest.raises(NotFound, match="there is no closure c9"):
+            tx.closures.close("c9", "r")
+
+
+def test_closures_that_began_to_remove_are_counted_from_a_time_on(ledger: SqlLedger) -> None:
+    with ledger.begin() as tx:
+        for name, days, state in (
+            ("a", 1, AccountState.CLOSING),
+            ("b", 2, AccountState.CLOSED),
+            ("c", 3, AccountState.GRACE),
+            ("d", 3, AccountState.OPEN),
+        ):
+            tx.closures.add(replace(samples.closure(name), due_at=later(days=days), state=state))
+        assert [tx.closures.since(later(days=days)) for days in (0, 1, 2, 3)] == [2, 2, 1, 0]
+
+
+def test_the_newest_events_come_first(ledger: SqlLedger) -> None:
+    detail = {"n": [1, {"__proto__": "\x00"}], "none": None, "yes": True}
+    with ledger.begin() as tx:
+        tx.events.append("run.started", "run-1", NOW, detail)
+        tx.events.append("run.finished", "it's \u202erun", later(seconds=1))
+        newest, older = tx.events.newest(5)
+        assert (newest.sequence, newest.kind, newest.subject, newest.at, newest.detail) == (
+            2, "run.finished", "it's \u202erun", later(seconds=1), {},
+        )  # fmt: skip
+        assert (older.sequence, older.detail) == (1, detail)
+        assert tx.events.newest(1) == [newest]
+
+
+def test_facts_are_set_and_set_again(ledger: SqlLedger) -> None:
+    with ledger.begin() as tx:
+        assert tx.facts.get("highest time") is None
+        for text in HOSTILE:
+            tx.facts.set("highest time", text)
+            tx.facts.set(text, "of its own")
+            assert tx.facts.get(text) == "of its own"
+        assert tx.facts.get("highest time") == HOSTILE[-1]
+
+
+@pytest.mark.parametrize(
+    ("what", "words"),
+    [
+        (lambda tx: tx.facts.set("a", "b\udcff"), "not valid Unicode"),
+        (lambda tx: tx.facts.get("\ud800"), "not valid Unicode"),
+        (lambda tx: tx.holds.add(hold("h", Scope(accounts=("a\udcff",)))), "not valid Unicode"),
+        (lambda tx: tx.events.append("k", "s\udcff", NOW), "not valid Unicode"),
+        (lambda tx: tx.events.append("k", "s", NOW, {"n": 2**60}), "cannot be stored"),
+        (lambda tx: tx.events.append("k", "s", NOW, {"n": object()}), "cannot be stored"),
+        (lambda tx: tx.runs.recent(2**70), "cannot be stored"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_in_words_and_the_transaction_lives(
+    ledger: SqlLedger, what: object, words: str
+) -> None:
+    with ledger.begin() as tx:
+        with pytest.raises(LedgerError, match=words) as caught:
+            what(tx)
+        assert caught.value.remedy
+        tx.facts.set("still", "here")
+    with ledger.begin() as tx:
+        assert tx.facts.get("still") == "here"
+        assert tx.holds.active() == []
+        assert tx.events.newest(9) == []

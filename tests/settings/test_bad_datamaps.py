@@ -1,0 +1,298 @@
+"""Bad data maps: each is an error at its place, which ▸ marks in the text, with a remedy and exit code 2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import pytest
+
+from retentiond.domain.dataset import DataMap
+from retentiond.errors import ConfigError, Exit
+
+STORES = """\
+stores:
+  db: {kind: sqlite, path: a.db}
+  disk: {kind: files, root: files}
+  bucket: {kind: s3, bucket: b}
+datasets:
+"""
+ROWS = "  rows: {store: db, table: t, key: id, class: c, clock: {column: at}%s}\n"
+OBJECTS = "  things: {store: disk, prefix: a/, class: c, clock: modified%s}\n"
+
+
+class Bad(NamedTuple):
+    id: str
+    text: str
+    what: str
+    remedy: str
+
+
+BAD = [
+    Bad("not yaml", "stores: {db: [▸}", "not YAML", "correct the YAML"),
+    Bad("tab", "stores:\n▸\tdb: 1\n", "not YAML", "indent with spaces"),
+    Bad("control character", "stores: ▸\x07\n", "YAML does not allow", "quotes"),
+    Bad("duplicate key", "stores: {}\n▸stores: {}\n", "'stores' stands twice", "keep one"),
+    Bad(
+        "duplicate dataset",
+        STORES + ROWS % "" + (ROWS % "").replace("rows", "▸rows"),
+        "first at line 6, column 3",
+        "keep one",
+    ),
+    Bad("tag", "stores: ▸!!python/object:os.system {}\n", "the tag", "remove the tag"),
+    Bad("alias", "stores: &a {}\ndatasets: ▸*a\n", "aliases", "write the value out"),
+    Bad("merge", "stores:\n  db: {▸<<: {kind: sqlite}, path: a.db}\n", "merge keys", "write the values out"),
+    Bad("two documents", "stores: {}\n▸---\ndatasets: {}\n", "second YAML document", "keep one"),
+    Bad("another YAML", "%YAML 1.1\n▸---\nunmapped: refuse\n", "another version", "%YAML"),
+    Bad("a list", "▸- stores\n", "not a mapping", "name: value"),
+    Bad("a list as name", "? ▸[a]\n: b\n", "a name is a text", "correct"),
+    Bad("deep", "stores: " + "[" * 40 + "▸[" + "]" * 41, "more than 40 deep", "flatten"),
+    Bad("half a character", 'unmapped: ▸"\\ud800"\n', "half a character", "surrogate"),
+    Bad("unknown field", "▸datasetz: {}\n", "no field 'datasetz'", "did you mean 'datasets'?"),
+    Bad("unknown, inside", STORES + ROWS % ", ▸colour: red", "no field 'colour'", "fields here: account"),
+    Bad("unmapped", "unmapped: ▸perhaps\n", "'perhaps'", "'refuse' or 'report'"),
+    Bad("no kind", "stores: {db: ▸{path: a.db}}\n", "'kind' is missing", "add `kind"),
+    Bad("other kind", "stores: {db: {kind: ▸oracle}}\n", "'oracle' is installed", "files, s3, sqlite"),
+    Bad("no option", "stores: {db: ▸{kind: sqlite}}\n", "'path' is missing", "add `path"),
+    Bad("other option", "stores: {db: {kind: sqlite, path: a, ▸pth: b}}\n", "no field 'pth'", "mean 'path'"),
+    Bad("number", "stores: {db: {kind: sqlite, path: ▸5}}\n", "5 is not text", "in quotes"),
+    Bad("backups in words", "stores: {db: {kind: sqlite, path: a, backups: ▸few}}\n", "'few'", "write none"),
+    Bad("backups", "stores: {db: {kind: sqlite, path: a, backups: {keep: ▸35}}}\n", "35 has no unit", "'30 days'"),
+    Bad("blank", "stores: {db: {kind: sqlite, ▸path: }}\n", "blank", "write"),
+    Bad(
+        "one store twice",
+        "stores:\n  a: {kind: sqlite, path: x}\n  ▸b: {kind: sqlite, path: x}\n",
+        "one and the same",
+        "once",
+    ),
+    Bad("name", 'stores: {▸"d\\u202eb": {kind: sqlite, path: x}}\n', "cannot be a name", "that can be seen"),
+    Bad("long name", f"stores: {{▸{'d' * 65}: {{kind: sqlite, path: x}}}}\n", "longer than 64 bytes", "shorter"),
+    Bad(
+        "no store",
+        STORES + "  rows: {store: ▸buckets, table: t, key: id, class: c, clock: {column: at}}\n",
+        "no store 'buckets'",
+        "mean 'bucket'",
+    ),
+    Bad(
+        "no class",
+        STORES + "  rows: ▸{store: db, table: t, key: id, clock: {column: at}}\n",
+        "'class' is missing",
+        "add",
+    ),
+    Bad("no clock", STORES + "  rows: ▸{store: db, table: t, key: id, class: c}\n", "no clock", "clock: {column"),
+    Bad("no table", STORES + "  rows: ▸{store: db, key: id, class: c, clock: {column: at}}\n", "no table", "`table:`"),
+    Bad("prefix of a table", STORES + ROWS % ", ▸prefix: a/", "has no prefix", "`table:`"),
+    Bad(
+        "table in files",
+        STORES + "  t: {store: disk, ▸table: t, class: c, clock: modified}\n",
+        "has no table",
+        "`prefix:`",
+    ),
+    Bad("no prefix", STORES + "  t: ▸{store: disk, class: c, clock: modified}\n", "no prefix", "may be ''"),
+    Bad(
+        "no key",
+        STORES + "  t: {store: db, table: t, key: ▸[], class: c, clock: {column: at}}\n",
+        "no key columns",
+        "key: [column]",
+    ),
+    Bad(
+        "key twice",
+        STORES + "  t: {store: db, table: t, key: ▸[a, a], class: c, clock: {column: at}}\n",
+        "twice in the key",
+        "once",
+    ),
+    Bad("key of a file", STORES + OBJECTS % ", ▸key: id", "'key' is for tables", "remove"),
+    Bad("pattern of a table", STORES + ROWS % ', ▸key_pattern: "{a}"', "for buckets", "remove"),
+    Bad(
+        "column of a file",
+        STORES + "  t: {store: disk, prefix: '', class: c, clock: ▸{column: at}}\n",
+        "no columns",
+        "clock: modified",
+    ),
+    Bad(
+        "modified row",
+        STORES + "  t: {store: db, table: t, key: id, class: c, clock: ▸modified}\n",
+        "stands in a column",
+        "column",
+    ),
+    Bad(
+        "clock in words",
+        STORES + "  t: {store: disk, prefix: '', class: c, clock: ▸created}\n",
+        "'created'",
+        "modified",
+    ),
+    Bad(
+        "two clocks",
+        STORES + "  t: {store: db, table: t, key: id, class: c, clock: ▸{column: at, pattern: at}}\n",
+        "exactly one of",
+        "give one",
+    ),
+    Bad(
+        "format",
+        STORES + "  t: {store: db, table: t, key: id, class: c, clock: {column: at, format: ▸julian}}\n",
+        "'julian'",
+        "unix-seconds",
+    ),
+    Bad(
+        "zone",
+        STORES + "  t: {store: db, table: t, key: id, class: c, clock: {column: at, zone: ▸../etc}}\n",
+        "no time zone",
+        "Europe/Berlin",
+    ),
+    Bad(
+        "earliest",
+        STORES + "  t: {store: db, table: t, key: id, class: c, clock: {column: at, earliest: ▸2023-02-30}}\n",
+        "no real date",
+        "2023-01-01",
+    ),
+    Bad(
+        "earliest, no zone",
+        STORES + "  t: {store: db, table: t, key: id, class: c, clock: {column: at, earliest: ▸2023-01-01T00:00:00}}\n",
+        "with its zone",
+        "Z",
+    ),
+    Bad(
+        "clock in JSON",
+        STORES + "  t: {store: db, table: t, key: id, class: c, clock: {column: ▸body.$.at}}\n",
+        "path into JSON",
+        "column",
+    ),
+    Bad("several owners", STORES + ROWS % ", account: ▸[user, end_user]", "several columns", "one column"),
+    Bad("owner elsewhere", STORES + ROWS % ", account: {▸via: keys}", "another table is not supported", "remove 'via'"),
+    Bad("parent", STORES + ROWS % ", ▸parent: {dataset: x}", "parent that no foreign key", "remove"),
+    Bad(
+        "format of a pattern",
+        STORES
+        + "  t: {store: disk, prefix: '', key_pattern: '{d:%Y}', class: c, clock: ▸{pattern: d, format: date}}\n",
+        "only a column's clock",
+        "remove `format`",
+    ),
+    Bad(
+        "zone of a change",
+        STORES + "  t: {store: disk, prefix: '', class: c, clock: ▸{modified: true, zone: UTC}}\n",
+        "needs no zone",
+        "remove `zone`",
+    ),
+    Bad("column of an object", STORES + OBJECTS % ", account: ▸who", "no columns", "account: {pattern"),
+    Bad("pattern of a row", STORES + ROWS % ", account: ▸{pattern: who}", "stands in a column", "account: column"),
+    Bad("blank text", STORES + ROWS % ', account: ▸""', "blank", "write what it is"),
+    Bad("blank words", 'downstream: [{what: index, owner: ▸" "}]\n', "nothing that can be read", "plain words"),
+    Bad("reserved attribute", STORES + ROWS % ", attributes: ▸{account: a}", "word of conditions", "another name"),
+    Bad("NUL", STORES + ROWS % ', account: ▸"a\\0b"', "NUL", "remove"),
+    Bad("marker in a table", STORES + ROWS % ", tombstone: ▸marker", "hides nothing by marker", "column or table"),
+    Bad(
+        "column in a bucket",
+        STORES + "  t: {store: bucket, prefix: '', class: c, clock: modified, tombstone: ▸{column: x}}\n",
+        "hides nothing by column",
+        "marker",
+    ),
+    Bad("two tombstones", STORES + ROWS % ", tombstone: ▸{column: x, table: y}", "exactly one of", "give one"),
+    Bad("own quarantine", STORES + ROWS % ", tombstone: ▸{table: t}", "own table", "another table"),
+    Bad("quarantine outside", STORES + OBJECTS % ", tombstone: ▸{directory: ../q}", "leads out", ".quarantine"),
+    Bad(
+        "quarantine around",
+        STORES + "  t: {store: disk, prefix: q/x/, class: c, clock: modified, tombstone: ▸{directory: q}}\n",
+        "inside the quarantine",
+        "of its own",
+    ),
+    Bad(
+        "prefix outside",
+        STORES + "  t: {store: disk, prefix: ▸../up, class: c, clock: modified}\n",
+        "leads out",
+        "without ..",
+    ),
+    Bad("braces", STORES + OBJECTS % ', key_pattern: ▸"a/{Account}"', "brace", "{account}"),
+    Bad("two names", STORES + OBJECTS % ', key_pattern: ▸"a/{a}{b}"', "nothing stands between", "{account}"),
+    Bad(
+        "pattern elsewhere",
+        STORES + OBJECTS % ', key_pattern: ▸"b/{a}"',
+        "does not begin with the prefix 'a/'",
+        "whole keys",
+    ),
+    Bad(
+        "no such part",
+        STORES + OBJECTS % ', key_pattern: "a/{acount}", account: ▸{pattern: account}',
+        "{account}",
+        "mean 'acount'",
+    ),
+    Bad(
+        "no such time",
+        STORES + "  t: {store: disk, prefix: '', key_pattern: '{day}', class: c, clock: ▸{pattern: day}}\n",
+        "no time called 'day'",
+        "{date:",
+    ),
+    Bad("no pattern", STORES + OBJECTS % ", account: ▸{pattern: account}", "no key_pattern", "key_pattern"),
+    Bad("blobs nowhere", STORES + ROWS % ", blobs: {column: k, dataset: ▸things}", "no dataset 'things'", "datasets"),
+    Bad(
+        "blobs of another",
+        STORES + ROWS % ", blobs: {column: k, dataset: ▸things}" + OBJECTS % "",
+        "does not follow 'rows'",
+        "follows: rows",
+    ),
+    Bad(
+        "follows nobody",
+        STORES + "  t: {store: disk, prefix: '', class: c, follows: ▸rows}\n",
+        "no dataset 'rows'",
+        "datasets",
+    ),
+    Bad(
+        "follows a stranger",
+        STORES + ROWS % "" + "  t: {store: disk, prefix: '', class: c, follows: ▸rows}\n",
+        "name no objects of it",
+        "blobs:",
+    ),
+    Bad(
+        "other class",
+        STORES
+        + ROWS % ", blobs: {column: k, dataset: t}"
+        + "  t: {store: disk, prefix: '', class: ▸d, follows: rows}\n",
+        "of the class 'c'",
+        "row's class",
+    ),
+    Bad(
+        "table twice",
+        STORES + ROWS % "" + "  again: {store: db, table: ▸main.T, key: id, class: c, clock: {column: at}}\n",
+        "this table already",
+        "one dataset",
+    ),
+    Bad(
+        "mapped quarantine",
+        STORES
+        + ROWS % ", tombstone: {table: q}"
+        + "  q: {store: db, table: ▸q, key: id, class: c, clock: {column: at}}\n",
+        "quarantine of 'rows'",
+        "one dataset",
+    ),
+    Bad(
+        "overlap",
+        STORES + OBJECTS % "" + "  t: {store: disk, prefix: ▸a/b, class: c, clock: modified}\n",
+        "overlap: 'a/', 'a/b'",
+        "one dataset",
+    ),
+    Bad(
+        "ignored nowhere",
+        STORES.replace("datasets:\n", "") + "ignore:\n  - {store: ▸d, pattern: x, reason: y}\n",
+        "no store 'd'",
+        "mean 'db'",
+    ),
+    Bad(
+        "ignored for no reason",
+        STORES.replace("datasets:\n", "") + "ignore:\n  - ▸{store: db, pattern: x}\n",
+        "'reason' is missing",
+        "add",
+    ),
+    Bad("downstream", f"downstream: [{{what: ▸{'w' * 41}, owner: me}}]\n", "longer than 40 bytes", "shorten"),
+]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=lambda bad: bad.id)
+def test_a_bad_data_map_is_refused_at_its_place(bad: Bad, datamap_of: Callable[..., DataMap]) -> None:
+    before, _, after = bad.text.partition("▸")
+    with pytest.raises(ConfigError) as caught:
+        datamap_of(before + after)
+    error = caught.value
+    line, column = before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1
+    assert error.where == f"datamap.yaml:{line}:{column}"
+    assert bad.what in error.what
+    assert bad.remedy in error.remedy
+    assert error.exit_code == Exit.USAGE == 2
