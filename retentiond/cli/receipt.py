@@ -12,7 +12,7 @@ from retentiond.cli.common import current, shared_options, show, table, working
 from retentiond.cli.views import receipt_line
 from retentiond.engine import bundles
 from retentiond.errors import Exit, UsageError
-from retentiond.ports.ledger import ReceiptRow
+from retentiond.ports.rows import ReceiptRow
 from retentiond.verify import UsageError as VerifyUsage
 from retentiond.verify import report, verify_files
 

@@ -23,7 +23,7 @@ from retentiond.engine.planning import Planned
 from retentiond.engine.running import Session
 from retentiond.errors import Exit, UsageError
 from retentiond.evidence.canonical import optional_rfc3339, rfc3339
-from retentiond.ports.ledger import ClosureRow, ReceiptRow, RunRow
+from retentiond.ports.rows import ClosureRow, ReceiptRow, RunRow
 
 
 def plan_document(planned: Planned) -> dict[str, Any]:

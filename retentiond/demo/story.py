@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -40,6 +41,7 @@ def tell(directory: Path | None, console: Console) -> None:
 @contextmanager
 def _bucket_server() -> Iterator[dict[str, str]]:
     """Serve a bucket on loopback, and give the environment in which programs find it."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -118,7 +118,7 @@ def fields(condition: Condition) -> frozenset[str]:
 # --- the Python reading ------------------------------------------------------------------------------------------
 
 
-def python_reading(condition: Condition) -> Reading:  # noqa: PLR0911 - one return for each kind of condition
+def python_reading(condition: Condition) -> Reading:
     """Return a function that tells of a record whether the condition is true, false or (None) unknown."""
     match condition:
         case Always(value):
@@ -246,9 +246,7 @@ class SqlDialect(Protocol):
         ...
 
 
-def sql_reading(  # noqa: PLR0911 - one return for each kind of condition
-    condition: Condition, dialect: SqlDialect, bind: Callable[[Value], str]
-) -> str:
+def sql_reading(condition: Condition, dialect: SqlDialect, bind: Callable[[Value], str]) -> str:
     """Return the condition as an SQL expression, its parameters handed to `bind` from left to right."""
     match condition:
         case Always(value):

@@ -1,40 +1,24 @@
-"""Approvals and signed requests: who said so, checked with SSH signatures against the approvers file.
+"""Approvals of plans: SSH signatures against the approvers file.
 
-A name that anyone can type is not a second person. Every approval gets a log entry, and a sealed record in the journal,
-before it counts; a rejection counts at once.
+Every approval gets a log entry, and a sealed record in the journal, before it counts; a rejection counts at once.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-import secrets
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
-import rfc8785
-
 from retentiond.domain.plan import RunState
-from retentiond.engine import sshsig
 from retentiond.engine.context import Context
-from retentiond.errors import ApprovalError, GuardStopped, NotFound, UsageError
+from retentiond.engine.signing import SIGNATURE_VALID, SINGLE_OPERATOR, hand_of, people, record_state, verified
+from retentiond.errors import ApprovalError, NotFound
 from retentiond.evidence.canonical import rfc3339
-from retentiond.evidence.entry import state_entry, void_entry
-from retentiond.ports.ledger import ApprovalRow, PlanRow, Transaction
+from retentiond.evidence.entry import void_entry
+from retentiond.ports.ledger import Transaction
+from retentiond.ports.rows import ApprovalRow, PlanRow
 
-SINGLE_OPERATOR = "single-operator"
-_VALID = timedelta(hours=24)
-_APPROVERS_FACT = "approvers_sha256"
 _NOT_AFTER = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-
-
-@dataclass(frozen=True, slots=True)
-class Signed:
-    """A request that somebody signed: who, and the signature."""
-
-    principal: str
-    signature: str
 
 
 def approval_text(instance: str, plan_sha256: str, verdict: str, principal: str, not_after: str) -> str:
@@ -117,63 +101,6 @@ def void(ctx: Context, plan: PlanRow, reason: str) -> None:
     ctx.log.publish()
 
 
-def request(ctx: Context, verb: str, arguments: dict[str, str], key_file: Path | None) -> Signed:
-    """Sign a request (hold, closure, …) and check the signature as anybody else would.
-
-    Raises:
-        GuardStopped: Nobody is named in the approvers file and no single operator is allowed.
-    """
-    now = ctx.now()
-    if not _people(ctx):
-        return Signed(SINGLE_OPERATOR, "")
-    principal = _principal_of(ctx, key_file)
-    digest = hashlib.sha256(rfc8785.dumps(dict(arguments))).hexdigest()
-    nonce = secrets.token_hex(16)
-    lines = ("retentiond-request/v1", ctx.terms.instance, verb, digest, principal, nonce, rfc3339(now + _VALID))
-    text = "\n".join(lines) + "\n"
-    signature = sshsig.sign(text, _required(key_file))
-    _verified(ctx, text, signature, principal, now)
-    with ctx.ledger.begin() as tx:
-        if not tx.approvals.use_nonce(nonce, now):
-            raise ApprovalError("this request was made before", remedy="sign a new one")
-    return Signed(principal, signature)
-
-
-def record_state(ctx: Context, tx: Transaction, record: dict[str, object]) -> int:
-    """Put a change of state (hold, closure, approval) into the journal and stage its log entry; return its index."""
-    return tx.entries.stage(state_entry(ctx.journal.append(record, ctx.now())))
-
-
-def _people(ctx: Context) -> bool:
-    """Tell whether the approvers file names anybody; it must be the file that was taken first.
-
-    Raises:
-        GuardStopped: The file changed, or names nobody and no single operator is allowed.
-    """
-    with ctx.ledger.begin() as tx:
-        known = tx.facts.get(_APPROVERS_FACT)
-        if known is None and ctx.approvers.principals:
-            record_state(ctx, tx, {"kind": "approvers", "sha256": ctx.approvers.sha256})
-            tx.facts.set(_APPROVERS_FACT, ctx.approvers.sha256)
-            tx.events.append("approvers.taken", "approvers", ctx.now(), {"sha256": ctx.approvers.sha256})
-            known = ctx.approvers.sha256
-    if known is not None and known != ctx.approvers.sha256:
-        raise GuardStopped(
-            "the approvers file is not the one that is in force",
-            guard="approvers-changed",
-            where="approvers",
-            remedy=f"put back the file whose SHA-256 is {known}",
-        )
-    if not ctx.approvers.principals and not ctx.terms.single_operator:
-        raise GuardStopped(
-            "nobody is named in the approvers file",
-            guard="approvers-empty",
-            where="approvers",
-            remedy="add a line `NAME ssh-ed25519 AAAA…` with your SSH public key, or set `single_operator: true`",
-        )
-    return bool(ctx.approvers.principals)
-
-
 def _check_open(plan: PlanRow, now: datetime) -> None:
     if plan.state is not RunState.WAITING:
         raise ApprovalError(f"plan {plan.id} is {plan.state} and waits for nobody", remedy="make a new plan")
@@ -182,15 +109,15 @@ def _check_open(plan: PlanRow, now: datetime) -> None:
 
 
 def _signed_verdict(ctx: Context, plan: PlanRow, key_file: Path | None, now: datetime, *, approve: bool) -> ApprovalRow:
-    not_after = rfc3339(min(now + _VALID, plan.expires_at))
+    not_after = rfc3339(min(now + SIGNATURE_VALID, plan.expires_at))
     verdict = "approve" if approve else "reject"
-    if not _people(ctx):
+    if not people(ctx):
         return ApprovalRow(plan.sha256, SINGLE_OPERATOR, approve, not_after, "", now, 0)
-    principal = _principal_of(ctx, key_file)
-    text = approval_text(ctx.terms.instance, plan.sha256, verdict, principal, not_after)
-    signature = sshsig.sign(text, _required(key_file))
-    _verified(ctx, text, signature, principal, now)
-    return ApprovalRow(plan.sha256, principal, approve, not_after, signature, now, 0)
+    hand = hand_of(ctx, key_file)
+    text = approval_text(ctx.terms.instance, plan.sha256, verdict, hand.principal, not_after)
+    signature = hand.sign(text)
+    verified(ctx, text, signature, hand.principal, now)
+    return ApprovalRow(plan.sha256, hand.principal, approve, not_after, signature, now, 0)
 
 
 def check_approval(ctx: Context, row: ApprovalRow) -> None:
@@ -207,13 +134,7 @@ def check_approval(ctx: Context, row: ApprovalRow) -> None:
         raise ApprovalError(f"the approval by {row.principal} had expired", remedy="approve a new plan")
     verdict = "approve" if row.approve else "reject"
     text = approval_text(ctx.terms.instance, row.plan_sha256, verdict, row.principal, row.not_after)
-    _verified(ctx, text, row.signature, row.principal, row.at)
-
-
-def _verified(ctx: Context, text: str, signature: str, principal: str, at: datetime) -> None:
-    found = sshsig.verify(text, signature, ctx.approvers.text, at)
-    if found != principal:
-        raise ApprovalError(f"the signature is {found}'s, not {principal}'s", remedy="sign with your own key")
+    verified(ctx, text, row.signature, row.principal, row.at)
 
 
 def _record(ctx: Context, plan: PlanRow, approval: ApprovalRow) -> None:
@@ -241,26 +162,3 @@ def _record(ctx: Context, plan: PlanRow, approval: ApprovalRow) -> None:
         detail = {"principal": approval.principal, "approve": approval.approve}
         tx.events.append("plan.approval", plan.id, approval.at, detail)
     ctx.log.publish()
-
-
-def _required(key_file: Path | None) -> Path:
-    if key_file is None:
-        raise UsageError("a signature is needed", where="--ssh-key", remedy="name your SSH key with --ssh-key FILE")
-    return key_file
-
-
-def _principal_of(ctx: Context, key_file: Path | None) -> str:
-    key_type, key = sshsig.public_key(_required(key_file))
-    for principal in ctx.approvers.principals:
-        if (principal.key_type, principal.key) == (key_type, key):
-            return principal.name
-    raise ApprovalError(
-        f"the key {key_file} belongs to nobody in the approvers file",
-        where="approvers",
-        remedy="sign with the key of an approver",
-    )
-
-
-def account_commitment(ctx: Context, account: str) -> str:
-    """Return the commitment under which an account is remembered once it is closed."""
-    return ctx.replay.commit("account", account)

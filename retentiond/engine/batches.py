@@ -17,7 +17,7 @@ from retentiond.engine import guards
 from retentiond.engine.context import Context
 from retentiond.engine.identifiers import Ended, Final, decode_ended, decode_records, encode_ended
 from retentiond.errors import ConnectorError, LedgerError
-from retentiond.ports.ledger import BatchRow, PlanRow
+from retentiond.ports.rows import BatchRow, PlanRow
 from retentiond.ports.stores import Order, Verified
 
 TRIES = 3

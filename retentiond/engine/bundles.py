@@ -13,7 +13,7 @@ from retentiond.errors import NotFound, ReceiptError
 from retentiond.evidence.bundle import AccountDisclosure, Bundle
 from retentiond.evidence.commitment import account_commitment, account_salt
 from retentiond.evidence.envelope import Envelope
-from retentiond.ports.ledger import ReceiptRow
+from retentiond.ports.rows import ReceiptRow
 
 
 def write_bundle(ctx: Context, row: ReceiptRow) -> ReceiptRow:

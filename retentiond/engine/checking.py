@@ -59,8 +59,9 @@ def check_ledger(ctx: Context) -> list[str]:
     Raises:
         LedgerBehindLog: The log is ahead of the ledger.
     """
-    found = list(ctx.ledger.check())
     ctx.log.compare()
+    found = list(ctx.ledger.check())
+    ctx.log.rebuild_check()
     return found
 
 
@@ -133,9 +134,7 @@ def _retention(ctx: Context, policy_id: str) -> Iterator[Retention]:
             if found.backups is not None:
                 yield _line(policy_id, found.rule, f"backups of {name}", found.backups)
             elif found.backups_unknown:
-                yield Retention(
-                    policy_id, found.rule, f"backups of {name}", "as long as nobody says", "some time", False
-                )
+                yield Retention(policy_id, found.rule, f"backups of {name}", "unknown", "some time", fits=False)
 
 
 def _line(policy: str, rule: int, what: str, span: Span) -> Retention:

@@ -13,13 +13,13 @@ from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import closure_cases
 from retentiond.domain.plan import RunState, Trigger
 from retentiond.engine import manifest
-from retentiond.engine.approvals import account_commitment, record_state, request
 from retentiond.engine.batches import Work
 from retentiond.engine.bundles import write_bundle
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.enforcement import Carried, carry_out
 from retentiond.engine.planning import Request, make_plan
 from retentiond.engine.receipts import issuer, item_rows, manifest_base, not_covered, receipt_context
+from retentiond.engine.signing import record_state, request
 from retentiond.errors import AccountStateError, GuardStopped, NotFound
 from retentiond.evidence.annex import RunsAnnex
 from retentiond.evidence.canonical import canonical_json
@@ -27,7 +27,8 @@ from retentiond.evidence.entry import receipt_entry
 from retentiond.evidence.envelope import from_base64, sign
 from retentiond.evidence.levels import EvidenceLevel
 from retentiond.evidence.statement import Digest, Receipt, receipt_statement
-from retentiond.ports.ledger import ClosureRow, PlanRow, ReceiptRow, Transaction
+from retentiond.ports.ledger import Transaction
+from retentiond.ports.rows import ClosureRow, PlanRow, ReceiptRow
 
 _LIVE = (AccountState.GRACE, AccountState.CLOSING)
 _DAY = timedelta(days=1)
@@ -101,6 +102,11 @@ def cancel_closure(ctx: Context, account: str, key_file: Path | None) -> Closure
         tx.closures.set_state(closure.id, after)
         tx.events.append("closure.cancelled", closure.id, ctx.now(), {"by": signed.principal})
     return closure
+
+
+def account_commitment(ctx: Context, account: str) -> str:
+    """Return the commitment under which an account is remembered once it is closed."""
+    return ctx.replay.commit("account", account)
 
 
 def due_closures(ctx: Context) -> list[ClosureRow]:

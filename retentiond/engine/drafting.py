@@ -12,7 +12,7 @@ from retentiond.engine.context import Context
 from retentiond.engine.guards import check_size
 from retentiond.engine.identifiers import encode_records, identity
 from retentiond.evidence.commitment import PlanDigest, encode_items
-from retentiond.ports.ledger import BatchRow
+from retentiond.ports.rows import BatchRow
 
 BATCH_RECORDS = 5_000
 

@@ -18,7 +18,7 @@ from retentiond.engine.batches import CANARY, STOPPING, Work, carry_over, execut
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.receipts import issue_run_receipt
 from retentiond.errors import ApprovalError, GuardStopped, Interrupted
-from retentiond.ports.ledger import BatchRow, PlanRow, ReceiptRow, RunRow
+from retentiond.ports.rows import BatchRow, PlanRow, ReceiptRow, RunRow
 
 _OPEN = (BatchState.PLANNED, BatchState.CLAIMED, BatchState.ACTED)
 

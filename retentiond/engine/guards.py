@@ -11,8 +11,9 @@ from retentiond.domain.policy import MAX_RECORDS, Limits, Policy
 from retentiond.engine.approvals import check_approval
 from retentiond.engine.context import Context
 from retentiond.errors import GuardStopped
-from retentiond.evidence.canonical import rfc3339
-from retentiond.ports.ledger import PlanRow, Transaction
+from retentiond.evidence.canonical import Json, canonical_json, rfc3339
+from retentiond.ports.ledger import Transaction
+from retentiond.ports.rows import PlanRow
 
 CLOCK_BACK_SLACK = timedelta(minutes=5)
 ABSURD_CLOCKS = 0.001
@@ -165,12 +166,12 @@ def check_size(records: int) -> None:
 
 def lists_commitment(ctx: Context, policies: Iterable[tuple[str, str]]) -> str:
     """Return a keyed commitment to the members of all named lists of the policies; empty where there are none."""
-    lines = []
-    for name, _ in sorted(policies):
+    named: dict[str, Json] = {}
+    for name, _ in policies:
         policy = ctx.policies.policies.get(name)
-        for list_name, members in sorted(policy.lists.items()) if policy else ():
-            lines.append("\x00".join((name, list_name, *sorted(members))))
-    return ctx.replay.commit("lists", "\x01".join(lines)) if lines else ""
+        if policy is not None and policy.lists:
+            named[name] = {each: sorted(members) for each, members in policy.lists.items()}
+    return ctx.replay.commit("lists", canonical_json(named).decode()) if named else ""
 
 
 def _check_approvals(ctx: Context, plan: PlanRow) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from retentiond.domain.hold import Hold, Scope
 from retentiond.domain.plan import BatchState, RunState
-from retentiond.engine.approvals import record_state, request
 from retentiond.engine.context import Context, new_id
+from retentiond.engine.signing import record_state, request
 from retentiond.errors import LedgerBusy, NotFound, UsageError
-from retentiond.ports.ledger import BatchRow
+from retentiond.ports.rows import BatchRow
 
 _WAIT_SECONDS = 60.0
 _POLL_SECONDS = 0.1

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from retentiond.domain.account import AccountState
+from retentiond.domain.cron import Cron
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import RunState
+from retentiond.domain.policy import Schedule
 from retentiond.domain.record import moment
 from retentiond.engine.context import Context
-from retentiond.ports.ledger import ClosureRow, PlanRow, RunRow
+from retentiond.ports.rows import ClosureRow, PlanRow, RunRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,18 @@ def remember_success(ctx: Context, plan: PlanRow, left: Mapping[str, int]) -> No
 def _policy(ctx: Context, policy: str, overdue: str | None, success: str | None, now: datetime) -> PolicyStatus:
     count, oldest, _ = overdue.split(" ") if overdue else ("", "-", "")
     last = datetime.fromisoformat(success) if success else None
-    every = ctx.policies.policies[policy].schedule.every
+    schedule = ctx.policies.policies[policy].schedule
     seconds = None if oldest == "-" else int((now - moment(int(oldest))).total_seconds())
     return PolicyStatus(
         policy=policy,
         overdue=int(count) if count else None,
         oldest_overdue_seconds=seconds,
         last_success_at=last,
-        next_run_at=every.after(last) if every and last else None,
+        next_run_at=_next_run(schedule, last),
     )
+
+
+def _next_run(schedule: Schedule, last: datetime | None) -> datetime | None:
+    if last is None:
+        return None
+    return schedule.every.after(last) if schedule.every else Cron.parse(schedule.cron, schedule.zone).next(last)

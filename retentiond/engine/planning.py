@@ -23,7 +23,8 @@ from retentiond.evidence.canonical import canonical_json
 from retentiond.evidence.entry import plan_entry, policy_entry
 from retentiond.evidence.envelope import sign
 from retentiond.evidence.statement import Digest, PlanFacts, PlanPart, plan_statement
-from retentiond.ports.ledger import PlanRow, Transaction
+from retentiond.ports.ledger import Transaction
+from retentiond.ports.rows import PlanRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ from retentiond.evidence.statement import (
     approvals_sha256,
     receipt_statement,
 )
-from retentiond.ports.ledger import BatchRow, ReceiptRow, RunRow, Transaction
+from retentiond.ports.ledger import Transaction
+from retentiond.ports.rows import BatchRow, ReceiptRow, RunRow
 
 _ITEM_ACTIONS = {
     Final.PURGED: ItemAction.PURGE,
@@ -86,10 +87,11 @@ def issue_run_receipt(ctx: Context, run: RunRow, work: Work) -> ReceiptRow:
     """
     if run.receipt:
         return _finish_bundle(ctx, run.receipt)
-    levels = {part.dataset: _settle(ctx, part) for part in work.parts if part.due}
     with ctx.ledger.begin() as tx:
         batches = tx.batches.of_plan(work.plan.id)
     residue = check_residue(ctx, work, batches)
+    # After the second look, which has read every purged record again, also those of a process that died.
+    levels = {dataset.name: ctx.connector(dataset).settle(dataset) for dataset in _datasets(ctx, work)}
     with ctx.ledger.begin() as tx:
         batches = tx.batches.of_plan(work.plan.id)
         facts = _verifications(tx, work)
@@ -208,11 +210,6 @@ def _commitment(known: dict[str | None, bytes], key: bytes, account: str | None)
         raw = (account or "").encode()
         known[account] = bytes.fromhex(account_commitment(account_salt(key, raw), raw))
     return known[account]
-
-
-def _settle(ctx: Context, part: Part) -> EvidenceLevel:
-    dataset = ctx.datamap.datasets[part.dataset]
-    return ctx.connector(dataset).settle(dataset)
 
 
 def _verifications(tx: Transaction, work: Work) -> dict[int, tuple[str, str, datetime]]:

@@ -12,7 +12,7 @@ from retentiond.engine.context import Context
 from retentiond.engine.identifiers import Ended, Final
 from retentiond.errors import PurgeNotVerified
 from retentiond.evidence.annex import Residue
-from retentiond.ports.ledger import BatchRow
+from retentiond.ports.rows import BatchRow
 from retentiond.ports.stores import Order
 
 REAPPEARED = "reappeared"

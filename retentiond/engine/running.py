@@ -15,7 +15,7 @@ from retentiond.engine.overview import remember_success
 from retentiond.engine.planning import Planned, Request, expire_plans, make_plan
 from retentiond.engine.receipts import finish_bundles
 from retentiond.errors import GuardStopped, RetentiondError
-from retentiond.ports.ledger import ClosureRow, PlanRow
+from retentiond.ports.rows import ClosureRow, PlanRow
 
 
 @dataclass(slots=True)

@@ -61,6 +61,21 @@ def public_key(key_file: Path) -> tuple[str, str]:
     return parts[0], parts[1]
 
 
+def agent_keys() -> list[tuple[str, str]]:
+    """Return type and base64 of the keys that the SSH agent holds; none where there is no agent."""
+    result = _run("ssh-add", "-L")
+    lines = (line.split() for line in result.stdout.splitlines()) if not result.returncode else ()
+    return [(parts[0], parts[1]) for parts in lines if len(parts) > 1]
+
+
+def sign_with_agent(text: str, public: tuple[str, str]) -> str:
+    """Return the armoured signature of a text by a key that the agent holds."""
+    with tempfile.TemporaryDirectory(prefix="retentiond-") as directory:
+        key_file = Path(directory) / "agent.pub"
+        key_file.write_text(f"{public[0]} {public[1]}\n", encoding="ascii")
+        return sign(text, key_file)
+
+
 def verify(text: str, signature: str, allowed_signers: str, at: datetime) -> str:
     """Return the principal whose key made a signature.
 
@@ -91,18 +106,17 @@ def verify(text: str, signature: str, allowed_signers: str, at: datetime) -> str
 
 
 def _ssh_keygen(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return _run("ssh-keygen", *arguments, stdin=stdin)
+
+
+def _run(*command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(
-            ("ssh-keygen", *arguments),  # noqa: S607 - the operator's PATH says which OpenSSH
-            input=stdin,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_SECONDS,
-        )
+        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=_SECONDS)
     except FileNotFoundError as error:
-        raise UsageError("ssh-keygen is not installed", remedy="install OpenSSH's client (openssh-client)") from error
+        raise UsageError(
+            f"{command[0]} is not installed", remedy="install OpenSSH's client (openssh-client)"
+        ) from error
     except subprocess.TimeoutExpired as error:
         raise UsageError(
-            f"ssh-keygen gave no answer in {_SECONDS} s", remedy="unlock the key or its agent, and try again"
+            f"{command[0]} gave no answer in {_SECONDS} s", remedy="unlock the key or its agent, and try again"
         ) from error

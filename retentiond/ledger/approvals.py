@@ -11,7 +11,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from retentiond.ledger.schema import approvals, approved_pairs, columns_of, used_nonces
 from retentiond.ledger.session import Session, values_of
-from retentiond.ports.ledger import ApprovalRow
+from retentiond.ports.rows import ApprovalRow
 
 _ADD = insert(approvals)
 _NEWEST_EACH = (

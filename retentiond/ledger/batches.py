@@ -13,7 +13,7 @@ from retentiond.domain.plan import BatchState, RunState
 from retentiond.errors import LedgerError, NotFound
 from retentiond.ledger.schema import batch_identifiers, batches, columns_of, plans, receipts
 from retentiond.ledger.session import Session, values_of
-from retentiond.ports.ledger import BatchRow
+from retentiond.ports.rows import BatchRow
 
 _OPEN = (BatchState.PLANNED, BatchState.CLAIMED, BatchState.ACTED)
 _ENDED = (BatchState.VERIFIED, BatchState.CARRIED_OVER)

@@ -10,7 +10,7 @@ from sqlalchemy import Executable, bindparam, select, text
 from retentiond.ledger.events import event_digest
 from retentiond.ledger.schema import GUARDS, REVISION, columns_of, events
 from retentiond.ledger.session import Session, values_of
-from retentiond.ports.ledger import EventRow
+from retentiond.ports.rows import EventRow
 
 _AT_MOST = 100  # findings of one kind: the first tell the story
 _PAGE = 1_000

@@ -11,7 +11,7 @@ from sqlalchemy import Executable, bindparam, func, insert, select, update
 from retentiond.domain.account import AccountState
 from retentiond.ledger.schema import closures, columns_of
 from retentiond.ledger.session import Session, values_of
-from retentiond.ports.ledger import ClosureRow
+from retentiond.ports.rows import ClosureRow
 
 _ADD = insert(closures)
 _CLOSURES = select(*columns_of(closures, ClosureRow))

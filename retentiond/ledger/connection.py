@@ -78,9 +78,10 @@ def transaction(engine: Engine, where: str, *, snapshot: bool = False) -> Iterat
 def require_open(connection: Connection, where: str) -> None:
     """Raise LedgerError where SQLite itself rolled the transaction back, as it may on a full disk or an I/O error.
 
-    Whatever follows would otherwise commit statement by statement, and the commit at the end would say that all is well.
+    Whatever follows would otherwise commit statement by statement, and the end would say that all is well.
     """
-    if not connection.connection.driver_connection.in_transaction:
+    raw = connection.connection.driver_connection
+    if raw is None or not raw.in_transaction:
         raise LedgerError(
             "the transaction was rolled back after an error; nothing of it happened",
             where=where,

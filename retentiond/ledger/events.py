@@ -15,7 +15,7 @@ from retentiond.ledger.columns import canonical
 from retentiond.ledger.schema import columns_of, events, facts
 from retentiond.ledger.session import Session, values_of
 from retentiond.ledger.trouble import translated
-from retentiond.ports.ledger import EventRow
+from retentiond.ports.rows import EventRow
 
 SALT_BYTES = 32
 

@@ -13,7 +13,7 @@ from retentiond.domain.plan import Forecast, Part, RunState
 from retentiond.ledger import schema
 from retentiond.ledger.schema import columns_of, drafts, plans
 from retentiond.ledger.session import Session, values_of
-from retentiond.ports.ledger import PlanRow
+from retentiond.ports.rows import PlanRow
 
 _PLANS = select(*columns_of(plans, PlanRow)).order_by(plans.c.log_index)
 _GET = _PLANS.where(or_(plans.c.id == bindparam("reference"), plans.c.sha256 == bindparam("reference")))

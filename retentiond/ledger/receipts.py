@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from retentiond.ledger.schema import columns_of, receipts
 from retentiond.ledger.session import Session, values_of
-from retentiond.ports.ledger import ReceiptRow
+from retentiond.ports.rows import ReceiptRow
 
 _ADD = insert(receipts)
 _RECEIPTS = select(*columns_of(receipts, ReceiptRow)).order_by(receipts.c.log_index)

@@ -12,7 +12,7 @@ from retentiond.domain.plan import RunState
 from retentiond.errors import LedgerError
 from retentiond.ledger.schema import columns_of, runs
 from retentiond.ledger.session import Session, values_of
-from retentiond.ports.ledger import RunRow
+from retentiond.ports.rows import RunRow
 
 _ADD = insert(runs)
 _RUNS = select(*columns_of(runs, RunRow))

@@ -1,153 +1,21 @@
 """The port to the ledger. The engine owns its transactions: `with ledger.begin() as tx`, one noun for each table.
 
-No transaction is open during a call to a store. Bytes called `sealed` were sealed by the engine under the wrapping key;
-the ledger never sees inside.
+No transaction is open during a call to a store.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from retentiond.domain.account import AccountState
 from retentiond.domain.hold import Hold
-from retentiond.domain.plan import BatchState, Forecast, Part, RunState, Trigger
+from retentiond.domain.plan import Part, RunState
 from retentiond.ports.log import LogState
-
-
-@dataclass(frozen=True, slots=True)
-class PlanRow:
-    """A plan as the ledger keeps it.
-
-    Attributes:
-        sha256: SHA-256 of the plan's PAE, lower-case hex.
-        log_index: Index of its entry in the log.
-        envelope: Its DSSE envelope.
-        nonce: 32 bytes that go with the digest of its items.
-        policies, datasets: (name, sha256) pairs that the plan is bound to.
-        approvals_needed: How many distinct principals must approve; 0 when none.
-        reasons: Why approval is needed, or what a guard said.
-        closure: The closure it serves; empty for none.
-        lists: Commitment to the named lists that the policies use.
-    """
-
-    id: str
-    sha256: str
-    state: RunState
-    trigger: Trigger
-    created_at: datetime
-    expires_at: datetime
-    reference_time: datetime
-    log_index: int
-    envelope: bytes
-    nonce: bytes
-    policies: tuple[tuple[str, str], ...]
-    datasets: tuple[tuple[str, str], ...]
-    records: int
-    approvals_needed: int = 0
-    reasons: tuple[str, ...] = ()
-    forecasts: tuple[Forecast, ...] = ()
-    closure: str = ""
-    lists: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class BatchRow:
-    """A batch without its identifiers.
-
-    Attributes:
-        ordinal: Its place in the plan, from 0; batches are carried out in this order.
-        part: Ordinal of its part.
-        group: Batches of one group belong together: objects first, then the rows that name them.
-        objects: Whether these are objects that rows of the group name.
-        token: Of the newest claim; an older claim must not act.
-        outcomes: Final counts by receipt outcome (`purged`, `alreadyGone` …); empty until it ends.
-        reason: Why it was carried over; empty otherwise.
-    """
-
-    plan: str
-    ordinal: int
-    part: int
-    group: int
-    objects: bool
-    count: int
-    state: BatchState = BatchState.PLANNED
-    token: int = 0
-    outcomes: Mapping[str, int] = field(default_factory=dict)
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """A plan being carried out. `commitment_key` is the receipt's K, sealed."""
-
-    id: str
-    plan: str
-    state: RunState
-    started_at: datetime
-    commitment_key: bytes
-    finished_at: datetime | None = None
-    receipt: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ApprovalRow:
-    """One signature under a plan. `approve` is False for a rejection; `log_index` of its state entry."""
-
-    plan_sha256: str
-    principal: str
-    approve: bool
-    not_after: str
-    signature: str
-    at: datetime
-    log_index: int
-
-
-@dataclass(frozen=True, slots=True)
-class ClosureRow:
-    """A closure. The account stands sealed until it is closed; after that only its commitment is left."""
-
-    id: str
-    commitment: str
-    account_sealed: bytes
-    state: AccountState
-    reason: str
-    requested_at: datetime
-    due_at: datetime
-    deadline_at: datetime
-    receipt: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ReceiptRow:
-    """A receipt. `log_index` of its entry; `commitment_key` is K, sealed; `file` its bundle, empty until written."""
-
-    id: str
-    kind: str
-    plan: str
-    closure: str
-    issued_at: datetime
-    envelope: bytes
-    annex: bytes
-    entry_sha256: str
-    log_index: int
-    commitment_key: bytes
-    file: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class EventRow:
-    """Something that happened; never changed, never removed but by its own retention period."""
-
-    sequence: int
-    at: datetime
-    kind: str
-    subject: str
-    detail: Mapping[str, object]
+from retentiond.ports.rows import ApprovalRow, BatchRow, ClosureRow, EventRow, PlanRow, ReceiptRow, RunRow
 
 
 class Plans(Protocol):

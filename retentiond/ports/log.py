@@ -51,6 +51,14 @@ class Log(Protocol):
         """
         ...
 
+    def rebuild_check(self) -> int:
+        """Rebuild the log from its entries and compare every published tile; return the tree size.
+
+        Raises:
+            LogIntegrityError: Something published is not what was logged.
+        """
+        ...
+
     def publish_file(self, path: str, data: bytes) -> None:
         """Publish a file beside the log, such as `policies/<sha256>.json`; the same path always has the same bytes."""
         ...

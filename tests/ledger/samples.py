@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from retentiond.domain.account import AccountState
 from retentiond.domain.plan import Basis, BatchState, Forecast, Part, RunState, Trigger
 from retentiond.domain.policy import Action
 from retentiond.ledger import SqlLedger
-from retentiond.ports.ledger import BatchRow, ClosureRow, PlanRow, ReceiptRow, RunRow
+from retentiond.ports.rows import BatchRow, ClosureRow, PlanRow, ReceiptRow, RunRow
 
 NOW = datetime(2026, 11, 24, 3, 10, 37, 123456, tzinfo=UTC)
 PLAIN = b"plain identifiers \x00\xff of acct-1, 'acct-2'"
@@ -43,7 +44,7 @@ def entry(kind: str, digest: str) -> bytes:
     return f"retentiond/log-entry/v1\n{kind}\nsha256:{digest}\n".encode()
 
 
-def plan(name: str = "plan-1", log_index: int = 0, **changes: object) -> PlanRow:
+def plan(name: str = "plan-1", log_index: int = 0, **changes: Any) -> PlanRow:
     row = PlanRow(
         id=name,
         sha256=sha256(name),

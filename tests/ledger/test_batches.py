@@ -7,7 +7,7 @@ import pytest
 from retentiond.domain.plan import BatchState, RunState
 from retentiond.errors import LedgerError, NotFound
 from retentiond.ledger import SqlLedger
-from retentiond.ports.ledger import BatchRow
+from retentiond.ports.rows import BatchRow
 from tests.ledger import samples
 from tests.ledger.samples import NOW, PLAIN, SEALED, later
 

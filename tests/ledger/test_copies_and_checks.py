@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 from collections.abc import Iterator
@@ -16,15 +17,28 @@ from tests.ledger.samples import NOW
 from tests.ledger.test_transactions import limit_pages
 
 
-@pytest.fixture
-def used(ledger: SqlLedger) -> SqlLedger:
+@pytest.fixture(scope="session")
+def used_file(empty: Path) -> Path:
+    """A ledger with a plan that was carried out, one that was not, and more events than one page of a check."""
+    path = empty.with_name("used.sqlite")
+    shutil.copy(empty, path)
+    ledger = open_ledger(path)
     samples.make_plan(ledger, "plan-1")
     samples.carry_out(ledger, "plan-1")
     samples.make_plan(ledger, "plan-2", counts=(4,))
     with ledger.begin() as tx:
         for number in range(1, 2_500):
             tx.events.append("k", f"s{number}", NOW, {"n": number})
-    return ledger
+    ledger.close()
+    return path
+
+
+@pytest.fixture
+def used(path: Path, used_file: Path) -> Iterator[SqlLedger]:
+    shutil.copy(used_file, path)
+    ledger = open_ledger(path)
+    yield ledger
+    ledger.close()
 
 
 def test_a_backup_opens_as_the_ledger_that_it_was(used: SqlLedger, tmp_path: Path) -> None:

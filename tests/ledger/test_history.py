@@ -11,7 +11,7 @@ import pytest
 
 from retentiond.domain.hold import Hold, Scope
 from retentiond.ledger import SqlLedger
-from retentiond.ports.ledger import ApprovalRow
+from retentiond.ports.rows import ApprovalRow
 from tests.ledger import samples
 from tests.ledger.samples import NOW
 

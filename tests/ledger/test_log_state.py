@@ -13,7 +13,7 @@ def test_entries_are_numbered_from_zero_without_gaps(ledger: SqlLedger) -> None:
     assert ledger.log_state.size() == 0
     with ledger.begin() as tx:
         assert [tx.entries.stage(b"a"), tx.entries.stage(b"\x00\xff")] == [0, 1]
-    with pytest.raises(Broken), ledger.begin() as tx:
+    with pytest.raises(Broken), ledger.begin() as tx:  # noqa: PT012 - one transaction
         assert tx.entries.stage(b"rolled back") == 2
         raise Broken
     with ledger.begin() as tx:

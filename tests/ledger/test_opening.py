@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import Connection
 
 from retentiond.errors import LedgerError
 from retentiond.ledger import SqlLedger, open_ledger, schema, upgrade
@@ -126,7 +127,7 @@ def test_the_migrations_make_the_tables_that_the_program_knows(ledger: SqlLedger
 def test_a_migration_that_fails_leaves_no_ledger(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = upgrade.upgrade
 
-    def half(connection: object) -> None:
+    def half(connection: Connection) -> None:
         real(connection)
         connection.exec_driver_sql("SELECT * FROM nowhere")
 
@@ -183,7 +184,7 @@ def test_a_ledger_that_may_not_be_written_is_an_error_with_a_remedy(open_directo
     open_ledger(path, create=True).close()
     path.chmod(0o444)
     open_directory.chmod(0o555)
-    with unprivileged(), pytest.raises(LedgerError) as caught:
+    with unprivileged(), pytest.raises(LedgerError) as caught:  # noqa: PT012 - one transaction
         ledger = open_ledger(path)
         with ledger.begin() as tx:
             tx.facts.set("a", "b")

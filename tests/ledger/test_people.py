@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
@@ -15,7 +16,8 @@ from retentiond.domain.hold import Hold, Scope
 from retentiond.errors import LedgerError, NotFound
 from retentiond.ledger import SqlLedger
 from retentiond.ledger.scopes import read_condition, write_condition
-from retentiond.ports.ledger import ApprovalRow
+from retentiond.ports.ledger import Transaction
+from retentiond.ports.rows import ApprovalRow
 from tests.ledger import samples
 from tests.ledger.samples import HOSTILE, NOW, later
 
@@ -230,7 +232,7 @@ def test_facts_are_set_and_set_again(ledger: SqlLedger) -> None:
     ],
 )
 def test_what_cannot_be_stored_is_refused_in_words_and_the_transaction_lives(
-    ledger: SqlLedger, what: object, words: str
+    ledger: SqlLedger, what: Callable[[Transaction], object], words: str
 ) -> None:
     with ledger.begin() as tx:
         with pytest.raises(LedgerError, match=words) as caught:

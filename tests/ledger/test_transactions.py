@@ -34,7 +34,7 @@ class Broken(Exception):
 
 
 def test_a_block_that_raises_leaves_nothing(ledger: SqlLedger) -> None:
-    with pytest.raises(Broken), ledger.begin() as tx:
+    with pytest.raises(Broken), ledger.begin() as tx:  # noqa: PT012 - one transaction
         tx.entries.stage(b"entry")
         tx.holds.add(Hold("h", "m", Scope(accounts=("a",)), NOW))
         tx.plans.begin_draft("d", NOW)
@@ -49,7 +49,7 @@ def test_a_block_that_raises_leaves_nothing(ledger: SqlLedger) -> None:
 
 def test_what_was_refused_at_commit_is_not_committed_by_the_next_one(ledger: SqlLedger) -> None:
     samples.make_plan(ledger)
-    with pytest.raises(LedgerError, match="FOREIGN KEY"), ledger.begin() as tx:
+    with pytest.raises(LedgerError, match="FOREIGN KEY"), ledger.begin() as tx:  # noqa: PT012 - one transaction
         tx.facts.set("half", "written")
         tx.plans.begin_draft("d", NOW)
         tx.plans.finish_draft(samples.plan("d", 7, closure="is not there"), [])
@@ -202,7 +202,7 @@ def test_a_full_disk_is_an_error_and_nothing_is_half_written(ledger: SqlLedger) 
     with ledger.begin() as tx:
         tx.plans.begin_draft("d", NOW)
     limit_pages(ledger, 8)
-    with pytest.raises(LedgerError, match="disk that holds the ledger is full") as caught, ledger.begin() as tx:
+    with pytest.raises(LedgerError, match="disk that holds the ledger is full") as caught, ledger.begin() as tx:  # noqa: PT012 - one transaction
         tx.batches.add(samples.batch(0, name="d"), b"small")
         tx.entries.stage(b"entry")
         tx.batches.add(samples.batch(1, name="d"), b"x" * 1_000_000)
@@ -226,7 +226,7 @@ def test_a_statement_that_found_the_disk_full_leaves_nothing_of_its_own(ledger: 
 
 
 def test_a_block_that_goes_on_after_sqlite_rolled_back_commits_nothing(ledger: SqlLedger) -> None:
-    with pytest.raises(LedgerError, match="was rolled back") as caught, ledger._session() as session:
+    with pytest.raises(LedgerError, match="was rolled back") as caught, ledger._session() as session:  # noqa: PT012 - one transaction
         session.change(text("INSERT INTO facts VALUES ('before', '')"))
         session.connection.exec_driver_sql("ROLLBACK")  # as SQLite does by itself on an I/O error
         with pytest.raises(LedgerError, match="nothing of it happened"):

@@ -51,7 +51,7 @@ def _config(options: S3Options, attempts: int) -> Config:
         retries={"mode": "standard", "total_max_attempts": attempts},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        s3={"addressing_style": "path" if options.in_path else "auto"},
+        s3={"addressing_style": options.addressing},
     )
 
 

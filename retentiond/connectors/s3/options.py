@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -38,8 +38,9 @@ class S3Options(BaseModel):
     path_style: bool | None = None
 
     @property
-    def in_path(self) -> bool:
-        """Whether the bucket's name stands in the path of a URL."""
+    def addressing(self) -> Literal["path", "virtual", "auto"]:
+        """How the client library is to address the bucket."""
         if self.path_style is not None:
-            return self.path_style
-        return bool(self.endpoint or any(os.environ.get(name) for name in _ENDPOINT_VARIABLES))
+            return "path" if self.path_style else "virtual"
+        own = self.endpoint or any(os.environ.get(name) for name in _ENDPOINT_VARIABLES)
+        return "path" if own else "auto"

@@ -61,11 +61,9 @@ def test_odd_options_are_refused(options: dict[str, object]) -> None:
 
 
 def test_the_bucket_stands_in_the_path_unless_the_server_is_amazons(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not S3Options(bucket=BUCKET).in_path
-    assert S3Options(bucket=BUCKET, endpoint="https://s3.example.org").in_path
-    assert not S3Options(bucket=BUCKET, endpoint="https://s3.example.org", path_style=False).in_path
+    assert S3Options(bucket=BUCKET).addressing == "auto"
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://s3.example.org")
-    assert S3Options(bucket=BUCKET).in_path
+    assert S3Options(bucket=BUCKET).addressing == "path"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,144 @@
+"""Signed requests: who asked, checked with SSH signatures against the approvers file; and the record of state changes.
+
+A name that anyone can type is not a second person.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import rfc8785
+
+from retentiond.engine import sshsig
+from retentiond.engine.context import Context
+from retentiond.errors import ApprovalError, GuardStopped, UsageError
+from retentiond.evidence.canonical import rfc3339
+from retentiond.evidence.entry import state_entry
+from retentiond.ports.ledger import Transaction
+
+SIGNATURE_VALID = timedelta(hours=24)
+SINGLE_OPERATOR = "single-operator"
+_APPROVERS_FACT = "approvers_sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A request that somebody signed: who, and the signature."""
+
+    principal: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hand:
+    """Whose hand signs, and with which key: a file's, or (None) the agent's."""
+
+    principal: str
+    key_file: Path | None
+    public: tuple[str, str]
+
+    def sign(self, text: str) -> str:
+        """Return the armoured signature of a text."""
+        if self.key_file is None:
+            return sshsig.sign_with_agent(text, self.public)
+        return sshsig.sign(text, self.key_file)
+
+
+def request(ctx: Context, verb: str, arguments: dict[str, str], key_file: Path | None) -> Signed:
+    """Sign a request (hold, closure, …) and check the signature as anybody else would.
+
+    Raises:
+        GuardStopped: Nobody is named in the approvers file and no single operator is allowed.
+    """
+    now = ctx.now()
+    if not people(ctx):
+        return Signed(SINGLE_OPERATOR, "")
+    hand = hand_of(ctx, key_file)
+    digest = hashlib.sha256(rfc8785.dumps(dict(arguments))).hexdigest()
+    nonce = secrets.token_hex(16)
+    not_after = rfc3339(now + SIGNATURE_VALID)
+    lines = ("retentiond-request/v1", ctx.terms.instance, verb, digest, hand.principal, nonce, not_after)
+    text = "\n".join(lines) + "\n"
+    signature = hand.sign(text)
+    verified(ctx, text, signature, hand.principal, now)
+    with ctx.ledger.begin() as tx:
+        if not tx.approvals.use_nonce(nonce, now):
+            raise ApprovalError("this request was made before", remedy="sign a new one")
+    return Signed(hand.principal, signature)
+
+
+def record_state(ctx: Context, tx: Transaction, record: dict[str, object]) -> int:
+    """Put a change of state (hold, closure, approval) into the journal and stage its log entry; return its index."""
+    return tx.entries.stage(state_entry(ctx.journal.append(record, ctx.now())))
+
+
+def people(ctx: Context) -> bool:
+    """Tell whether the approvers file names anybody; it must be the file that was taken first.
+
+    Raises:
+        GuardStopped: The file changed, or names nobody and no single operator is allowed.
+    """
+    with ctx.ledger.begin() as tx:
+        known = tx.facts.get(_APPROVERS_FACT)
+        if known is None and ctx.approvers.principals:
+            record_state(ctx, tx, {"kind": "approvers", "sha256": ctx.approvers.sha256})
+            tx.facts.set(_APPROVERS_FACT, ctx.approvers.sha256)
+            tx.events.append("approvers.taken", "approvers", ctx.now(), {"sha256": ctx.approvers.sha256})
+            known = ctx.approvers.sha256
+    if known is not None and known != ctx.approvers.sha256:
+        raise GuardStopped(
+            "the approvers file is not the one that is in force",
+            guard="approvers-changed",
+            where="approvers",
+            remedy=f"put back the file whose SHA-256 is {known}",
+        )
+    if not ctx.approvers.principals and not ctx.terms.single_operator:
+        raise GuardStopped(
+            "nobody is named in the approvers file",
+            guard="approvers-empty",
+            where="approvers",
+            remedy="add a line `NAME ssh-ed25519 AAAA…` with your SSH public key, or set `single_operator: true`",
+        )
+    return bool(ctx.approvers.principals)
+
+
+def hand_of(ctx: Context, key_file: Path | None) -> Hand:
+    """Return whose hand signs: the principal of a key file, or of a key that the agent holds.
+
+    Raises:
+        ApprovalError: The key belongs to nobody in the approvers file.
+        UsageError: No key is named, and the agent holds none of an approver.
+    """
+    names = {(each.key_type, each.key): each.name for each in ctx.approvers.principals}
+    if key_file is not None:
+        public = sshsig.public_key(key_file)
+        if public not in names:
+            raise ApprovalError(
+                f"the key {key_file} belongs to nobody in the approvers file",
+                where="approvers",
+                remedy="sign with the key of an approver",
+            )
+        return Hand(names[public], key_file, public)
+    for public in sshsig.agent_keys():
+        if public in names:
+            return Hand(names[public], None, public)
+    raise UsageError(
+        "a signature is needed, and the SSH agent holds no key of an approver",
+        where="--ssh-key",
+        remedy="name your SSH key with --ssh-key FILE, or add it to the agent",
+    )
+
+
+def verified(ctx: Context, text: str, signature: str, principal: str, at: datetime) -> None:
+    """Check a signature as anybody else would.
+
+    Raises:
+        ApprovalError: It is not this principal's signature of this text.
+    """
+    found = sshsig.verify(text, signature, ctx.approvers.text, at)
+    if found != principal:
+        raise ApprovalError(f"the signature is {found}'s, not {principal}'s", remedy="sign with your own key")
