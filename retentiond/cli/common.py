@@ -24,6 +24,7 @@ from retentiond.cli.progress import TerminalReporter
 from retentiond.engine.context import Context
 from retentiond.errors import Exit, RetentiondError
 from retentiond.evidence.canonical import rfc3339
+from retentiond.telemetry import configure
 
 EPILOG = (
     "Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 findings, 4 stopped by a guard or needs approval, "
@@ -39,6 +40,7 @@ class Options:
     config: str | None = None
     json: bool = False
     debug: bool = False
+    verbose: bool = False
 
     @property
     def directory(self) -> Path:
@@ -47,16 +49,18 @@ class Options:
 
 
 def shared_options(function: F) -> F:
-    """Add --config, --json and --debug, which may stand before or after the verb."""
+    """Add --config, --json, --verbose and --debug, which may stand before or after the verb."""
 
     @click.option("--config", metavar="DIR", help="Config directory (or RETENTIOND_CONFIG; default ./config).")
     @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+    @click.option("-v", "--verbose", is_flag=True, help="One line for each unit of work on stderr.")
     @click.option("--debug", is_flag=True, help="Show tracebacks.")
     @functools.wraps(function)
-    def wrapped(*arguments: Any, config: str | None, as_json: bool, debug: bool, **named: Any) -> Any:  # noqa: ANN401 - any verb
+    def wrapped(*arguments: Any, config: str | None, as_json: bool, verbose: bool, debug: bool, **named: Any) -> Any:  # noqa: ANN401 - any verb
         options = current()
         options.config = config or options.config
         options.json = options.json or as_json
+        options.verbose = options.verbose or verbose
         options.debug = options.debug or debug
         return function(*arguments, **named)
 
@@ -141,6 +145,7 @@ def _plain(value: object) -> str:
 @contextmanager
 def working() -> Iterator[Context]:
     """Open the instance for a verb; Ctrl-C and SIGTERM finish the batch in hand, a second one ends at once."""
+    configure(sys.stderr, verbose=current().verbose)
     stopping = _StopFlag()
     reporter = TerminalReporter(console(stderr=True))
     with open_context(current().directory, os.environ, reporter, stopping.asked) as ctx, stopping, reporter:

@@ -19,6 +19,7 @@ from retentiond.engine.identifiers import Ended, Final, decode_ended, decode_rec
 from retentiond.errors import ConnectorError, LedgerError
 from retentiond.ports.rows import BatchRow, PlanRow
 from retentiond.ports.stores import Order, Verified
+from retentiond.telemetry import logger
 
 TRIES = 3
 _PAUSE_SECONDS = 0.25
@@ -274,6 +275,7 @@ def _finish(ctx: Context, batch: BatchRow, ended: Ended, verified: Verified, sto
         tx.batches.finish(result, seal_ended(ctx, batch, ended), now)
         name = f"verified:{batch.plan}:{batch.part}"
         tx.facts.set(name, f"{verified.method}\n{verified.role}\n{now.isoformat()}")
+    _log_batch(result)
     return result
 
 
@@ -287,7 +289,16 @@ def _give_up(
         tx.batches.finish(result, seal_ended(ctx, batch, ended), ctx.now())
         detail: Mapping[str, object] = {"reason": reason, "error": str(error) if error else ""}
         tx.events.append("batch.carried-over", f"{batch.plan}/{batch.ordinal}", ctx.now(), detail)
+    _log_batch(result)
     return result
+
+
+def _log_batch(batch: BatchRow) -> None:
+    known = {"plan": batch.plan, "batch": batch.ordinal, "records": batch.count, "outcomes": dict(batch.outcomes)}
+    if batch.reason:
+        logger().warning("batch", **known, reason=batch.reason)
+    else:
+        logger().info("batch", **known)
 
 
 def seal_ended(ctx: Context, batch: BatchRow, ended: Ended) -> bytes:

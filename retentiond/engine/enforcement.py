@@ -17,7 +17,7 @@ from retentiond.engine.approvals import find_plan
 from retentiond.engine.batches import CANARY, STOPPING, Work, carry_over, execute
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.receipts import issue_run_receipt
-from retentiond.errors import ApprovalError, GuardStopped, Interrupted
+from retentiond.errors import ApprovalError, GuardStopped, Interrupted, LedgerError
 from retentiond.ports.rows import BatchRow, PlanRow, ReceiptRow, RunRow
 
 _OPEN = (BatchState.PLANNED, BatchState.CLAIMED, BatchState.ACTED)
@@ -49,7 +49,7 @@ class Carried:
 
 
 def carry_out(ctx: Context, reference: str, account: str = "") -> Carried:
-    """Carry out a plan, or go on with one that was begun, and issue its receipt.
+    """Carry out a plan, or go on with one that was begun, and issue its receipt; one that ended is only told of.
 
     Args:
         reference: The plan's id or sha256.
@@ -63,7 +63,10 @@ def carry_out(ctx: Context, reference: str, account: str = "") -> Carried:
         plan = find_plan(tx, reference)
         parts = tx.plans.parts(plan.id)
         run = tx.runs.of_plan(plan.id)
-    _check_state(plan)
+    if run is not None and plan.state in (RunState.DONE, RunState.PARTIAL):
+        return _ended(ctx, plan, run.id)
+    if plan.state is RunState.CANCELLED:
+        raise ApprovalError(f"plan {plan.id} is void: it expired or was rejected", remedy="make a new plan")
     try:
         guards.before_acting(ctx, plan, begun=run is not None)
     except GuardStopped as stopped:
@@ -73,10 +76,8 @@ def carry_out(ctx: Context, reference: str, account: str = "") -> Carried:
     if run is None:
         run = _begin(ctx, plan)
     _work_through(ctx, Work(plan, parts, account))
-    receipt = issue_run_receipt(ctx, run, Work(plan, parts, account))
-    with ctx.ledger.begin() as tx:
-        ended = tx.runs.get(run.id) or run
-        return Carried(ended, plan, receipt, parts, tx.batches.of_plan(plan.id))
+    issue_run_receipt(ctx, run, Work(plan, parts, account))
+    return _ended(ctx, plan, run.id)
 
 
 def unfinished(ctx: Context) -> Sequence[PlanRow]:
@@ -85,11 +86,14 @@ def unfinished(ctx: Context) -> Sequence[PlanRow]:
         return tx.plans.in_state(RunState.RUNNING, RunState.STOPPED)
 
 
-def _check_state(plan: PlanRow) -> None:
-    if plan.state in (RunState.DONE, RunState.PARTIAL):
-        raise ApprovalError(f"plan {plan.id} was carried out already", remedy="make a new plan")
-    if plan.state is RunState.CANCELLED:
-        raise ApprovalError(f"plan {plan.id} is void: it expired or was rejected", remedy="make a new plan")
+def _ended(ctx: Context, plan: PlanRow, run_id: str) -> Carried:
+    """Return a run as it ended; the same however often it is asked for."""
+    with ctx.ledger.begin() as tx:
+        run = tx.runs.get(run_id)
+        receipt = tx.receipts.get(run.receipt) if run else None
+        if run is None or receipt is None:
+            raise LedgerError(f"run {run_id} ended without a receipt", remedy="run `retentiond ledger check`")
+        return Carried(run, plan, receipt, tx.plans.parts(plan.id), tx.batches.of_plan(plan.id))
 
 
 def _begin(ctx: Context, plan: PlanRow) -> RunRow:
@@ -131,6 +135,15 @@ def _one(ctx: Context, work: Work, batch: BatchRow, stopped: set[str]) -> BatchR
 
 def _abandon(ctx: Context, plan: PlanRow, reason: str) -> None:
     """End what is left of a run whose policy or dataset changed: it is carried over, what was done gets its receipt."""
+    policies, datasets = ctx.policies.policies, ctx.datamap.datasets
+    missing = [name for name, _ in plan.policies if name not in policies]
+    missing += [name for name, _ in plan.datasets if name not in datasets]
+    if missing:
+        raise GuardStopped(
+            f"{', '.join(missing)} of the unfinished plan {plan.id} is no longer declared",
+            guard=reason,
+            remedy="declare it again until the run has ended; what is left of it will be carried over",
+        )
     with ctx.ledger.begin() as tx:
         batches = tx.batches.of_plan(plan.id)
     for batch in batches:

@@ -25,6 +25,7 @@ from retentiond.evidence.envelope import sign
 from retentiond.evidence.statement import Digest, PlanFacts, PlanPart, plan_statement
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import PlanRow
+from retentiond.telemetry import logger
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +192,8 @@ def _log_plan(
         tx.plans.finish_draft(row, draft.parts)
         tx.events.append("plan.made", row.id, reference, {"records": row.records, "sha256": row.sha256})
     ctx.log.publish()
+    known = {"plan": row.id, "trigger": row.trigger, "records": row.records, "approvals": row.approvals_needed}
+    logger().info("plan", **known, reasons=len(reasons))
     return row
 
 

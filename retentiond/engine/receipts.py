@@ -38,6 +38,7 @@ from retentiond.evidence.statement import (
 )
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import BatchRow, ReceiptRow, RunRow
+from retentiond.telemetry import logger
 
 _ITEM_ACTIONS = {
     Final.PURGED: ItemAction.PURGE,
@@ -141,6 +142,7 @@ def issue_run_receipt(ctx: Context, run: RunRow, work: Work) -> ReceiptRow:
         tx.runs.finish(run.id, state, now, receipt_id)
         tx.plans.set_state(work.plan.id, state)
         tx.events.append("receipt.issued", receipt_id, now, {"run": run.id, "outcome": annex.outcome})
+    logger().info("run", run=run.id, plan=work.plan.id, state=state, receipt=receipt_id, entry=index)
     return _finish_bundle(ctx, receipt_id)
 
 

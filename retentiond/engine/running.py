@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from retentiond.domain.account import AccountState
 from retentiond.domain.plan import RunState, Trigger
-from retentiond.engine.approvals import find_plan
+from retentiond.engine.approvals import find_plan, void
 from retentiond.engine.closures import account_of, advance_closure, due_closures
 from retentiond.engine.context import Context
 from retentiond.engine.enforcement import Carried, carry_out, unfinished
@@ -78,8 +78,11 @@ def close_now(ctx: Context, closure: ClosureRow) -> Session:
 
 
 def _run_policies(ctx: Context, session: Session, policies: tuple[str, ...]) -> None:
-    waiting = _waiting(ctx)
-    if waiting is not None:
+    expire_plans(ctx)
+    approved, waiting = _open_plans(ctx)
+    if approved is not None:
+        _carry(ctx, session, approved)
+    elif waiting is not None:
         session.stopped_plan = waiting
         session.stopped = GuardStopped(
             f"plan {waiting.id} waits for approval: {'; '.join(waiting.reasons)}",
@@ -100,11 +103,24 @@ def _run_policies(ctx: Context, session: Session, policies: tuple[str, ...]) -> 
     _carry(ctx, session, planned.plan)
 
 
-def _waiting(ctx: Context) -> PlanRow | None:
-    expire_plans(ctx)
+def _open_plans(ctx: Context) -> tuple[PlanRow | None, PlanRow | None]:
+    """Return the newest plan that people approved, and the newest that waits for them."""
     with ctx.ledger.begin() as tx:
-        plans = tx.plans.in_state(RunState.WAITING)
-    return next((plan for plan in plans if not plan.closure), None)
+        plans = [plan for plan in tx.plans.in_state(RunState.PLANNED, RunState.WAITING) if not plan.closure]
+    approved = [plan for plan in plans if plan.state is RunState.PLANNED and plan.approvals_needed]
+    waiting = [plan for plan in plans if plan.state is RunState.WAITING]
+    return (approved[-1] if approved else None), (waiting[-1] if waiting else None)
+
+
+def _supersede(ctx: Context, carried: PlanRow) -> None:
+    """Void the plans of policies that were made before one that was carried out, and never begun."""
+    with ctx.ledger.begin() as tx:
+        plans = tx.plans.in_state(RunState.PLANNED, RunState.WAITING)
+    policies = dict(carried.policies)
+    for plan in plans:
+        older = plan.created_at <= carried.created_at and not plan.closure
+        if older and all(policy in policies for policy, _ in plan.policies):
+            void(ctx, plan, "superseded")
 
 
 def _needs_approval(planned: Planned) -> GuardStopped:
@@ -127,8 +143,10 @@ def _account_for(ctx: Context, session: Session, carried: Carried) -> None:
     outcomes: Counter[str] = sum(carried.outcomes().values(), Counter())
     session.overdue += left.total()
     session.held = session.held or (outcomes["held"] > 0 and outcomes["held"] == outcomes.total())
-    if not carried.plan.closure:
+    ended_before = carried.plan.state in (RunState.DONE, RunState.PARTIAL)
+    if not carried.plan.closure and not ended_before:
         remember_success(ctx, carried.plan, left)
+        _supersede(ctx, carried.plan)
 
 
 def _account(ctx: Context, plan: PlanRow) -> str:
