@@ -175,7 +175,11 @@ def _excused(
         matters = holds.matters(record)
         if matters:
             finals[index], reasons[index] = Final.HELD, matters[0]
-    stopped = _stopped_objects(ctx, work, batch, claim) if batch.objects else _stopped_rows(ctx, batch, claim)
+    stopped = {}
+    if batch.objects:
+        stopped = _stopped_objects(ctx, work, batch, claim)
+    elif dataset.blobs is not None:
+        stopped = _stopped_rows(ctx, batch, claim)
     for index, (final, reason) in stopped.items():
         if finals[index] is None:
             finals[index], reasons[index] = final, reason

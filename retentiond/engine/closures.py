@@ -6,6 +6,7 @@ import json
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 
 from retentiond.domain.account import AccountState, ClosureEvent, next_state, open_closure
@@ -18,7 +19,7 @@ from retentiond.engine.bundles import write_bundle
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.enforcement import Carried, carry_out
 from retentiond.engine.planning import Request, make_plan
-from retentiond.engine.receipts import issuer, item_rows, manifest_base, not_covered, receipt_context
+from retentiond.engine.receipts import commitment_under, issuer, item_rows, manifest_base, not_covered, receipt_context
 from retentiond.engine.signing import record_state, request
 from retentiond.errors import AccountStateError, GuardStopped, NotFound
 from retentiond.evidence.annex import RunsAnnex
@@ -224,7 +225,10 @@ def _issue_closure_receipt(ctx: Context, closure: ClosureRow, account: str) -> N
         receipts = [each for each in tx.receipts.all() if each.closure == closure.id]
         works = [Work(plan, tx.plans.parts(plan.id), account) for plan in plans]
         batches = {plan.id: tx.batches.of_plan(plan.id) for plan in plans}
-    rows = (row for work in works for row in item_rows(ctx, key, work.parts, batches[work.plan.id]))
+    rows = chain(
+        (manifest.pack(commitment_under(key, account), bytes(32), manifest.PRESENT, 0, None),),
+        *(item_rows(ctx, key, work.parts, batches[work.plan.id]) for work in works),
+    )
     tree = manifest.write_manifest(manifest_base(ctx, receipt_id), key, rows)
     annex = RunsAnnex(
         nonce=secrets.token_bytes(32),

@@ -11,7 +11,7 @@ from retentiond.domain.hold import Hold, Scope
 from retentiond.domain.plan import BatchState, RunState
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.signing import record_state, request
-from retentiond.errors import LedgerBusy, NotFound, UsageError
+from retentiond.errors import LedgerBusy, LogIntegrityError, NotFound, RetentiondError, UsageError
 from retentiond.ports.rows import BatchRow
 
 _WAIT_SECONDS = 60.0
@@ -56,7 +56,14 @@ def add_hold(ctx: Context, scope: Scope, matter: str, reason: str, key_file: Pat
             if batch.state in _IN_FLIGHT
         ]
     removed, unknown = _wait(ctx, in_flight)
-    ctx.log.publish()
+    try:
+        ctx.log.publish()
+    except RetentiondError as error:
+        raise LogIntegrityError(
+            f"hold {hold.id} is in force, but not yet logged: {error.what}",
+            where=error.where,
+            remedy="make the log writable; the next command that writes to it publishes the entry",
+        ) from error
     return Placed(hold, now, removed, unknown)
 
 

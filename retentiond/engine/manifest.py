@@ -33,6 +33,8 @@ _ROW = struct.Struct(">32s32sBQq")
 ROW_BYTES = _ROW.size
 HASH_BYTES = 32
 RETAINED = 0
+PRESENT = 255
+_NO_ITEM = (RETAINED, PRESENT)
 NO_CLOCK = -(2**63)
 _FIELDS = {
     ItemAction.PURGE: "purged",
@@ -53,7 +55,10 @@ class Tree:
 
 
 def pack(account: bytes, leaf: bytes, action: int, size_bytes: int, clock: int | None) -> bytes:
-    """Return a row: 32-byte account commitment, 32-byte leaf hash, action (0 for retained), bytes, clock."""
+    """Return a row: 32-byte account commitment, 32-byte leaf hash, action, bytes, clock.
+
+    An action of RETAINED counts a record that a hold keeps; PRESENT names an account without counting anything.
+    """
     return _ROW.pack(account, leaf, action, size_bytes, NO_CLOCK if clock is None else clock)
 
 
@@ -125,7 +130,7 @@ class _Account:
 
     def add(self, leaf: bytes, action: int, size_bytes: int, clock: int) -> None:
         self.actions[action] += 1
-        if action == RETAINED:
+        if action in _NO_ITEM:
             return
         self.tree.append(leaf)
         self.size_bytes += size_bytes

@@ -209,9 +209,14 @@ def _commitment(known: dict[str | None, bytes], key: bytes, account: str | None)
     if account not in known:
         if len(known) > 10_000:  # noqa: PLR2004 - a bound on memory, not a format
             known.clear()
-        raw = (account or "").encode()
-        known[account] = bytes.fromhex(account_commitment(account_salt(key, raw), raw))
+        known[account] = commitment_under(key, account or "")
     return known[account]
+
+
+def commitment_under(key: bytes, account: str) -> bytes:
+    """Return the 32-byte commitment to an account under a receipt's key; the empty one is of records without any."""
+    raw = account.encode()
+    return bytes.fromhex(account_commitment(account_salt(key, raw), raw))
 
 
 def _verifications(tx: Transaction, work: Work) -> dict[int, tuple[str, str, datetime]]:
