@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench wheel clean
+.PHONY: help demo test lint bench pyz wheel clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -34,6 +34,10 @@ bench: $(STAMP) ## measure against peers, side by side (minutes)
 	@for script in tests/benchmarks/bench_*.py; do \
 	    echo "== $$script"; $(BIN)/python "$$script" || exit 1; \
 	done
+
+pyz: $(STAMP) ## build dist/retentiond-verify.pyz, the verifier in one file
+	@mkdir -p dist
+	$(BIN)/python -c "from pathlib import Path; from retentiond.verify.pyz import build; build(Path('dist/retentiond-verify.pyz'))"
 
 wheel: $(STAMP) ## build dist/retentiond-*.whl
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .

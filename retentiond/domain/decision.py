@@ -28,11 +28,12 @@ from retentiond.domain.condition import (
     python_reading,
     sql_reading,
 )
-from retentiond.domain.dataset import Dataset
+from retentiond.domain.dataset import ClockFormat, Dataset
 from retentiond.domain.policy import Action, Policy, Rule
 from retentiond.domain.record import Record, Value, micros
 
 CLOCK_SLACK = timedelta(minutes=5)
+WHOLE_DAY = timedelta(days=1)  # a date ends at its midnight, which today is still to come
 
 
 class Disposition(StrEnum):
@@ -152,7 +153,8 @@ def age_cutoff(rule: Rule, policy: Policy, reference: datetime) -> datetime:
 
 def _doubts(dataset: Dataset, reference: datetime) -> tuple[Case, ...]:
     earliest = Compare(CLOCK, Operator.LESS, micros(dataset.clock.earliest))
-    latest = Compare(CLOCK, Operator.GREATER, micros(reference + CLOCK_SLACK))
+    ahead = WHOLE_DAY if dataset.clock.format in (ClockFormat.DATE, ClockFormat.PATTERN) else timedelta()
+    latest = Compare(CLOCK, Operator.GREATER, micros(reference + CLOCK_SLACK + ahead))
     doubts = (
         Case(Disposition.UNDETERMINED, Missing(CLOCK), "clock-unreadable"),
         Case(Disposition.UNDETERMINED, Or((earliest, latest)), "clock-out-of-range"),

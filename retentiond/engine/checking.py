@@ -85,7 +85,7 @@ def _people(ctx: Context) -> Iterator[str]:
     elif ctx.terms.single_operator:
         yield "single_operator: plans are approved without a signature, and every receipt says so"
     else:
-        yield "nobody is named in approvers, so nothing can be approved yet"
+        yield "nobody is named in approvers, so nothing can be approved yet: add a line `NAME ssh-ed25519 AAAA…`"
     if ctx.terms.observe:
         yield "mode: observe; nothing will be removed"
 

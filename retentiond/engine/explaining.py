@@ -86,8 +86,9 @@ def _due_at(record: Record, case: Case, policy: Policy) -> datetime | None:
     if record.clock is None or not case.rule or case.disposition is Disposition.UNDETERMINED:
         return None
     rule = policy.rules[case.rule - 1]
-    if rule.then is Action.TOMBSTONE and record.tombstoned is not None:
-        hidden = moment(record.tombstoned)
-        return rule.grace.due(hidden) if rule.grace else hidden
     start = moment(record.clock)
-    return rule.keep.due(start) if rule.zero_retention else max(rule.keep.due(start), policy.floor.due(start))
+    aged = rule.keep.due(start) if rule.zero_retention else max(rule.keep.due(start), policy.floor.due(start))
+    if rule.then is not Action.TOMBSTONE or record.tombstoned is None:
+        return aged
+    hidden = moment(record.tombstoned)
+    return max(aged, rule.grace.due(hidden) if rule.grace else hidden)

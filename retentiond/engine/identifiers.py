@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import repeat
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +37,9 @@ class Final(IntEnum):
         return head + "".join(word.capitalize() for word in rest)
 
 
+_FINALS = tuple(Final)
+
+
 @dataclass(frozen=True, slots=True)
 class Ended:
     """An ended batch: its records, what became of each, and words for those held or carried over, by index."""
@@ -50,29 +54,28 @@ class Ended:
         return {final.wire: numbers.count(final) for final in Final if numbers.count(final)}
 
 
-def encode_records(records: Iterable[Record]) -> bytes:
-    """Return records as they are kept until their batch ends."""
-    return _pack([_row(record) for record in records])
+def encode_records(records: Sequence[Record]) -> bytes:
+    """Return records, of one dataset, as they are kept until their batch ends."""
+    return _pack(_columns(records))
 
 
 def decode_records(data: bytes) -> list[Record]:
     """Read what encode_records() wrote."""
-    return [_record(row) for row in _unpack(data)]
+    return _records(_unpack(data))
 
 
 def encode_ended(ended: Ended) -> bytes:
     """Return an ended batch, to be sealed."""
-    rows = [_row(record) for record in ended.records]
     reasons = {str(index): text for index, text in ended.reasons.items()}
-    return _pack({"rows": rows, "finals": bytes(ended.finals).hex(), "reasons": reasons})
+    return _pack({"records": _columns(ended.records), "finals": bytes(ended.finals).hex(), "reasons": reasons})
 
 
 def decode_ended(data: bytes) -> Ended:
     """Read what encode_ended() wrote."""
     value = _unpack(data)
-    finals = [Final(number) for number in bytes.fromhex(value["finals"])]
+    finals = [_FINALS[number] for number in bytes.fromhex(value["finals"])]
     reasons = {int(index): text for index, text in value["reasons"].items()}
-    return Ended([_record(row) for row in value["rows"]], finals, reasons)
+    return Ended(_records(value["records"]), finals, reasons)
 
 
 def identity(record: Record) -> tuple[bytes, bytes]:
@@ -88,37 +91,47 @@ def _unpack(data: bytes) -> Any:  # noqa: ANN401 - JSON
     return json.loads(zlib.decompress(data))
 
 
-def _row(record: Record) -> list[Any]:
-    return [
-        [_part_out(part) for part in record.key],
-        record.version.hex(),
-        record.account,
-        record.clock,
-        record.size_bytes,
-        record.place,
-        record.tombstoned,
-        list(record.blobs),
-    ]
+def _columns(records: Sequence[Record]) -> dict[str, Any]:
+    """Return records column by column: this runs for every record three times, and lists are what C is fast at."""
+    parts = zip(*(record.key for record in records), strict=True)
+    return {
+        "count": len(records),
+        "key": [_column([_part_out(part) for part in column]) for column in parts],
+        "version": _column([record.version.hex() for record in records]),
+        "account": _column([record.account for record in records]),
+        "clock": _column([record.clock for record in records]),
+        "size": _column([record.size_bytes for record in records]),
+        "place": _column([record.place for record in records]),
+        "tombstoned": _column([record.tombstoned for record in records]),
+        "blobs": _column([list(record.blobs) for record in records]),
+    }
 
 
-def _record(row: list[Any]) -> Record:
-    key, version, account, clock, size_bytes, place, tombstoned, blobs = row
-    return Record(
-        tuple(_part_in(part) for part in key),
-        bytes.fromhex(version),
-        account,
-        clock,
-        size_bytes,
-        place,
-        tombstoned,
-        tuple(blobs),
+def _records(columns: Mapping[str, Any]) -> list[Record]:
+    count: int = columns["count"]
+    key = zip(*([_part_in(part) for part in _values(column, count)] for column in columns["key"]), strict=True)
+    version, account, clock, size, place, tombstoned, blobs = (
+        _values(columns[name], count)
+        for name in ("version", "account", "clock", "size", "place", "tombstoned", "blobs")
+    )
+    return list(
+        map(Record, key, map(bytes.fromhex, version), account, clock, size, place, tombstoned, map(tuple, blobs))
     )
 
 
+def _column(values: list[Any]) -> list[Any] | dict[str, Any]:
+    """Return a column, or its only value: many are the same for every record."""
+    return {"all": values[0]} if values and values.count(values[0]) == len(values) else values
+
+
+def _values(column: list[Any] | dict[str, Any], count: int) -> Iterable[Any]:
+    return repeat(column["all"], count) if isinstance(column, dict) else column
+
+
 def _part_out(part: KeyPart) -> int | str | dict[str, str]:
-    if isinstance(part, bytes):
-        return {"b": part.hex()}
-    return {"u": str(part)} if isinstance(part, UUID) else part
+    if isinstance(part, int | str):
+        return part
+    return {"b": part.hex()} if isinstance(part, bytes) else {"u": str(part)}
 
 
 def _part_in(part: int | str | dict[str, str]) -> KeyPart:

@@ -53,7 +53,7 @@ def create(path: Path, data: bytes, mode: int) -> None:
 
 def already_there(path: Path) -> KeyFileError:
     """Return the error for a key that would be overwritten."""
-    remedy = "use the keys that are there, or name another directory; to change a key see `retentiond keys --help`"
+    remedy = "use the keys that are there, or name another directory"
     return KeyFileError("a key is there already and is never overwritten", where=str(path), remedy=remedy)
 
 

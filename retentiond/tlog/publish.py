@@ -270,7 +270,7 @@ def _refuse_contradiction(published: Checkpoint | None, signed: Checkpoint | Non
             f"the published log has {published.size} entries and the ledger knows of {max(signed_size, 0)}: "
             "the ledger went back in time",
             where=published.origin,
-            remedy="nothing was removed or signed; restore the newest ledger, or see `retentiond ledger --help`",
+            remedy="nothing was removed or signed; put back the newest copy of the ledger",
         )
     if published and signed and published.size == signed.size and published.root != signed.root:
         what = f"two different checkpoints of {signed_size} entries were signed"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from retentiond.domain.condition import ACCOUNT, AnyOf, Compare, Operator, attribute
-from retentiond.domain.dataset import ClockSource, Dataset, TombstoneTarget
+from retentiond.domain.dataset import ClockFormat, ClockSource, Dataset, TombstoneTarget
 from retentiond.domain.decision import Disposition, cases_of, closure_cases
 from retentiond.domain.period import Period
 from retentiond.domain.policy import Action, Policy, Rule
@@ -79,6 +80,13 @@ def test_the_floor_keeps_what_is_young_but_not_from_zero_retention() -> None:
     young, old = record(timedelta(minutes=30)), record(timedelta(minutes=61))
     assert cases.cases[cases.python()(young)].disposition is Disposition.KEEP
     assert cases.cases[cases.python()(old)].disposition is Disposition.PURGE
+
+
+def test_a_date_of_today_ends_tonight_and_is_no_absurd_clock() -> None:
+    dated = replace(DATASET, clock=ClockSource(ClockFormat.DATE, column="t"))
+    for clock, expected in ((timedelta(hours=12), Disposition.KEEP), (timedelta(hours=25), Disposition.UNDETERMINED)):
+        cases = cases_of(POLICY, dated, NOW)
+        assert cases.cases[cases.python()(record(-clock))].disposition is expected
 
 
 def test_where_nothing_can_be_hidden_the_grace_is_waited_for() -> None:
