@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from importlib import resources
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -34,18 +35,36 @@ def connector_kinds() -> dict[str, ConnectorKind]:
     return {point.name: point.load() for point in entry_points(group=ENTRY_POINTS)}
 
 
-def initialise(directory: Path, *, state: str = ".", clock: Clock | None = None) -> list[Path]:
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a new instance is called; each is made up where it is not given."""
+
+    instance: str | None = None
+    issuer_id: str | None = None
+    origin: str | None = None
+
+
+def initialise(
+    directory: Path, *, state: str = ".", names: Names | None = None, clock: Clock | None = None
+) -> list[Path]:
     """Write a commented configuration, keys and an empty ledger; never over anything that is there.
 
     Args:
         state: Where ledger, log, keys, receipts and journal go, relative to the directory.
+        names: What the instance is called; the log's name can't be changed later.
 
     Raises:
         ConfigError: One of the files is there already.
     """
     now = (clock or SystemClock()).now().replace(microsecond=0)
-    instance = f"retentiond-{os.urandom(4).hex()}"
-    values = {"instance": instance, "state": "" if state == "." else f"{state}/"}
+    names = names or Names()
+    instance = names.instance or f"retentiond-{os.urandom(4).hex()}"
+    values = {
+        "instance": instance,
+        "issuer_id": names.issuer_id or f"https://issuer.example/{instance}",
+        "origin": names.origin or f"issuer.example/{instance}",
+        "state": "" if state == "." else f"{state}/",
+    }
     written = []
     _make(directory)
     for name in (SERVICE, DATAMAP, POLICIES, APPROVERS):

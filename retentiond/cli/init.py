@@ -6,16 +6,19 @@ from pathlib import Path
 
 import click
 
-from retentiond.bootstrap import initialise
+from retentiond.bootstrap import Names, initialise
 from retentiond.cli.common import current, shared_options, show
 
 
 @click.command()
 @click.argument("directory", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--instance", help="Names this instance in receipts and signatures.")
+@click.option("--issuer-id", help="A URI that says who answers for the receipts.")
+@click.option("--origin", help="The log's name, such as logs.example.com/api; part of the log's key, so for good.")
 @shared_options
-def init(directory: Path | None) -> None:
+def init(directory: Path | None, instance: str | None, issuer_id: str | None, origin: str | None) -> None:
     """Write a commented configuration, keys and an empty ledger to DIRECTORY (default: the config directory)."""
     target = directory or current().directory
-    written = [str(path) for path in initialise(target)]
+    written = [str(path) for path in initialise(target, names=Names(instance, issuer_id, origin))]
     words = "\n".join((*written, "next: describe your data in datamap.yaml and policies.yaml, then `retentiond check`"))
     show({"directory": str(target), "files": written}, lambda console: console.print(words, markup=False))

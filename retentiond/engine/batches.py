@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -36,6 +36,7 @@ _REMOVED = {
     Action.REDACT: Final.REDACTED,
     Action.PSEUDONYMISE: Final.PSEUDONYMISED,
 }
+_STAYED = frozenset(each.wire for each in (Final.CHANGED, Final.HELD, Final.REFUSED, Final.CARRIED_OVER))
 
 
 class Superseded(Exception):
@@ -48,11 +49,13 @@ class Work:
 
     Attributes:
         account: The account that leaves; empty where policy decides.
+        elsewhere: Tells whether a row that stays names an object.
     """
 
     plan: PlanRow
     parts: Sequence[Part]
     account: str
+    elsewhere: Callable[[str], bool] = lambda _name: False
 
     def part(self, batch: BatchRow) -> Part:
         """Return the part of a batch."""
@@ -213,7 +216,7 @@ def _stopped_rows(ctx: Context, batch: BatchRow, claim: Claim) -> dict[int, tupl
 
 def _stopped_objects(ctx: Context, work: Work, batch: BatchRow, claim: Claim) -> dict[int, tuple[Final, str]]:
     """Objects stay when the row that names them is held by now, or is no longer due: its predicate is read again."""
-    verdicts: dict[str, tuple[Final, str]] = {}
+    verdicts = _kept_elsewhere(ctx, work, batch)
     for other in _group(ctx, batch, objects=False):
         part = work.part(other)
         dataset = ctx.datamap.datasets[part.dataset]
@@ -225,11 +228,36 @@ def _stopped_objects(ctx: Context, work: Work, batch: BatchRow, claim: Claim) ->
         for row, sighting in zip(rows, sightings, strict=True):
             verdict = _row_verdict(holds.matters(row) if holds else (), sighting)
             verdicts.update(dict.fromkeys(row.blobs, verdict) if verdict else {})
+    for name in {str(record.key[0]) for record in claim.records}:
+        if work.elsewhere(name):
+            verdicts.setdefault(name, (Final.CHANGED, "row-stays"))
     return {
         index: verdicts[str(record.key[0])]
         for index, record in enumerate(claim.records)
         if str(record.key[0]) in verdicts
     }
+
+
+def _kept_elsewhere(ctx: Context, work: Work, batch: BatchRow) -> dict[str, tuple[Final, str]]:
+    """Objects stay, too, for a row of an earlier group that names them and was not removed after all.
+
+    An object stands in the group of the last row that names it, so the others have ended by now; those of which
+    everything was removed need not be read.
+    """
+    verdicts: dict[str, tuple[Final, str]] = {}
+    with ctx.ledger.begin() as tx:
+        rows = tx.batches.of_plan(batch.plan)
+    for other in rows:
+        blobs = ctx.datamap.datasets[work.part(other).dataset].blobs
+        if blobs is None or blobs.dataset != work.part(batch).dataset or _STAYED.isdisjoint(other.outcomes):
+            continue
+        ended = read_ended(ctx, other)
+        for index, final in enumerate(ended.finals):
+            if final.wire in _STAYED:
+                reason = ended.reasons[index] if final is Final.HELD else "row-stays"
+                verdict = (Final.HELD if final is Final.HELD else Final.CHANGED, reason)
+                verdicts.update(dict.fromkeys(ended.records[index].blobs, verdict))
+    return verdicts
 
 
 def _row_verdict(matters: Sequence[str], sighting: Sighting) -> tuple[Final, str] | None:

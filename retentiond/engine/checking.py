@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from retentiond.domain.condition import fields
+from retentiond.domain.dataset import Dataset
 from retentiond.domain.promise import Span, StoreTerms, effective_retention
 from retentiond.engine import guards
 from retentiond.engine.context import Context
@@ -45,6 +47,7 @@ def check(ctx: Context) -> Report:
             findings.append(Finding(error.what, error.where or dataset.name, error.remedy, refuses=True))
             continue
         findings.extend(survey.findings)
+        notes.extend(_orphans(ctx, dataset))
         notes.extend(f"{dataset.name}: {note}" for note in survey.notes)
     findings.extend(_unmapped(ctx))
     findings.extend(_classes(ctx))
@@ -88,6 +91,13 @@ def _people(ctx: Context) -> Iterator[str]:
         yield "nobody is named in approvers, so nothing can be approved yet: add a line `NAME ssh-ed25519 AAAA…`"
     if ctx.terms.observe:
         yield "mode: observe; nothing will be removed"
+
+
+def _orphans(ctx: Context, dataset: Dataset) -> Iterator[str]:
+    """Say where objects that no row names can never be decided: a rule asks what only a row can tell."""
+    policy = ctx.policies.of_class(dataset.data_class)
+    if dataset.follows and policy and any(fields(rule.when) for rule in policy.rules):
+        yield f"{dataset.name}: objects that no row names are kept as undetermined, since rules ask what only rows tell"
 
 
 def _unmapped(ctx: Context) -> Iterator[Finding]:

@@ -100,6 +100,7 @@ def cancel_closure(ctx: Context, account: str, key_file: Path | None) -> Closure
     signed = request(ctx, "account cancel", {"verb": "account cancel", "account": account}, key_file)
     _log_state(ctx, {"kind": "closure-cancel", "id": closure.id, "by": signed.principal})
     with ctx.ledger.begin() as tx:
+        _check_still(tx, closure)
         tx.closures.set_state(closure.id, after)
         tx.events.append("closure.cancelled", closure.id, ctx.now(), {"by": signed.principal})
     return closure
@@ -184,8 +185,19 @@ def _owned(ctx: Context) -> list[Dataset]:
 
 def _begin(ctx: Context, closure: ClosureRow) -> None:
     with ctx.ledger.begin() as tx:
+        _check_still(tx, closure)
         tx.closures.set_state(closure.id, next_state(closure.state, ClosureEvent.GRACE_OVER))
         tx.events.append("closure.begun", closure.id, ctx.now())
+
+
+def _check_still(tx: Transaction, closure: ClosureRow) -> None:
+    """Raise where a closure is no longer as it was read: a cancellation and a beginning can't both win."""
+    current = tx.closures.get(closure.id)
+    if current is None or current.state is not closure.state:
+        raise AccountStateError(
+            f"closure {closure.id} is {current.state if current else 'gone'} by now, no longer {closure.state}",
+            remedy="`retentiond account status` tells where it stands",
+        )
 
 
 def _open_plans(ctx: Context, closure: ClosureRow) -> list[PlanRow]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from retentiond.domain.plan import BatchState, Part, RunState
 from retentiond.engine import guards
@@ -17,6 +17,7 @@ from retentiond.engine.approvals import find_plan
 from retentiond.engine.batches import CANARY, STOPPING, Work, carry_over, execute
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.receipts import issue_run_receipt
+from retentiond.engine.references import References
 from retentiond.errors import ApprovalError, GuardStopped, Interrupted, LedgerError
 from retentiond.ports.rows import BatchRow, PlanRow, ReceiptRow, RunRow
 
@@ -75,8 +76,11 @@ def carry_out(ctx: Context, reference: str, account: str = "") -> Carried:
         _abandon(ctx, plan, stopped.guard)
     if run is None:
         run = _begin(ctx, plan)
-    _work_through(ctx, Work(plan, parts, account))
-    issue_run_receipt(ctx, run, Work(plan, parts, account))
+    work = Work(plan, parts, account)
+    with References() as references:
+        _count_references(ctx, work, references)
+        _work_through(ctx, replace(work, elsewhere=references.elsewhere))
+    issue_run_receipt(ctx, run, work)
     return _ended(ctx, plan, run.id)
 
 
@@ -106,6 +110,22 @@ def _begin(ctx: Context, plan: PlanRow) -> RunRow:
         tx.plans.set_state(plan.id, RunState.RUNNING)
         tx.events.append("run.started", run_id, now, {"plan": plan.id})
     return run
+
+
+def _count_references(ctx: Context, work: Work, references: References) -> None:
+    """Count again who names the objects of the plan: a row written since may name one of them."""
+    with ctx.ledger.begin() as tx:
+        batches = [batch for batch in tx.batches.of_plan(work.plan.id) if batch.state in _OPEN]
+    naming = {work.part(batch).dataset for batch in batches if not batch.objects} if _has_objects(batches) else set()
+    for name in naming:
+        dataset = ctx.datamap.datasets[name]
+        if dataset.blobs is not None:
+            own = [batch for batch in batches if work.part(batch).dataset == name]
+            references.count(ctx, dataset, own)
+
+
+def _has_objects(batches: Sequence[BatchRow]) -> bool:
+    return any(batch.objects for batch in batches)
 
 
 def _work_through(ctx: Context, work: Work) -> None:

@@ -64,7 +64,7 @@ def check_clock(ctx: Context) -> datetime:
     """Return the present time, after comparing it with the latest that was ever seen.
 
     Raises:
-        GuardStopped: The clock ran backwards, or jumped far ahead.
+        GuardStopped: The clock ran backwards.
     """
     now = ctx.now()
     with ctx.ledger.begin() as tx:
@@ -76,7 +76,7 @@ def check_clock(ctx: Context) -> datetime:
                 guard="clock",
                 remedy="set the machine's clock right; nothing is removed by a clock that runs backwards",
             )
-        if now > latest:
+        if seen is None or now > latest:
             tx.facts.set(_HIGH_WATER, now.isoformat())
     return now
 

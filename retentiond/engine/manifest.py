@@ -134,9 +134,12 @@ class _Account:
             return
         self.tree.append(leaf)
         self.size_bytes += size_bytes
-        if clock != NO_CLOCK:
-            self.oldest = clock if self.oldest is None else min(clock, self.oldest)
-            self.newest = clock if self.newest is None else max(clock, self.newest)
+        if clock == NO_CLOCK:
+            return
+        if self.oldest is None or clock < self.oldest:
+            self.oldest = clock
+        if self.newest is None or clock > self.newest:
+            self.newest = clock
 
     def leaf(self) -> bytes:
         counts = {name: self.actions[action] for action, name in _FIELDS.items()}

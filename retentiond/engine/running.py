@@ -14,7 +14,7 @@ from retentiond.engine.enforcement import Carried, carry_out, unfinished
 from retentiond.engine.overview import remember_success
 from retentiond.engine.planning import Planned, Request, expire_plans, make_plan
 from retentiond.engine.receipts import finish_bundles
-from retentiond.errors import GuardStopped, RetentiondError
+from retentiond.errors import ApprovalError, ConnectorError, GuardStopped, PurgeNotVerified, RetentiondError
 from retentiond.ports.rows import ClosureRow, PlanRow
 
 
@@ -60,7 +60,7 @@ def run_all(ctx: Context, policies: tuple[str, ...] = ()) -> Session:
     with ctx.ledger.acting():
         finish_bundles(ctx)
         for plan in unfinished(ctx):
-            _carry(ctx, session, plan)
+            _resume(ctx, session, plan)
         for closure in due_closures(ctx):
             _advance(ctx, session, closure)
         _run_policies(ctx, session, policies)
@@ -135,6 +135,14 @@ def _needs_approval(planned: Planned) -> GuardStopped:
 def _carry(ctx: Context, session: Session, plan: PlanRow) -> None:
     carried = carry_out(ctx, plan.id, _account(ctx, plan))
     _account_for(ctx, session, carried)
+
+
+def _resume(ctx: Context, session: Session, plan: PlanRow) -> None:
+    """Go on with a run that was begun; one that cannot end yet does not stop the others."""
+    try:
+        _carry(ctx, session, plan)
+    except (ApprovalError, ConnectorError, PurgeNotVerified) as error:
+        session.failures.append(error)
 
 
 def _account_for(ctx: Context, session: Session, carried: Carried) -> None:

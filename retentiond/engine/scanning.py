@@ -147,6 +147,7 @@ class _Scan:
         self._holds = HoldIndex(holds, subject.dataset.name)
         self._index = BlobIndex() if subject.follower else None
         self._follower_holds = HoldIndex(holds, subject.follower.name if subject.follower else "")
+        self._held_names: set[str] = set()
         self._buffers: defaultdict[int, Buffer] = defaultdict(Buffer)
         self._parts: dict[tuple[str, int, Basis], int] = {}
         self._rows = self._count(subject.dataset)
@@ -199,7 +200,9 @@ class _Scan:
             return False
         objects = [each for name in record.blobs for each in self._index.objects(name)]
         held = any(self._follower_holds.matters(replace(each, account=record.account)) for each in objects)
-        self._objects.held += len(objects) if held else 0
+        if held and not self._held_names.issuperset(record.blobs):
+            self._held_names.update(record.blobs)
+            self._objects.held += len(objects)
         return held
 
     def _flush(self, index: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from datetime import datetime
@@ -90,7 +91,7 @@ def verify(text: str, signature: str, allowed_signers: str, at: datetime) -> str
         allowed, sig = Path(directory) / "allowed", Path(directory) / "sig"
         allowed.write_text(allowed_signers, encoding="utf-8")
         sig.write_text(signature, encoding="utf-8")
-        when = f"verify-time={at:%Y%m%d%H%M%SZ}"
+        when = f"verify-time={at:%Y%m%d%H%M%S}"
         found = _ssh_keygen("-Y", "find-principals", "-s", str(sig), "-f", str(allowed), "-O", when)
         principals = found.stdout.split()
         if found.returncode or len(principals) != 1:
@@ -111,7 +112,16 @@ def _ssh_keygen(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess
 
 def _run(*command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
     try:
-        return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=_SECONDS)
+        # Times are written without a zone, since OpenSSH before 9.1 knows none; so its local time has to be UTC.
+        return subprocess.run(
+            command,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_SECONDS,
+            env={**os.environ, "TZ": "UTC"},
+        )
     except FileNotFoundError as error:
         raise UsageError(
             f"{command[0]} is not installed", remedy="install OpenSSH's client (openssh-client)"

@@ -49,7 +49,7 @@ def decode_bundle(data: bytes, path: str) -> list[bytes]:
         start = at + 2
         at = start + int.from_bytes(data[at:start])
         if at > len(data) or start > len(data):
-            raise LogIntegrityError("an entry bundle is cut off", where=path, remedy="run `retentiond audit --log`")
+            raise LogIntegrityError("an entry bundle is cut off", where=path, remedy="run `retentiond ledger check`")
         entries.append(data[start:at])
     return entries
 

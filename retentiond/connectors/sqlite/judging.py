@@ -172,6 +172,10 @@ class Judge:
             f"FROM temp.judged AS j CROSS JOIN {source.table.sql} AS t ON {self.matches('j')} "
             f"WHERE {condition} ORDER BY j.n"
         )
+        # Texts are checked together: one that is not UTF-8 is rare, and only then each is looked at by itself.
+        all_named = _are_utf8(
+            value for account, name, _, _, _, *rest in rows for value in (account, name, *rest[:key_size])
+        )
         for account, name, clock, hidden, size, *rest in rows:
             key = tuple(rest[:key_size])
             attributes = (
@@ -179,7 +183,7 @@ class Judge:
             )
             blobs = (name,) if name else ()
             record = Record(key, b"", account, clock, size, source.place, hidden, blobs, attributes)
-            yield record, _is_utf8("".join(text for text in (account, name, *key) if isinstance(text, str)))
+            yield record, all_named or _are_utf8((account, name, *key))
 
     def matches(self, judged: str) -> str:
         """Return the condition that row `t` is the one at the address of a judgement."""
@@ -203,7 +207,8 @@ _LAST = "SELECT 0, {columns} FROM temp.judged ORDER BY n DESC LIMIT 1"
 _EDGE = "SELECT 1 FROM temp.edge"
 
 
-def _is_utf8(text: str) -> bool:
+def _are_utf8(values: Iterable[object]) -> bool:
+    text = "".join(value for value in values if isinstance(value, str))
     if text.isascii():
         return True
     try:

@@ -33,6 +33,8 @@ def _look(db: Database, order: Order) -> list[Sighting]:
         load_batch(db, len(order.dataset.key), (record.key for record in order.records))
         live = Judge(db, layout.live, order.cases).judge_batch()
         moved = Judge(db, layout.quarantine, order.cases).judge_batch() if layout.quarantine else {}
+    if not live and not moved:
+        return [Sighting.ABSENT] * len(order.records)
     return [_sighting(order, live.get(number), moved.get(number)) for number in range(len(order.records))]
 
 
