@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench pyz wheel clean
+.PHONY: help demo test lint bench faults pyz wheel clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -29,6 +29,9 @@ lint: $(STAMP) ## style, types, imports and budgets
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 	$(BIN)/python tests/house/budgets.py
+
+faults: $(STAMP) ## kill a long run at many moments and check the invariants (minutes)
+	$(BIN)/python -m tests.faults.killing --records 100000 --kills 30 --seed 1 $(ARGS)
 
 bench: $(STAMP) ## measure against peers, side by side (minutes)
 	@for script in tests/benchmarks/bench_*.py; do \

@@ -43,7 +43,7 @@ class SqliteStore:
         self._window_rows = window_rows
         self._writer = Database(path, read_only=False, busy_seconds=busy_seconds)
         self._vetted: dict[str, tuple[Dataset, int, Layout, str]] = {}
-        self._level = EvidenceLevel.DELETED
+        self._emptied = False
 
     @contextmanager
     def _reader(self) -> Iterator[Database]:
@@ -116,15 +116,18 @@ class SqliteStore:
         return verify(order, self._reader)
 
     def settle(self, dataset: Dataset) -> EvidenceLevel:
-        """Empty the write-ahead log; say whether purged rows are gone from the database's files by now."""
+        """Empty the write-ahead log; purged rows are deleted, and no more is claimed.
+
+        `secure_delete` overwrites what is deleted. It does not overwrite what SQLite leaves behind when it moves rows
+        between pages, so a few texts may stay inside pages of the file until VACUUM.
+        """
         with explained(dataset.name):
             (busy, _, _), *_ = self._writer.rows("PRAGMA wal_checkpoint(TRUNCATE)")
             overwritten = self._writer.value("PRAGMA main.secure_delete") == 1
             journal = self._writer.value("PRAGMA main.journal_mode")
             copies = bool(text_indexes(self._writer)) or self._has_left_journal()
-        clean = not busy and overwritten and not copies and journal in _OVERWRITTEN
-        self._level = EvidenceLevel.ABSENT_FROM_LIVE_FILES if clean else EvidenceLevel.DELETED
-        return self._level
+        self._emptied = not busy and overwritten and not copies and journal in _OVERWRITTEN
+        return EvidenceLevel.DELETED
 
     def _has_left_journal(self) -> bool:
         """Whether a rollback journal lies beside the file with rows in it, as mode PERSIST leaves them."""
@@ -136,11 +139,11 @@ class SqliteStore:
         remnants = [
             Remnant("freed disk blocks", "file systems do not overwrite what they free"),
             Remnant(
-                "free pages left by other programs",
-                "older copies of rows, until VACUUM, where these programs do not set secure_delete",
+                "unused space in the database file",
+                "older copies of rows that SQLite moved, or that programs without secure_delete left, until VACUUM",
             ),
         ]
-        if self._level < EvidenceLevel.ABSENT_FROM_LIVE_FILES:
+        if not self._emptied:
             remnants.append(Remnant("write-ahead log or journal", f"{dataset.store} could not empty it yet"))
         with explained(dataset.name):
             indexes = text_indexes(self._writer)

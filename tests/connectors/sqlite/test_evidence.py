@@ -29,7 +29,7 @@ def fill_and_purge(app: App) -> None:
 def test_purged_text_is_in_no_live_file(make: Callable[[str], App], journal: str) -> None:
     app = make(f"PRAGMA journal_mode = {journal};" + TABLE)
     fill_and_purge(app)
-    assert app.open().settle(requests()) is EvidenceLevel.ABSENT_FROM_LIVE_FILES
+    assert app.open().settle(requests()) is EvidenceLevel.DELETED
     assert left_in_files(app, SECRET) == 0
     assert left_in_files(app, KEPT) > 0
     assert all(remnant.what != "write-ahead log or journal" for remnant in app.open().remnants(requests()))
@@ -47,7 +47,7 @@ def test_a_reader_keeps_the_log_from_being_emptied(make: Callable[[str], App]) -
         assert left_in_files(app, SECRET) > 0
         assert "write-ahead log or journal" in [remnant.what for remnant in app.open().remnants(requests())]
         reader.execute("ROLLBACK")
-    assert app.open().settle(requests()) is EvidenceLevel.ABSENT_FROM_LIVE_FILES
+    assert app.open().settle(requests()) is EvidenceLevel.DELETED
     assert left_in_files(app, SECRET) == 0
 
 
