@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +19,12 @@ from typing import Any, NoReturn, TypeVar
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from retentiond.bootstrap import open_context
 from retentiond.cli.progress import TerminalReporter
 from retentiond.engine.context import Context
-from retentiond.errors import Exit, RetentiondError
+from retentiond.errors import Exit, RetentiondError, UsageError
 from retentiond.evidence.canonical import rfc3339
 from retentiond.telemetry import configure
 
@@ -30,6 +32,7 @@ EPILOG = (
     "Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 findings, 4 stopped by a guard or needs approval, "
     "5 partly done, 6 all that is due is held, 130 interrupted (state is safe)."
 )
+_CONTROL = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -86,6 +89,9 @@ class Verb:
             code = fail(options, error)
         except click.ClickException as error:
             error.show()
+            if options.json or "--json" in sys.argv:
+                remedy = "retentiond --help lists verbs and options"
+                click.echo(error_document(UsageError(error.format_message(), remedy=remedy)))
             code = Exit.USAGE
         except (click.Abort, KeyboardInterrupt):
             click.echo("interrupted; the state is safe", err=True)
@@ -101,15 +107,20 @@ def _raise_if(options: Options, error: RetentiondError) -> None:
         raise error
 
 
+def error_document(error: RetentiondError) -> str:
+    """Return an error as programs get it."""
+    document = {"error": type(error).__name__, "what": error.what, "where": error.where, "remedy": error.remedy}
+    return json.dumps(document, ensure_ascii=False)
+
+
 def fail(options: Options, error: RetentiondError) -> Exit:
     """Say what went wrong, where, and what to do; return the exit code."""
     if options.json:
-        document = {"error": type(error).__name__, "what": error.what, "where": error.where, "remedy": error.remedy}
-        click.echo(json.dumps(document, ensure_ascii=False))
+        click.echo(error_document(error))
     place = f"{error.where}: " if error.where else ""
-    click.echo(click.style("error: ", fg="red", bold=True) + place + error.what, err=True)
+    click.echo(click.style("error: ", fg="red", bold=True) + printable(place + error.what), err=True)
     if error.remedy:
-        click.echo(f"  what to do: {error.remedy}", err=True)
+        click.echo(f"  what to do: {printable(error.remedy)}", err=True)
     return error.exit_code
 
 
@@ -121,16 +132,42 @@ def show(document: Mapping[str, Any], people: Callable[[Console], None]) -> None
         people(console())
 
 
+def printable(text: str) -> str:
+    """Return a text whose control characters are shown and not obeyed: names come from strangers."""
+    return "".join(
+        letter
+        if letter == "\n" or unicodedata.category(letter) not in _CONTROL
+        else letter.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for letter in text
+    )
+
+
+class PlainConsole(Console):
+    """A console that prints texts as they are: no markup, no control characters."""
+
+    def print(self, *objects: Any, **options: Any) -> None:  # noqa: ANN401 - as rich has it
+        """Print texts and tables."""
+        super().print(*(printable(each) if isinstance(each, str) else each for each in objects), **options)
+
+
+class PlainTable(Table):
+    """A table whose cells are texts as they are."""
+
+    def add_row(self, *cells: Any, **options: Any) -> None:  # noqa: ANN401 - as rich has it
+        """Add a row of texts."""
+        super().add_row(*(Text(printable(each)) if isinstance(each, str) else each for each in cells), **options)
+
+
 def console(*, stderr: bool = False) -> Console:
     """Return a console that honours NO_COLOR and does not wrap where nobody reads."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else 200
-    return Console(stderr=stderr, highlight=False, width=width, soft_wrap=not stream.isatty())
+    return PlainConsole(stderr=stderr, highlight=False, markup=False, width=width, soft_wrap=not stream.isatty())
 
 
 def table(*columns: str) -> Table:
     """Return a plain table; columns that begin with `#` are numbers."""
-    made = Table(box=None, header_style="bold", pad_edge=False)
+    made = PlainTable(box=None, header_style="bold", pad_edge=False)
     for column in columns:
         made.add_column(column.removeprefix("#"), justify="right" if column.startswith("#") else "left")
     return made

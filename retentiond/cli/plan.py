@@ -20,7 +20,7 @@ from retentiond.errors import Exit
 def plan(output: Path | None, policies: tuple[str, ...]) -> Exit:
     """Say what would go, and what is kept or held and why. Deletes nothing.
 
-    Exits 4 when the plan needs approval.
+    Exits 4 when the plan needs approval, 5 when a dataset had to be left out.
     """
     with working() as ctx:
         planned = make_plan(ctx, Request(policies=policies))
@@ -29,7 +29,9 @@ def plan(output: Path | None, policies: tuple[str, ...]) -> Exit:
         write_plan_file(output, document)
     show(document, lambda console: _people(console, planned))
     needs = planned.plan is not None and planned.plan.approvals_needed > 0
-    return Exit.STOPPED if needs else Exit.DONE
+    if needs:
+        return Exit.STOPPED
+    return Exit.PARTLY if planned.failures else Exit.DONE
 
 
 def _people(console: Console, planned: Planned) -> None:
@@ -37,7 +39,8 @@ def _people(console: Console, planned: Planned) -> None:
     for reason in planned.reasons:
         console.print(f"! {reason}", markup=False)
     if planned.plan is None:
-        console.print("nothing is due: there is no plan to carry out")
+        rest = " in the datasets that could be planned" if planned.failures else ""
+        console.print(f"nothing is due{rest}: there is no plan to carry out")
         return
     console.print(f"plan {planned.plan.id}")
     console.print(f"  sha256  {planned.plan.sha256}")

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from retentiond.cli.common import show, table
+from retentiond.cli.common import printable, show, table
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import Forecast
 from retentiond.engine.closures import AccountStatus
@@ -142,7 +142,8 @@ def _session_people(console: Console, session: Session) -> None:
         console.print(f"run {carried.run.id}: {carried.run.state}")
         console.print(f"receipt {carried.receipt.file}", markup=False)
     if not session.carried and session.stopped is None:
-        console.print("all that is due is held" if session.held else "nothing is due")
+        rest = " in the datasets that could be planned" if session.left_out else ""
+        console.print("all that is due is held" if session.held else f"nothing is due{rest}")
     if session.overdue:
         console.print(f"overdue: {session.overdue:,} records are due and still there")
 
@@ -158,7 +159,7 @@ def session_exit(session: Session) -> Exit:
         _complain(problem.what, problem.remedy)
     for name, why in session.left_out:
         _complain(f"dataset {name} was left out: {why}", "")
-    partly = any("carriedOver" in outcomes for carried in session.carried for outcomes in carried.outcomes().values())
+    partly = bool(session.carried and session.overdue)
     if session.stopped is not None:
         return Exit.STOPPED
     if partly or session.left_out or (session.failures and session.carried):
@@ -169,7 +170,7 @@ def session_exit(session: Session) -> Exit:
 
 
 def _complain(what: str, remedy: str) -> None:
-    click.echo(f"{what}" + (f"\n  what to do: {remedy}" if remedy else ""), err=True)
+    click.echo(printable(what) + (f"\n  what to do: {printable(remedy)}" if remedy else ""), err=True)
 
 
 def _removed(carried: Sequence[Carried]) -> int:

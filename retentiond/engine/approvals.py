@@ -6,6 +6,7 @@ Every approval gets a log entry, and a sealed record in the journal, before it c
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from retentiond.domain.plan import RunState
 from retentiond.engine.context import Context
 from retentiond.engine.signing import SIGNATURE_VALID, SINGLE_OPERATOR, hand_of, people, record_state, verified
 from retentiond.errors import ApprovalError, NotFound
-from retentiond.evidence.canonical import rfc3339
+from retentiond.evidence.canonical import Json, canonical_json, rfc3339
 from retentiond.evidence.entry import void_entry
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ApprovalRow, PlanRow
@@ -84,12 +85,26 @@ def settle_approvals(ctx: Context, plan_id: str) -> int:
 
 
 def _approve_pairs(ctx: Context, tx: Transaction, plan: PlanRow) -> None:
+    """Approve what the plan is bound to, each policy with its own lists: another plan may hold fewer policies."""
+    if plan.closure or plan.lists != lists_commitment(ctx, plan.policies):
+        return  # an account's closure approves no policy; a list that changed after the plan was approved by nobody
     classes = {dataset.name: dataset.data_class for dataset in ctx.datamap.datasets.values()}
     for policy in plan.policies:
         governed = ctx.policies.policies.get(policy[0])
+        lists = lists_commitment(ctx, (policy,))
         for dataset in plan.datasets:
             if governed is not None and classes.get(dataset[0]) == governed.data_class:
-                tx.approvals.approve_pair(policy, dataset, plan.lists)
+                tx.approvals.approve_pair(policy, dataset, lists)
+
+
+def lists_commitment(ctx: Context, policies: Iterable[tuple[str, str]]) -> str:
+    """Return a keyed commitment to the members of all named lists of the policies; empty where there are none."""
+    named: dict[str, Json] = {}
+    for name, _ in policies:
+        policy = ctx.policies.policies.get(name)
+        if policy is not None and policy.lists:
+            named[name] = {each: sorted(members) for each, members in policy.lists.items()}
+    return ctx.replay.commit("lists", canonical_json(named).decode()) if named else ""
 
 
 def void(ctx: Context, plan: PlanRow, reason: str) -> None:

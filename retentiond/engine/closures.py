@@ -11,7 +11,7 @@ from pathlib import Path
 
 from retentiond.domain.account import AccountState, ClosureEvent, next_state, open_closure
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.decision import closure_cases
+from retentiond.domain.decision import closure_cases, named_cases
 from retentiond.domain.plan import RunState, Trigger
 from retentiond.engine import manifest
 from retentiond.engine.batches import Work
@@ -171,16 +171,31 @@ def list_closures(ctx: Context) -> list[ClosureRow]:
 
 
 def count_of(ctx: Context, dataset: Dataset, account: str) -> int:
-    """Count an account's records in a dataset that has owners."""
+    """Count an account's records in a dataset: those it owns, or the objects that its rows name."""
     total = 0
+    if dataset.follows:
+        return _count_objects(ctx, dataset, account)
     for window in ctx.connector(dataset).scan(dataset, closure_cases(account), frozenset()):
         tally = window.tallies.get(0)
         total += tally.count if tally else 0
     return total
 
 
+def _count_objects(ctx: Context, follower: Dataset, account: str) -> int:
+    leader = ctx.datamap.datasets[follower.follows]
+    rows = ctx.connector(leader).scan(leader, closure_cases(account), frozenset((0,)))
+    named = {name for window in rows for found in window.found for name in found.record.blobs}
+    objects = ctx.connector(follower).scan(follower, named_cases(), frozenset((0,)))
+    return sum(
+        found.record.account == account or str(found.record.key[0]) in named
+        for window in objects
+        for found in window.found
+    )
+
+
 def _owned(ctx: Context) -> list[Dataset]:
-    return [dataset for dataset in ctx.datamap.datasets.values() if dataset.has_owner]
+    datasets = ctx.datamap.datasets
+    return [each for each in datasets.values() if (datasets[each.follows] if each.follows else each).has_owner]
 
 
 def _begin(ctx: Context, closure: ClosureRow) -> None:

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import Forecast, RunState
 from retentiond.domain.policy import MAX_RECORDS, Limits, Policy
-from retentiond.engine.approvals import check_approval
+from retentiond.engine.approvals import check_approval, lists_commitment
 from retentiond.engine.context import Context
 from retentiond.errors import GuardStopped
-from retentiond.evidence.canonical import Json, canonical_json, rfc3339
+from retentiond.evidence.canonical import rfc3339
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import PlanRow
 
@@ -120,7 +120,9 @@ def check_files_unchanged(ctx: Context) -> None:
         )
 
 
-def approval_reasons(tx: Transaction, policies: Iterable[Policy], datasets: Iterable[Dataset], lists: str) -> list[str]:
+def approval_reasons(
+    ctx: Context, tx: Transaction, policies: Iterable[Policy], datasets: Iterable[Dataset]
+) -> list[str]:
     """Return why the present policies and datasets need approval: each pair that was never approved as it stands."""
     reasons = []
     by_class = {policy.data_class: policy for policy in policies}
@@ -129,7 +131,7 @@ def approval_reasons(tx: Transaction, policies: Iterable[Policy], datasets: Iter
         if policy is None:
             continue
         pair = ((policy.id, policy.sha256), (dataset.name, dataset.sha256))
-        if not tx.approvals.is_approved(*pair, lists):
+        if not tx.approvals.is_approved(*pair, lists_commitment(ctx, pair[:1])):
             reasons.append(f"policy {policy.id} for dataset {dataset.name} was not approved in its present form")
     return reasons
 
@@ -162,16 +164,6 @@ def check_size(records: int) -> None:
             guard="plan-size",
             remedy="plan one policy at a time (--policy), or raise `keep` step by step until a plan holds what is due",
         )
-
-
-def lists_commitment(ctx: Context, policies: Iterable[tuple[str, str]]) -> str:
-    """Return a keyed commitment to the members of all named lists of the policies; empty where there are none."""
-    named: dict[str, Json] = {}
-    for name, _ in policies:
-        policy = ctx.policies.policies.get(name)
-        if policy is not None and policy.lists:
-            named[name] = {each: sorted(members) for each, members in policy.lists.items()}
-    return ctx.replay.commit("lists", canonical_json(named).decode()) if named else ""
 
 
 def _check_approvals(ctx: Context, plan: PlanRow) -> None:

@@ -14,11 +14,11 @@ from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.domain.policy import Limits, Policy
 from retentiond.engine import guards
-from retentiond.engine.approvals import void
+from retentiond.engine.approvals import lists_commitment, void
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.drafting import Draft
 from retentiond.engine.scanning import DatasetPlan, Subject, plan_dataset
-from retentiond.errors import ConnectorError, GuardStopped
+from retentiond.errors import ConnectorError, GuardStopped, UsageError
 from retentiond.evidence.canonical import canonical_json
 from retentiond.evidence.entry import plan_entry, policy_entry
 from retentiond.evidence.envelope import sign
@@ -70,10 +70,12 @@ def make_plan(ctx: Context, request: Request) -> Planned:
     """Scan, decide and log a plan.
 
     Raises:
+        UsageError: A policy that was named does not exist.
         GuardStopped: A guard forbids planning, or too much is due for one plan.
         ConnectorError: No dataset at all could be looked at.
         LedgerBehindLog: The ledger is older than its log.
     """
+    _check_policies(ctx, request)
     reference = guards.before_planning(ctx)
     expire_plans(ctx)
     subjects = _subjects(ctx, request)
@@ -92,6 +94,13 @@ def make_plan(ctx: Context, request: Request) -> Planned:
     row = _log_plan(ctx, request, draft, forecasts, reference)
     _remember(ctx, request, forecasts, reference)
     return Planned(row, forecasts, tuple(failures), reference)
+
+
+def _check_policies(ctx: Context, request: Request) -> None:
+    unknown = [name for name in request.policies if name not in ctx.policies.policies]
+    if unknown:
+        known = ", ".join(ctx.policies.policies) or "there are none"
+        raise UsageError(f"there is no policy {unknown[0]!r}", where="--policy", remedy=f"one of: {known}")
 
 
 def expire_plans(ctx: Context) -> None:
@@ -165,10 +174,10 @@ def _log_plan(
     )
     envelope = sign(plan_statement(facts), ctx.issuer)
     pairs = tuple((policy.id, policy.sha256) for policy in policies)
-    lists = guards.lists_commitment(ctx, pairs)
+    lists = lists_commitment(ctx, pairs)
     _publish_canonical(ctx, [*policies, *datasets])
     with ctx.ledger.begin() as tx:
-        reasons = _reasons(ctx, tx, request, forecasts, policies, datasets, lists)
+        reasons = _reasons(ctx, tx, request, forecasts, policies, datasets)
         row = PlanRow(
             id=draft.plan,
             sha256=envelope.sha256,
@@ -209,11 +218,10 @@ def _reasons(
     forecasts: tuple[Forecast, ...],
     policies: list[Policy],
     datasets: list[Dataset],
-    lists: str,
 ) -> list[str]:
     if request.trigger is Trigger.CLOSURE:
         return _closure_reasons(ctx, forecasts)
-    reasons = guards.approval_reasons(tx, policies, datasets, lists)
+    reasons = guards.approval_reasons(ctx, tx, policies, datasets)
     return reasons + guards.cap_reasons(forecasts, {policy.id: policy.limits for policy in policies})
 
 

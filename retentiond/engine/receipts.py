@@ -19,7 +19,7 @@ from retentiond.engine.bundles import write_bundle
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.identifiers import Ended, Final, identity
 from retentiond.engine.residue import check_residue
-from retentiond.errors import LedgerError
+from retentiond.errors import ConnectorError, LedgerError
 from retentiond.evidence import annex as annexes
 from retentiond.evidence.canonical import canonical_json
 from retentiond.evidence.commitment import ItemAction, account_commitment, account_salt, encode_items, item_leaves
@@ -38,6 +38,7 @@ from retentiond.evidence.statement import (
 )
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import BatchRow, ReceiptRow, RunRow
+from retentiond.ports.stores import Remnant
 from retentiond.telemetry import logger
 
 _ITEM_ACTIONS = {
@@ -92,7 +93,7 @@ def issue_run_receipt(ctx: Context, run: RunRow, work: Work) -> ReceiptRow:
         batches = tx.batches.of_plan(work.plan.id)
     residue = check_residue(ctx, work, batches)
     # After the second look, which has read every purged record again, also those of a process that died.
-    levels = {dataset.name: ctx.connector(dataset).settle(dataset) for dataset in _datasets(ctx, work)}
+    levels = {dataset.name: _level(ctx, dataset) for dataset in _datasets(ctx, work)}
     with ctx.ledger.begin() as tx:
         batches = tx.batches.of_plan(work.plan.id)
         facts = _verifications(tx, work)
@@ -219,6 +220,21 @@ def commitment_under(key: bytes, account: str) -> bytes:
     return bytes.fromhex(account_commitment(account_salt(key, raw), raw))
 
 
+def _level(ctx: Context, dataset: Dataset) -> EvidenceLevel:
+    """Return how gone purged records are by now; a store that can't be reached any more supports no claim."""
+    try:
+        return ctx.connector(dataset).settle(dataset)
+    except ConnectorError:
+        return EvidenceLevel.HIDDEN
+
+
+def _store_remnants(ctx: Context, dataset: Dataset) -> Sequence[Remnant]:
+    try:
+        return ctx.connector(dataset).remnants(dataset)
+    except ConnectorError as error:
+        return (Remnant("store that could not be reached", error.what),)
+
+
 def _verifications(tx: Transaction, work: Work) -> dict[int, tuple[str, str, datetime]]:
     found = {part.ordinal: tx.facts.get(f"verified:{work.plan.id}:{part.ordinal}") for part in work.parts}
     return {ordinal: at_of(fact) for ordinal, fact in found.items() if fact is not None}
@@ -321,7 +337,7 @@ def _remnants(ctx: Context, datasets: Iterable[Dataset], now: datetime) -> list[
     remnants = [
         annexes.StoreNotCovered(each.what, dataset.store, each.reason, each.until)
         for dataset in datasets
-        for each in ctx.connector(dataset).remnants(dataset)
+        for each in _store_remnants(ctx, dataset)
     ]
     for name in dict.fromkeys(dataset.store for dataset in datasets):
         store = ctx.datamap.stores[name]

@@ -80,6 +80,7 @@ def close_now(ctx: Context, closure: ClosureRow) -> Session:
 def _run_policies(ctx: Context, session: Session, policies: tuple[str, ...]) -> None:
     expire_plans(ctx)
     approved, waiting = _open_plans(ctx)
+    session.overdue = 0  # what was carried over is due again, and counted by what follows
     if approved is not None:
         _carry(ctx, session, approved)
     elif waiting is not None:

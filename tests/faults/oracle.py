@@ -1,0 +1,290 @@
+"""The four invariants, judged by somebody who shares no code with the program.
+
+I1 nothing outside of the plan is gone · I2 nothing marked done is still there · I3 exactly one receipt for the plan,
+and its counts are the oracle's · I4 every checkpoint ever seen is a prefix of the log. Entries, roots and notes are
+read as C2SP's specifications and RFC 9162 say, signatures with `cryptography`, the ledger as plain SQLite.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import sqlite3
+import tempfile
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from tests.faults.world import ACCOUNTS, Seen, World, open_copy
+
+DATASETS = ("events", "requests", "exports", "payloads")
+
+
+@dataclass(slots=True)
+class Oracle:
+    """Looks at a world before, during and after a run.
+
+    Attributes:
+        carried: Records that may be left although they were due, by dataset: the run was told to leave them.
+        told: How many accounts' own receipts are read; each takes a start of the program.
+        traces: Whether purged text is looked for in the bytes of the live files too.
+    """
+
+    world: World
+    before: Seen
+    checkpoints: dict[int, bytes] = field(default_factory=dict)
+    carried: Counter[str] = field(default_factory=Counter)
+    violations: list[str] = field(default_factory=list)
+    told: int = 0
+    traces: bool = False
+
+    def say(self, what: str) -> None:
+        self.violations.append(what)
+
+    def glance(self) -> None:
+        """Check what must hold at any moment, also right after a kill."""
+        now = self.world.look()
+        self._nothing_else_gone(now)
+        with tempfile.TemporaryDirectory() as place, closing(self._ledger(Path(place))) as ledger:
+            done = outcomes_of(ledger)
+            note = ledger.execute("SELECT note FROM log_checkpoint").fetchone()
+        self._done_is_gone(now, done)
+        self._see(note[0].decode() if note else "")
+        self._see(self._log("checkpoint").read_text(encoding="utf-8"))
+
+    def final(self, plan: str, *, kind: str = "run", outcome: str = "complete") -> None:
+        """Check what must hold when a plan has ended."""
+        self.glance()
+        entries = read_entries(self.world.config / "log", self._checkpoint_of("checkpoint")[0])
+        self._prefixes(entries)
+        self._each_plan_ends_once(entries)
+        bundles = self._bundles()
+        if len(bundles) != 1:
+            self.say(f"I3 there are {len(bundles)} receipts")
+            return
+        self._receipt(bundles[0], entries, kind, outcome)
+        self._ledger_is_whole(plan)
+
+    # --- I1, I2 ---
+
+    def _nothing_else_gone(self, now: Seen) -> None:
+        for dataset in DATASETS:
+            was, still = self.before.of(dataset), now.of(dataset)
+            lost = was.keys() - still.keys() - self.world.due[dataset].keys()
+            if lost:
+                self.say(f"I1 {len(lost)} records of {dataset} are gone, and were not planned: {sorted(lost)[:3]}")
+            if still.keys() - was.keys():
+                self.say(f"I1 {dataset} has records that nobody made: {sorted(still.keys() - was.keys())[:3]}")
+            for key in still.keys() & was.keys():
+                hidden = dataset == "requests" and key in self.world.hide and still[key][:-1] == was[key][:-1]
+                if still[key] != was[key] and not hidden:
+                    self.say(f"I1 {dataset} {key} was changed, and was not planned")
+
+    def gone(self, now: Seen, dataset: str) -> set[str]:
+        return self.before.of(dataset).keys() - now.of(dataset).keys()
+
+    def hidden(self, now: Seen) -> set[str]:
+        return {key for key in self.world.hide if now.requests.get(key, (None,))[-1] is not None}
+
+    def _done_is_gone(self, now: Seen, done: dict[str, Counter[str]]) -> None:
+        for dataset in DATASETS:
+            said = done[dataset]["purged"] + done[dataset]["alreadyGone"]
+            if said > len(self.gone(now, dataset)):
+                self.say(f"I2 {said} of {dataset} are marked gone, and {len(self.gone(now, dataset))} are")
+        if done["requests"]["tombstoned"] > len(self.hidden(now)):
+            self.say("I2 more requests are marked hidden than are")
+
+    # --- I3 ---
+
+    def _bundles(self) -> list[dict[str, Any]]:
+        paths = sorted((self.world.config / "receipts").glob("*.bundle.json"))
+        return [json.loads(path.read_bytes()) for path in paths]
+
+    def _receipt(self, bundle: dict[str, Any], entries: list[bytes], kind: str, outcome: str) -> None:
+        envelope = bundle["dsseEnvelope"]
+        body = base64.b64decode(envelope["payload"])
+        media = envelope["payloadType"].encode()
+        pae = b"DSSEv1 %d %s %d %s" % (len(media), media, len(body), body)
+        issuer = load_pem_public_key((self.world.config / "keys" / "issuer.pem").read_bytes())
+        assert isinstance(issuer, Ed25519PublicKey)
+        issuer.verify(base64.b64decode(envelope["signatures"][0]["sig"]), pae)
+        statement = json.loads(body)
+        predicate = statement["predicate"]
+        if (predicate["kind"], predicate["outcome"]) != (kind, outcome):
+            self.say(f"I3 the receipt is of kind {predicate['kind']}, {predicate['outcome']}")
+        run = predicate["run"]
+        entry = (
+            f"retentiond/log-entry/v1\nreceipt {run['planEntry']['index']}\nsha256:{hashlib.sha256(pae).hexdigest()}\n"
+        )
+        if entries.count(entry.encode()) != 1:
+            self.say(f"I3 the receipt stands in the log {entries.count(entry.encode())} times")
+        planned = f"retentiond/log-entry/v1\nplan\nsha256:{run['planEntry']['sha256']}\n".encode()
+        if entries[run["planEntry"]["index"]] != planned:
+            self.say("I3 the receipt's plan is not in the log")
+        raw = base64.b64decode(bundle["annex"])
+        if hashlib.sha256(raw).hexdigest() != statement["subject"][0]["digest"]["sha256"]:
+            self.say("I3 the annex is not the signed one")
+        self._figures(json.loads(raw))
+        self._accounts(predicate["receiptId"])
+
+    def _figures(self, annex: dict[str, Any]) -> None:
+        now = self.world.look()
+        totals: dict[str, Counter[str]] = {dataset: Counter() for dataset in DATASETS}
+        for part in annex["parts"]:
+            if sum(part["outcomes"].values()) != part["due"]:
+                self.say(f"I3 a part of {part['dataset']} does not add up: {part}")
+            totals[part["dataset"]].update(part["outcomes"])
+            if self.traces and part["evidence"] == "absent-from-live-files":
+                self._no_traces(now)
+        for dataset, total in totals.items():
+            gone = len(self.gone(now, dataset))
+            if total["purged"] + total["alreadyGone"] != gone:
+                self.say(f"I3 the receipt says that {dict(total)} of {dataset} went, and {gone} did")
+            left = len(self.world.due[dataset]) - gone
+            hidden = len(self.hidden(now)) if dataset == "requests" else 0
+            hidden_due = len(self.world.hide) if dataset == "requests" else 0
+            if total["tombstoned"] != hidden:
+                self.say(f"I3 the receipt says that {total['tombstoned']} of {dataset} are hidden, and {hidden} are")
+            if left + hidden_due - hidden != self.carried[dataset]:
+                self.say(f"I3 {left} due records of {dataset} are still there, {hidden_due - hidden} not hidden")
+            if total["held"] + total["carriedOver"] + total["changed"] + total["refused"] != self.carried[dataset]:
+                self.say(f"I3 the receipt says {dict(total)} of {dataset}, and {self.carried[dataset]} were to stay")
+
+    def _no_traces(self, now: Seen) -> None:
+        """Where the receipt says that nothing is left in the live files, no purged secret is in their bytes."""
+        kept = {str(row[3]).encode() for row in (*now.events.values(), *now.requests.values())}
+        for path in self.world.database.parent.glob("app.db*"):
+            raw = path.read_bytes()
+            found = {raw[at : at + 23] for at in positions(raw, b"secret-")} & (self.world.secrets - kept)
+            if found:
+                self.say(f"I2 {len(found)} purged secrets are still in {path.name}")
+
+    def _accounts(self, receipt: str) -> None:
+        """Compare what each customer is told with what became of that customer's records."""
+        now = self.world.look()
+        for account in ACCOUNTS[: self.told]:
+            path = self.world.root / f"{account}.json"
+            ended = self.world.run("receipt", "export", receipt, "-o", str(path), "--account", account)
+            gone = sum(
+                self.world.due[dataset][key] == account for dataset in DATASETS for key in self.gone(now, dataset)
+            )
+            hidden = sum(self.world.hide[key] == account for key in self.hidden(now))
+            if ended.code:
+                if gone + hidden:
+                    self.say(f"I3 {account} gets no receipt: {ended.err}")
+                continue
+            leaf = json.loads(base64.b64decode(json.loads(path.read_bytes())["account"]["leaf"]))
+            said = leaf["actions"]["purged"] + leaf["actions"]["alreadyGone"]
+            if (said, leaf["actions"]["tombstoned"], leaf["records"]) != (gone, hidden, gone + hidden):
+                self.say(f"I3 {account} is told {leaf['actions']}; {gone} are gone, {hidden} hidden")
+
+    def _each_plan_ends_once(self, entries: list[bytes]) -> None:
+        kinds = [entry.split(b"\n")[1].split() for entry in entries]
+        for index, words in enumerate(kinds):
+            if words == [b"plan"]:
+                ends = [w for w in kinds if w[0] in (b"receipt", b"void") and w[1] == str(index).encode()]
+                if len(ends) != 1:
+                    self.say(f"I3 the plan at {index} ended {len(ends)} times: {ends}")
+
+    def _ledger_is_whole(self, plan: str) -> None:
+        with tempfile.TemporaryDirectory() as place, closing(self._ledger(Path(place))) as ledger:
+            for (answer,) in ledger.execute("PRAGMA integrity_check"):
+                if answer != "ok":
+                    self.say(f"I3 the ledger is damaged: {answer}")
+            runs = ledger.execute("SELECT count(*), count(receipt) FROM runs WHERE plan = ?", (plan,)).fetchone()
+            if runs != (1, 1):
+                self.say(f"I3 the plan has {runs[0]} runs with {runs[1]} receipts")
+            plain = ledger.execute("SELECT count(*) FROM batch_identifiers WHERE plain IS NOT NULL").fetchone()
+            if plain != (0,):
+                self.say(f"I3 identifiers of {plain[0]} batches were left unsealed")
+
+    # --- I4 ---
+
+    def _see(self, note: str) -> None:
+        try:
+            size, root = open_checkpoint(note, self._log("keys/log.vkey").read_text(encoding="utf-8").strip())
+        except (ValueError, InvalidSignature) as error:
+            self.say(f"I4 a checkpoint cannot be read: {error!r}")
+            return
+        if self.checkpoints.setdefault(size, root) != root:
+            self.say(f"I4 two checkpoints of {size} entries differ")
+
+    def _checkpoint_of(self, name: str) -> tuple[int, bytes]:
+        vkey = self._log("keys/log.vkey").read_text(encoding="utf-8").strip()
+        return open_checkpoint(self._log(name).read_text(encoding="utf-8"), vkey)
+
+    def _prefixes(self, entries: list[bytes]) -> None:
+        leaves = [hashlib.sha256(b"\x00" + entry).digest() for entry in entries]
+        for size, root in self.checkpoints.items():
+            if size > len(entries) or tree_root(leaves[:size]) != root:
+                self.say(f"I4 the checkpoint of {size} entries is no prefix of the log of {len(entries)}")
+
+    def _log(self, name: str) -> Path:
+        return self.world.config / "log" / name
+
+    def _ledger(self, place: Path) -> sqlite3.Connection:
+        return open_copy(self.world.config / "ledger.db", place)
+
+
+def outcomes_of(ledger: sqlite3.Connection) -> dict[str, Counter[str]]:
+    """Add up what the ledger marks as ended, by dataset."""
+    totals: dict[str, Counter[str]] = {dataset: Counter() for dataset in DATASETS}
+    query = (
+        "SELECT parts.dataset, batches.outcomes FROM batches"
+        " JOIN parts ON parts.plan = batches.plan AND parts.ordinal = batches.part"
+    )
+    for dataset, outcomes in ledger.execute(query):
+        totals[dataset].update(json.loads(outcomes) or {})
+    return totals
+
+
+def positions(raw: bytes, needle: bytes) -> list[int]:
+    """Return where a needle stands."""
+    found, at = [], raw.find(needle)
+    while at >= 0:
+        found.append(at)
+        at = raw.find(needle, at + 1)
+    return found
+
+
+def open_checkpoint(note: str, vkey: str) -> tuple[int, bytes]:
+    """Return size and root of a signed checkpoint (C2SP tlog-checkpoint in a signed-note)."""
+    name, key_id, key = vkey.split("+", 2)
+    text, signatures = note.rsplit("\n\n", 1)
+    blob = base64.b64decode(next(line.split(" ")[2] for line in signatures.splitlines() if line.split(" ")[1] == name))
+    if blob[:4].hex() != key_id:
+        raise ValueError("signed by another key")
+    Ed25519PublicKey.from_public_bytes(base64.b64decode(key)[1:]).verify(blob[4:], f"{text}\n".encode())
+    origin, size, root = text.splitlines()
+    if origin != name:
+        raise ValueError("another log's checkpoint")
+    return int(size), base64.b64decode(root)
+
+
+def tree_root(leaves: list[bytes]) -> bytes:
+    """RFC 9162, 2.1.1, over leaf hashes, as it is written there."""
+    if len(leaves) == 1:
+        return leaves[0]
+    split = 1 << ((len(leaves) - 1).bit_length() - 1)
+    return hashlib.sha256(b"\x01" + tree_root(leaves[:split]) + tree_root(leaves[split:])).digest()
+
+
+def read_entries(log: Path, size: int) -> list[bytes]:
+    """Read the entries from their bundles (C2SP tlog-tiles); logs here stay below a million entries."""
+    entries: list[bytes] = []
+    for number in range(-(-size // 256)):
+        width = min(256, size - number * 256)
+        name = f"x{number // 1000:03d}/{number % 1000:03d}" if number > 999 else f"{number:03d}"
+        raw = (log / "tile" / "entries" / (name if width == 256 else f"{name}.p/{width}")).read_bytes()
+        while raw:
+            length = int.from_bytes(raw[:2], "big")
+            entries.append(raw[2 : 2 + length])
+            raw = raw[2 + length :]
+    return entries

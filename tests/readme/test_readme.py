@@ -1,0 +1,172 @@
+"""The pages for people: their commands run, their examples load, and what they name exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from retentiond.bootstrap import connector_kinds
+from retentiond.cli import cli
+from retentiond.errors import Exit
+from retentiond.settings import load_datamap, load_policies, load_service, parse_approvers
+from retentiond.settings.datamap_model import DatasetModel
+from retentiond.settings.policy_model import PoliciesFile, PolicyModel, RuleModel
+from retentiond.settings.service import ServiceSettings
+from tests.readme.pages import PAGES, README, ROOT, blocks, walk
+
+DOCS = ROOT / "docs"
+CONFIGURATION = DOCS / "configuration.md"
+WALKED = ("receipts.md", "operations.md")
+LEFT_OF_THE_TABLE = 59  # 100 requests, two a day; 41 are older than 29 days and not flagged
+_COMMAND = re.compile(r"\bretentiond ((?:-{0,2}[\w./-]+ ?)*)")
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+_LINK = re.compile(r"\]\(([^)#\s]+)(?:#([^)\s]+))?\)")
+_TARGET = re.compile(r"\bmake ([a-z]+)")
+
+
+@pytest.fixture(scope="module")
+def first_hour(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The directory after everything that README says was done, and what was printed."""
+    directory = tmp_path_factory.mktemp("operator")
+    return directory, "".join(walk(README, directory))
+
+
+def test_the_first_hour_ends_as_the_readme_says(first_hour: tuple[Path, str]) -> None:
+    _, printed = first_hour
+    assert "all is well" in printed
+    assert f"\n{LEFT_OF_THE_TABLE}\n" in printed
+    assert "VALID, complete" in printed
+    assert "INVALID  forged.json\n  step annex" in printed
+    assert "nothing is due: there is no plan to carry out" in printed
+    assert "account acct-2: grace" in printed
+
+
+@pytest.mark.parametrize("word", ["effective", "examined"], ids=["check", "plan"])
+def test_what_the_readme_shows_is_what_is_printed(first_hour: tuple[Path, str], word: str) -> None:
+    printed = {line.rstrip() for line in first_hour[1].splitlines()}
+    shown = next(block.text for block in blocks(README, "text") if word in block.text)
+    assert {line for line in shown.splitlines() if not line.startswith("note: approvers")} <= printed
+
+
+def test_the_other_pages_go_on_where_the_first_hour_ends(first_hour: tuple[Path, str]) -> None:
+    directory, _ = first_hour
+    printed = "".join(text for page in WALKED for text in walk(DOCS / page, directory))
+    assert "Signature Verified Successfully" in printed
+    assert "the account 'acct-1' is in it" in printed
+    assert "the ledger is sound and agrees with its log" in printed
+    assert "the stop file exists" in printed
+
+
+def test_every_page_with_commands_is_run() -> None:
+    found = {page.name for page in PAGES if any(blocks(page, "sh"))}
+    assert found == {README.name, *WALKED}
+
+
+def _verb(words: list[str]) -> click.Command | None:
+    found: click.Command = cli
+    for word in words:
+        if word.startswith("-") or not isinstance(found, click.Group):
+            break
+        inner = found.commands.get(word)
+        if inner is None:
+            return None
+        found = inner
+    return found
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_verbs_and_options_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    code = [*re.findall(r"`(retentiond [^`]*)`", text)]
+    code += [line.strip() for block in blocks(page, "sh", "console") for line in _lines(block.text)]
+    for line in code:
+        for found in _COMMAND.finditer(line.split("#")[0]):
+            words = re.sub(r"--config \S+ ", "", found[1]).split()
+            verb = _verb(words)
+            assert verb is not None, f"{page.name}: there is no `retentiond {found[1]}`"
+            options = {option for parameter in verb.params for option in parameter.opts}
+            asked = _OPTION.findall(line[found.end() - len(found[1]) :].split("#")[0])
+            assert set(asked) <= options | {"--config"}, f"{page.name}: {line}"
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in text.replace("\\\n", " ").splitlines() if re.match(r"(\$ )?retentiond ", line)]
+
+
+def test_named_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    consoles = "".join(block.text for page in PAGES for block in blocks(page, "console"))
+    named = set(_TARGET.findall(consoles))
+    assert {"demo", "test"} <= named
+    for target in named:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for path, anchor in _LINK.findall(page.read_text(encoding="utf-8")):
+        if "://" in path:
+            continue
+        target = page.parent / path
+        assert target.exists(), f"{page.name}: {path}"
+        if anchor:
+            titles = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            assert anchor in {title.lower().replace(" ", "-") for title in titles}, f"{page.name}: #{anchor}"
+
+
+@pytest.fixture
+def examples(tmp_path: Path) -> Path:
+    """The examples of the page on configuration, as the files that they are of."""
+    for block in blocks(CONFIGURATION, "yaml"):
+        name = block.text.split("\n", 1)[0].removeprefix("# ")
+        (tmp_path / name).write_text(block.text, encoding="utf-8")
+    return tmp_path
+
+
+def test_the_examples_of_the_configuration_load(examples: Path) -> None:
+    service = load_service(examples, {})
+    options = {name: kind.options for name, kind in connector_kinds().items()}
+    datamap = load_datamap(examples / "datamap.yaml", options)
+    policies = load_policies(examples / "policies.yaml", datamap)
+    assert service.origin == "issuer.example/retention-eu-1"
+    assert set(datamap.stores) == {"requests-db", "payloads", "exports-disk"}
+    assert set(policies.policies) == {"request-content", "export"}
+
+
+def test_the_example_of_an_approver_is_one() -> None:
+    (line,) = (block.text for block in blocks(CONFIGURATION, "text"))
+    public = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()
+    key = public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode().split(" ")[1]
+    _, _, _, given, _ = line.split(" ")
+    assert parse_approvers("approvers", line.replace(given, key).encode()).principals[0].name == "alice"
+    assert parse_approvers("approvers", line.encode()).principals[0].name == "alice"
+
+
+@pytest.mark.parametrize("model", [ServiceSettings, DatasetModel, PoliciesFile, PolicyModel, RuleModel])
+def test_every_field_is_described(model: type[ServiceSettings]) -> None:
+    text = CONFIGURATION.read_text(encoding="utf-8")
+    for name, field in model.model_fields.items():
+        assert re.search(rf"\b{field.alias or name}\b", text), name
+
+
+def test_every_guard_stands_in_the_table() -> None:
+    text = (DOCS / "guards.md").read_text(encoding="utf-8")
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "retentiond" / "engine").glob("*.py"))
+    named = set(re.findall(r'guard="([a-z-]+)"', sources)) | {"policy-changed", "dataset-changed"}
+    assert named == set(re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE))
+
+
+def test_every_exit_code_stands_in_the_table() -> None:
+    text = (DOCS / "exit-codes.md").read_text(encoding="utf-8")
+    assert {int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)} == {int(code) for code in Exit}
+
+
+def test_every_decision_has_context_decision_and_consequences() -> None:
+    for page in (DOCS / "adr").glob("*.md"):
+        titles = re.findall(r"^## (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert titles == ["Context", "Decision", "Consequences"], page.name
