@@ -11,6 +11,8 @@ from importlib import resources
 from importlib.metadata import entry_points
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from retentiond import __version__
 from retentiond.clock import Clock, SystemClock
 from retentiond.domain.dataset import DataMap
@@ -30,9 +32,42 @@ SERVICE, DATAMAP, POLICIES, APPROVERS = "retentiond.yaml", "datamap.yaml", "poli
 _WATCHED = (DATAMAP, POLICIES, APPROVERS)
 
 
-def connector_kinds() -> dict[str, ConnectorKind]:
-    """Return the installed connectors by kind, found through entry points."""
-    return {point.name: point.load() for point in entry_points(group=ENTRY_POINTS)}
+class ConnectorKinds(Mapping[str, ConnectorKind]):
+    """The installed connectors by kind, found through entry points; each is imported when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._points = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+        self._loaded: dict[str, ConnectorKind] = {}
+
+    def __getitem__(self, kind: str) -> ConnectorKind:
+        """Return a connector by its kind."""
+        if kind not in self._loaded:
+            self._loaded[kind] = self._points[kind].load()
+        return self._loaded[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        """Name the kinds that are installed."""
+        return iter(self._points)
+
+    def __len__(self) -> int:
+        """Count the kinds that are installed."""
+        return len(self._points)
+
+
+class _OptionModels(Mapping[str, type[BaseModel]]):
+    """The models of the connectors' options by kind."""
+
+    def __init__(self, kinds: ConnectorKinds) -> None:
+        self._kinds = kinds
+
+    def __getitem__(self, kind: str) -> type[BaseModel]:
+        return self._kinds[kind].options
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +127,8 @@ def open_context(
         RetentiondError: Something is wrong with one of them; nothing was done.
     """
     service = load_service(directory, environ)
-    kinds = connector_kinds()
-    datamap = load_datamap(directory / DATAMAP, {name: kind.options for name, kind in kinds.items()})
+    kinds = ConnectorKinds()
+    datamap = load_datamap(directory / DATAMAP, _OptionModels(kinds))
     policies = load_policies(directory / POLICIES, datamap)
     approvers = _approvers(directory / APPROVERS)
     keys = load_keys(service.keys, service.origin)

@@ -39,18 +39,9 @@ class Report:
     """
 
     kills: int = 0
-    runs: int = 0
     worlds: int = 0
     points: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Lengths:
-    """How long a command takes that has nothing to do, and how long a whole run takes, in seconds."""
-
-    start: float
-    run: float
 
 
 class Killing:
@@ -63,14 +54,15 @@ class Killing:
         self._seed = seed
         self._told = told
         self._dice = random.Random(seed)
+        self._seconds = 0.0  # how long the last run took that was not killed; others may make the machine slow
         self.report = Report()
 
     def go(self, kills: int) -> Report:
         """Kill at least so often, in as many worlds as that takes."""
-        lengths = self._measure()
+        self._measure()
         while self.report.kills < kills:
             before = self.report.kills
-            self._world_with_kills(kills - self.report.kills, lengths)
+            self._world_with_kills(kills - self.report.kills)
             if self.report.kills == before and self.report.worlds > kills + 3:
                 raise AssertionError("runs end before they can be killed")
         return self.report
@@ -85,26 +77,20 @@ class Killing:
         oracle = Oracle(world, world.look(), told=self._told)
         return world, world.approved_plan(), oracle
 
-    def _measure(self) -> Lengths:
+    def _measure(self) -> None:
         """Let one run end in peace, look at it, and measure it."""
         world, plan, oracle = self._make()
         began = time.monotonic()
         first = world.run("apply", plan)
-        run = time.monotonic() - began
-        began = time.monotonic()
-        world.run("apply", plan)
-        start = time.monotonic() - began
+        self._seconds = time.monotonic() - began
         if first.code:
-            self.report.violations.append(f"an undisturbed run ended with {first.code}: {first.err}")
+            oracle.say(f"an undisturbed run ended with {first.code}: {first.err}")
         self._judge(oracle, plan)
-        return Lengths(min(start, run * 0.9), run)
 
-    def _world_with_kills(self, wanted: int, lengths: Lengths) -> None:
+    def _world_with_kills(self, wanted: int) -> None:
         world, plan, oracle = self._make()
-        work = lengths.run - lengths.start
         for _ in range(wanted):
-            delay = lengths.start * 0.7 + self._dice.uniform(0, lengths.start * 0.3 + work * 0.7)
-            self.report.runs += 1
+            delay = self._seconds * self._dice.uniform(0.25, 1)
             if not self._killed(world, plan, delay):
                 break
             self.report.kills += 1
@@ -116,6 +102,7 @@ class Killing:
         self._judge(oracle, plan)
 
     def _killed(self, world: World, plan: str, delay: float) -> bool:
+        began = time.monotonic()
         process = world.start(*self._again(plan))
         try:
             process.wait(timeout=delay)
@@ -123,6 +110,7 @@ class Killing:
             kill(process)
             return True
         end(process)
+        self._seconds = time.monotonic() - began
         return False
 
     def _again(self, plan: str) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ import click
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from retentiond.bootstrap import connector_kinds
+from retentiond.bootstrap import ConnectorKinds
 from retentiond.cli import cli
 from retentiond.connectors.sqlite.acting import Acting
 from retentiond.engine import batches
@@ -37,12 +37,13 @@ class Moments:
 
     Args:
         last: The moment at which the process is killed; 0 for none.
+        tell: A file descriptor that is told, before that, what the moment is.
     """
 
-    def __init__(self, last: int) -> None:
+    def __init__(self, last: int, tell: int) -> None:
         self._last = last
+        self._tell = tell
         self.count = 0
-        self.what = ""
 
     def listen(self) -> None:
         event.listen(Engine, "commit", lambda _: self._pass("before a commit of the ledger"))
@@ -66,11 +67,12 @@ class Moments:
     def _pass(self, _what: str) -> None:
         self.count += 1
         if self.count == self._last:
+            os.write(self._tell, what.encode())
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def apply_in_fork(world: World, plan: str, last: int) -> tuple[int, int]:
-    """Apply a plan in a fork of this process; return how it ended (a signal is negative), and its moments."""
+def apply_in_fork(world: World, plan: str, last: int) -> tuple[int, str]:
+    """Apply a plan in a fork of this process; return how it ended (a signal is negative), and the last moment or their number."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -80,13 +82,13 @@ def apply_in_fork(world: World, plan: str, last: int) -> tuple[int, int]:
     with os.fdopen(reading) as pipe:
         told = pipe.read()
     _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status), int(told or 0)
+    return os.waitstatus_to_exitcode(status), told
 
 
 def _apply(world: World, plan: str, last: int, writing: int) -> None:
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)
-    moments = Moments(last)
+    moments = Moments(last, writing)
     code = 1
     try:
         moments.listen()
@@ -102,11 +104,12 @@ def main() -> int:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--step", type=int, default=1, help="try only every nth moment")
     asked = parser.parse_args()
-    connector_kinds()  # imported once, before the forks
+    dict(ConnectorKinds())  # imported once, before the forks
     first = make_world(asked.directory / "first", Size(30, 10, requests=12, files=6), seed=5)
     before, plan = first.look(), first.approved_plan()
     violations: list[str] = []
-    code, count = apply_in_fork(copy_of(first, asked.directory / "peace"), plan, 0)
+    code, told = apply_in_fork(copy_of(first, asked.directory / "peace"), plan, 0)
+    count = int(told or 0)
     if code or not count:
         violations.append(f"an undisturbed run ended with {code}")
     tried = range(1, count + 1, asked.step)
@@ -119,7 +122,7 @@ def main() -> int:
 
 
 def _try(world: World, oracle: Oracle, plan: str, last: int) -> list[str]:
-    code, _ = apply_in_fork(world, plan, last)
+    code, what = apply_in_fork(world, plan, last)
     if code != -signal.SIGKILL:
         oracle.say(f"the run was to be killed, and ended with {code}")
     oracle.glance()
@@ -127,7 +130,7 @@ def _try(world: World, oracle: Oracle, plan: str, last: int) -> list[str]:
     if code:
         oracle.say(f"the run does not go on: {code}")
     oracle.final(plan)
-    return oracle.violations
+    return [f"{what}: {each}" for each in oracle.violations]
 
 
 def copy_of(world: World, root: Path) -> World:

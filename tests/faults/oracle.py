@@ -34,7 +34,6 @@ class Oracle:
     Attributes:
         carried: Records that may be left although they were due, by dataset: the run was told to leave them.
         told: How many accounts' own receipts are read; each takes a start of the program.
-        traces: Whether purged text is looked for in the bytes of the live files too.
     """
 
     world: World
@@ -43,7 +42,6 @@ class Oracle:
     carried: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
     told: int = 0
-    traces: bool = False
 
     def say(self, what: str) -> None:
         self.violations.append(what)
@@ -141,7 +139,7 @@ class Oracle:
             if sum(part["outcomes"].values()) != part["due"]:
                 self.say(f"I3 a part of {part['dataset']} does not add up: {part}")
             totals[part["dataset"]].update(part["outcomes"])
-            if self.traces and part["evidence"] == "absent-from-live-files":
+            if part["evidence"] == "absent-from-live-files":
                 self._no_traces(now)
         for dataset, total in totals.items():
             gone = len(self.gone(now, dataset))

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from retentiond.bootstrap import connector_kinds
+from retentiond.bootstrap import ConnectorKinds
 from retentiond.cli import cli
 from retentiond.errors import Exit
 from retentiond.settings import load_datamap, load_policies, load_service, parse_approvers
@@ -130,7 +130,7 @@ def examples(tmp_path: Path) -> Path:
 
 def test_the_examples_of_the_configuration_load(examples: Path) -> None:
     service = load_service(examples, {})
-    options = {name: kind.options for name, kind in connector_kinds().items()}
+    options = {name: kind.options for name, kind in ConnectorKinds().items()}
     datamap = load_datamap(examples / "datamap.yaml", options)
     policies = load_policies(examples / "policies.yaml", datamap)
     assert service.origin == "issuer.example/retention-eu-1"
