@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from retentiond.domain.condition import fields
 from retentiond.domain.dataset import Dataset
+from retentiond.domain.decision import cases_of
 from retentiond.domain.promise import Span, StoreTerms, effective_retention
 from retentiond.engine import guards
 from retentiond.engine.context import Context
@@ -47,6 +48,7 @@ def check(ctx: Context) -> Report:
             findings.append(Finding(error.what, error.where or dataset.name, error.remedy, refuses=True))
             continue
         findings.extend(survey.findings)
+        findings.extend(_clocks(ctx, dataset) if not any(each.refuses for each in survey.findings) else ())
         notes.extend(_orphans(ctx, dataset))
         notes.extend(f"{dataset.name}: {note}" for note in survey.notes)
     findings.extend(_unmapped(ctx))
@@ -91,6 +93,32 @@ def _people(ctx: Context) -> Iterator[str]:
         yield "nobody is named in approvers, so nothing can be approved yet: add a line `NAME ssh-ed25519 AAAA…`"
     if ctx.terms.observe:
         yield "mode: observe; nothing will be removed"
+
+
+def _clocks(ctx: Context, dataset: Dataset) -> Iterator[Finding]:
+    """Look at the clocks of a dataset's first records, as many as one window of a scan holds."""
+    policy = ctx.policies.of_class(dataset.data_class)
+    if dataset.follows or policy is None:
+        return
+    cases = cases_of(policy, dataset, ctx.now())
+    try:
+        window = next(iter(ctx.connector(dataset).scan(dataset, cases, frozenset())), None)
+    except ConnectorError as error:
+        yield Finding(error.what, error.where or dataset.name, error.remedy, refuses=True)
+        return
+    tallies = window.tallies if window else {}
+    examined = sum(tally.count for tally in tallies.values())
+    absurd = sum(
+        tally.count for index, tally in tallies.items() if cases.cases[index].reason == guards.CLOCK_OUT_OF_RANGE
+    )
+    if absurd > guards.ABSURD_CLOCKS * examined:
+        yield Finding(
+            f"{absurd} of the first {examined} clocks lie outside {dataset.clock.earliest:%Y-%m-%d} to now: "
+            "with more than 0.1 % the dataset is left out of plans",
+            f"{dataset.name}, {dataset.clock.name}",
+            "declare the clock's `format` and `earliest` as they are, or correct those records",
+            refuses=True,
+        )
 
 
 def _orphans(ctx: Context, dataset: Dataset) -> Iterator[str]:

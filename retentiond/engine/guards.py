@@ -17,6 +17,7 @@ from retentiond.ports.rows import PlanRow
 
 CLOCK_BACK_SLACK = timedelta(minutes=5)
 ABSURD_CLOCKS = 0.001
+CLOCK_OUT_OF_RANGE = "clock-out-of-range"
 _HIGH_WATER = "clock_high_water"
 
 

@@ -13,6 +13,7 @@ from retentiond.domain.plan import RunState
 from retentiond.domain.policy import Schedule
 from retentiond.domain.record import moment
 from retentiond.engine.context import Context
+from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ClosureRow, PlanRow, RunRow
 
 
@@ -72,6 +73,11 @@ def remember_success(ctx: Context, plan: PlanRow, left: Mapping[str, int]) -> No
             before = (tx.facts.get(f"overdue:{policy}") or "0 - -").split(" ")
             tx.facts.set(f"overdue:{policy}", f"{count} {before[1] if count else '-'} {now}")
             tx.facts.set(f"success:{policy}", now)
+
+
+def known_overdue(tx: Transaction, policy: str) -> int:
+    """Return how many records of a policy were overdue when that was last known."""
+    return int((tx.facts.get(f"overdue:{policy}") or "0").split(" ")[0])
 
 
 def _policy(ctx: Context, policy: str, overdue: str | None, success: str | None, now: datetime) -> PolicyStatus:

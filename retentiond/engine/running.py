@@ -11,7 +11,7 @@ from retentiond.engine.approvals import find_plan, void
 from retentiond.engine.closures import account_of, advance_closure, due_closures
 from retentiond.engine.context import Context
 from retentiond.engine.enforcement import Carried, carry_out, unfinished
-from retentiond.engine.overview import remember_success
+from retentiond.engine.overview import known_overdue, remember_success
 from retentiond.engine.planning import Planned, Request, expire_plans, make_plan
 from retentiond.engine.receipts import finish_bundles
 from retentiond.errors import ApprovalError, ConnectorError, GuardStopped, PurgeNotVerified, RetentiondError
@@ -94,6 +94,7 @@ def _run_policies(ctx: Context, session: Session, policies: tuple[str, ...]) -> 
         return
     planned = make_plan(ctx, Request(Trigger.SCHEDULE, policies))
     session.left_out = planned.failures
+    session.overdue += _overdue_of(ctx, planned)
     session.held = planned.plan is None and any(forecast.held for forecast in planned.forecasts)
     if planned.plan is None:
         return
@@ -102,6 +103,14 @@ def _run_policies(ctx: Context, session: Session, policies: tuple[str, ...]) -> 
         session.stopped, session.stopped_plan = _needs_approval(planned), planned.plan
         return
     _carry(ctx, session, planned.plan)
+
+
+def _overdue_of(ctx: Context, planned: Planned) -> int:
+    """Return what is known to be overdue of policies none of whose datasets could be looked at."""
+    datasets = [ctx.datamap.datasets[name] for name, _ in planned.failures]
+    policies = {policy.id for each in datasets if (policy := ctx.policies.of_class(each.data_class))}
+    with ctx.ledger.begin() as tx:
+        return sum(known_overdue(tx, policy) for policy in policies - {each.policy for each in planned.forecasts})
 
 
 def _open_plans(ctx: Context) -> tuple[PlanRow | None, PlanRow | None]:

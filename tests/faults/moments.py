@@ -64,7 +64,7 @@ class Moments:
         if name in _FILES or (name == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING):
             self._pass(f"{name} {str(arguments[0])[-40:]}")
 
-    def _pass(self, _what: str) -> None:
+    def _pass(self, what: str) -> None:
         self.count += 1
         if self.count == self._last:
             os.write(self._tell, what.encode())
@@ -72,7 +72,7 @@ class Moments:
 
 
 def apply_in_fork(world: World, plan: str, last: int) -> tuple[int, str]:
-    """Apply a plan in a fork of this process; return how it ended (a signal is negative), and the last moment or their number."""
+    """Apply a plan in a fork of this process; return how it ended, and the number of its moments or the last one."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
