@@ -64,15 +64,21 @@ def status(ctx: Context) -> Status:
         )
 
 
-def remember_success(ctx: Context, plan: PlanRow, left: Mapping[str, int]) -> None:
-    """Keep what status says once a plan was carried out: how much is still overdue, by policy."""
-    now = ctx.now().isoformat()
+def remember_success(ctx: Context, plan: PlanRow, finished_at: datetime, left: Mapping[str, int]) -> None:
+    """Keep what status says once a plan was carried out: how much is still overdue, by policy.
+
+    Told again of a run that ended before, as after a crash, it changes nothing that is newer.
+    """
+    at = finished_at.isoformat()
     with ctx.ledger.begin() as tx:
         for policy, _ in plan.policies:
+            known = tx.facts.get(f"success:{policy}")
+            if known is not None and datetime.fromisoformat(known) >= finished_at:
+                continue
             count = left.get(policy, 0)
             before = (tx.facts.get(f"overdue:{policy}") or "0 - -").split(" ")
-            tx.facts.set(f"overdue:{policy}", f"{count} {before[1] if count else '-'} {now}")
-            tx.facts.set(f"success:{policy}", now)
+            tx.facts.set(f"overdue:{policy}", f"{count} {before[1] if count else '-'} {at}")
+            tx.facts.set(f"success:{policy}", at)
 
 
 def known_overdue(tx: Transaction, policy: str) -> int:

@@ -161,9 +161,8 @@ def _account_for(ctx: Context, session: Session, carried: Carried) -> None:
     outcomes: Counter[str] = sum(carried.outcomes().values(), Counter())
     session.overdue += left.total()
     session.held = session.held or (outcomes["held"] > 0 and outcomes["held"] == outcomes.total())
-    ended_before = carried.plan.state in (RunState.DONE, RunState.PARTIAL)
-    if not carried.plan.closure and not ended_before:
-        remember_success(ctx, carried.plan, left)
+    if not carried.plan.closure:
+        remember_success(ctx, carried.plan, carried.run.finished_at or ctx.now(), left)
         _supersede(ctx, carried.plan)
 
 
