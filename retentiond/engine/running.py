@@ -61,6 +61,8 @@ def run_all(ctx: Context, policies: tuple[str, ...] = ()) -> Session:
         finish_bundles(ctx)
         for plan in unfinished(ctx):
             _resume(ctx, session, plan)
+        if not policies:
+            session.overdue = 0  # what these carried over is due again, and counted by what follows
         for closure in due_closures(ctx):
             _advance(ctx, session, closure)
         _run_policies(ctx, session, policies)
@@ -80,7 +82,6 @@ def close_now(ctx: Context, closure: ClosureRow) -> Session:
 def _run_policies(ctx: Context, session: Session, policies: tuple[str, ...]) -> None:
     expire_plans(ctx)
     approved, waiting = _open_plans(ctx)
-    session.overdue = 0  # what was carried over is due again, and counted by what follows
     if approved is not None:
         _carry(ctx, session, approved)
     elif waiting is not None:
