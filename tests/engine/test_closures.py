@@ -8,13 +8,16 @@ from datetime import timedelta
 
 import pytest
 
+from retentiond.cli.views import session_exit
 from retentiond.domain.account import AccountState
 from retentiond.domain.hold import Scope
+from retentiond.domain.plan import Outcome
 from retentiond.engine.closures import account_status, advance_closure, cancel_closure, close_account, due_closures
 from retentiond.engine.holds import add_hold, release_hold
 from retentiond.engine.running import close_now, run_all
-from retentiond.errors import AccountStateError
-from tests.engine.office import Office
+from retentiond.errors import AccountStateError, Exit
+from retentiond.ports.stores import Acted, Order
+from tests.engine.office import Office, Proxy
 
 LEAVING = "acct-leaving'--\u202e\U0001f5d1"
 
@@ -173,3 +176,22 @@ def test_a_closure_whose_share_is_over_its_cap_waits_for_a_person(office: Office
     assert session.stopped is not None
     assert session.stopped.guard == "closure-cap"
     assert {"mine", "flagged"} <= office.rows()
+
+
+class _Liar(Proxy):
+    def act(self, order: Order) -> Acted:
+        return Acted([Outcome.DONE] * len(order.records))
+
+
+def test_what_a_closure_could_not_remove_counts_as_overdue(office: Office) -> None:
+    office.edit("policies.yaml", "grace: none", "grace: 14 days")
+    fill(office)
+    close(office)
+    office.clock.at += timedelta(days=14)
+    office.wraps["app"] = _Liar
+    with office.open() as ctx:
+        session = run_all(ctx)
+    assert "mine" in office.rows()
+    assert session.overdue > 0
+    assert session_exit(session) is Exit.PARTLY
+    assert state(office) is AccountState.CLOSING
