@@ -48,5 +48,8 @@ pip() {
 }
 
 echo "set-up: installing into .venv/ what requirements/dev.lock names"
-pip install --quiet --require-hashes --requirement requirements/dev.lock
+# The lock is complete, so nothing is resolved: a resolver may look past it for a package that another one asks for
+# with an extra, and then a new release on the index breaks the set-up.
+pip install --quiet --no-deps --require-hashes --requirement requirements/dev.lock
 pip install --quiet --no-deps --no-build-isolation --editable .
+pip check >/dev/null || { pip check >&2; exit 1; }
