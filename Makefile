@@ -21,7 +21,7 @@ demo: $(STAMP) ## tell the whole story on sample data, in about a minute
 	$(BIN)/retentiond demo $(ARGS)
 
 test: $(STAMP) ## run every test, with branch coverage
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
 
 lint: $(STAMP) ## style, types, imports and budgets
 	$(BIN)/python -m ruff check .

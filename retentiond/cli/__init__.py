@@ -5,46 +5,33 @@ from __future__ import annotations
 import click
 
 from retentiond import __version__
-from retentiond.cli.account import account
-from retentiond.cli.apply import apply_
-from retentiond.cli.approve import approve, reject
-from retentiond.cli.check import check
 from retentiond.cli.common import EPILOG, Verb, shared_options
-from retentiond.cli.demo import demo
-from retentiond.cli.explain import explain
-from retentiond.cli.hold import hold
-from retentiond.cli.init import init
-from retentiond.cli.ledger import ledger
-from retentiond.cli.plan import plan
-from retentiond.cli.receipt import receipt
-from retentiond.cli.run import run
-from retentiond.cli.status import status
+from retentiond.cli.lazy import LazyGroup
+
+_HERE = "retentiond.cli"
+_VERBS = {
+    "demo": f"{_HERE}.demo:demo",
+    "init": f"{_HERE}.init:init",
+    "check": f"{_HERE}.check:check",
+    "plan": f"{_HERE}.plan:plan",
+    "approve": f"{_HERE}.approve:approve",
+    "reject": f"{_HERE}.approve:reject",
+    "apply": f"{_HERE}.apply:apply_",
+    "run": f"{_HERE}.run:run",
+    "explain": f"{_HERE}.explain:explain",
+    "hold": f"{_HERE}.hold:hold",
+    "account": f"{_HERE}.account:account",
+    "receipt": f"{_HERE}.receipt:receipt",
+    "status": f"{_HERE}.status:status",
+    "ledger": f"{_HERE}.ledger:ledger",
+}
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, verbs=_VERBS, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="retentiond")
 @shared_options
 def cli() -> None:
     """Remove API request data past its retention period, and prove it with signed receipts."""
-
-
-for verb in (
-    demo,
-    init,
-    check,
-    plan,
-    approve,
-    reject,
-    apply_,
-    run,
-    explain,
-    hold,
-    account,
-    receipt,
-    status,
-    ledger,
-):
-    cli.add_command(verb)
 
 
 def main() -> None:

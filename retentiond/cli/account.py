@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from retentiond.cli.common import shared_options, show, ssh_key_option, table, working
+from retentiond.cli.common import shared_options, show, ssh_key_option, table
 from retentiond.cli.views import account_document, closure_document, session_exit
+from retentiond.cli.working import working
 from retentiond.engine import closures
 from retentiond.engine.closures import AccountStatus
 from retentiond.engine.running import close_now

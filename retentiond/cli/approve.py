@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from retentiond.cli.common import shared_options, show, ssh_key_option, working
+from retentiond.cli.common import shared_options, show, ssh_key_option
 from retentiond.cli.views import plan_reference
+from retentiond.cli.working import working
 from retentiond.engine import approvals
 from retentiond.errors import Exit
 

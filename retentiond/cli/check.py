@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 from rich.console import Console
 
-from retentiond.cli.common import shared_options, show, table, working
+from retentiond.cli.common import shared_options, show, table
+from retentiond.cli.working import working
 from retentiond.engine.checking import Report
 from retentiond.engine.checking import check as check_all
 from retentiond.errors import Exit

@@ -5,15 +5,12 @@ from __future__ import annotations
 import functools
 import json
 import os
-import signal
 import sys
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -21,12 +18,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from retentiond.bootstrap import open_context
-from retentiond.cli.progress import TerminalReporter
-from retentiond.engine.context import Context
 from retentiond.errors import Exit, RetentiondError, UsageError
 from retentiond.evidence.canonical import rfc3339
-from retentiond.telemetry import configure
 
 EPILOG = (
     "Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 findings, 4 stopped by a guard or needs approval, "
@@ -177,41 +170,6 @@ def _plain(value: object) -> str:
     if isinstance(value, datetime):
         return rfc3339(value)
     raise TypeError(type(value).__name__)
-
-
-@contextmanager
-def working() -> Iterator[Context]:
-    """Open the instance for a verb; Ctrl-C and SIGTERM finish the batch in hand, a second one ends at once."""
-    configure(sys.stderr, verbose=current().verbose)
-    stopping = _StopFlag()
-    reporter = TerminalReporter(console(stderr=True))
-    with open_context(current().directory, os.environ, reporter, stopping.asked) as ctx, stopping, reporter:
-        yield ctx
-
-
-class _StopFlag:
-    """Set by SIGINT or SIGTERM."""
-
-    def __init__(self) -> None:
-        self._set = False
-        self._before: dict[signal.Signals, Any] = {}
-
-    def asked(self) -> bool:
-        return self._set
-
-    def __enter__(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._stop)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        if self._set:
-            raise KeyboardInterrupt
-        self._set = True
-        click.echo("stopping after the batch in hand; once more to stop at once", err=True)
 
 
 def ssh_key_option(function: F) -> F:

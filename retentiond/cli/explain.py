@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 from rich.console import Console
 
-from retentiond.cli.common import shared_options, show, working
+from retentiond.cli.common import shared_options, show
 from retentiond.cli.views import explanation_document
+from retentiond.cli.working import working
 from retentiond.engine.explaining import Explanation
 from retentiond.engine.explaining import explain as explain_record
 

@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from retentiond.cli.common import shared_options, show, ssh_key_option, table, working
+from retentiond.cli.common import shared_options, show, ssh_key_option, table
 from retentiond.cli.views import hold_document
+from retentiond.cli.working import working
 from retentiond.domain.hold import Hold, Scope
 from retentiond.engine import holds
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from retentiond.cli.common import shared_options, show, working
+from retentiond.cli.common import shared_options, show
+from retentiond.cli.working import working
 from retentiond.engine.checking import check_ledger
 from retentiond.errors import Exit
 

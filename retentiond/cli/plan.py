@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from retentiond.cli.common import shared_options, show, working
+from retentiond.cli.common import shared_options, show
 from retentiond.cli.views import forecasts_table, plan_document, write_plan_file
+from retentiond.cli.working import working
 from retentiond.engine.planning import Planned, Request, make_plan
 from retentiond.errors import Exit
 

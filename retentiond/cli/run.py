@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from retentiond.cli.common import shared_options, working
+from retentiond.cli.common import shared_options
 from retentiond.cli.views import session_exit, show_session
+from retentiond.cli.working import working
 from retentiond.engine.running import run_all
 from retentiond.errors import Exit
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import click
 from rich.console import Console
 
-from retentiond.cli.common import shared_options, show, table, working
+from retentiond.cli.common import shared_options, show, table
 from retentiond.cli.views import closure_document, hold_document, run_summary
+from retentiond.cli.working import working
 from retentiond.engine.overview import Status
 from retentiond.engine.overview import status as read_status
 from retentiond.evidence.canonical import optional_rfc3339

@@ -72,7 +72,7 @@ def _verb(words: list[str]) -> click.Command | None:
     for word in words:
         if word.startswith("-") or not isinstance(found, click.Group):
             break
-        inner = found.commands.get(word)
+        inner = found.get_command(click.Context(found), word)
         if inner is None:
             return None
         found = inner

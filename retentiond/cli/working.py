@@ -1,0 +1,54 @@
+"""The instance that a verb works on, from its opening to its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import click
+
+from retentiond.bootstrap import open_context
+from retentiond.cli.common import console, current
+from retentiond.cli.progress import TerminalReporter
+from retentiond.engine.context import Context
+from retentiond.telemetry import configure
+
+
+@contextmanager
+def working() -> Iterator[Context]:
+    """Open the instance for a verb; Ctrl-C and SIGTERM finish the batch in hand, a second one ends at once."""
+    configure(sys.stderr, verbose=current().verbose)
+    stopping = _StopFlag()
+    reporter = TerminalReporter(console(stderr=True))
+    with open_context(current().directory, os.environ, reporter, stopping.asked) as ctx, stopping, reporter:
+        yield ctx
+
+
+class _StopFlag:
+    """Set by SIGINT or SIGTERM."""
+
+    def __init__(self) -> None:
+        self._set = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def asked(self) -> bool:
+        return self._set
+
+    def __enter__(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._stop)
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _stop(self, _number: int, _frame: FrameType | None) -> None:
+        if self._set:
+            raise KeyboardInterrupt
+        self._set = True
+        click.echo("stopping after the batch in hand; once more to stop at once", err=True)
