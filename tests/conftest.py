@@ -1,4 +1,4 @@
-"""What every test may use: an S3 server, times written short, and hypothesis in a profile that repeats itself."""
+"""What every test may use: servers, times written short, and hypothesis in a profile that repeats itself."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["tests.servers.postgres"]
 
 PURE = ("domain", "evidence")  # folders of tests that need no socket: none is given to them
 AWS = {

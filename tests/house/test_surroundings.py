@@ -19,9 +19,9 @@ CONNECT = "import socket\ndef test_it():\n    socket.create_connection(({host!r}
 
 def run_test(tmp_path: Path, folder: str, host: str) -> str:
     """Run a test that connects to a host, in a copy of this house where it stands in the given folder of tests."""
-    for name in ("pyproject.toml", "tests/conftest.py"):
+    for name in ("pyproject.toml", "tests/conftest.py", "tests/servers/postgres.py"):
         copy = tmp_path / name
-        copy.parent.mkdir(exist_ok=True)
+        copy.parent.mkdir(exist_ok=True, parents=True)
         copy.write_bytes((ROOT / name).read_bytes())
     test = tmp_path / "tests" / folder / "test_it.py"
     test.parent.mkdir()
