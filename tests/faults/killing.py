@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from pathlib import Path
@@ -24,8 +24,9 @@ from urllib.parse import urlsplit
 
 import click
 
+from tests.faults.keeping import Sqlite
 from tests.faults.oracle import Oracle
-from tests.faults.world import Size, World, end, kill, make_world, open_copy
+from tests.faults.world import Size, World, end, kill, make_world
 
 ALMOST_RECEIPTED = ("no receipt", "receipt", "bundle")
 
@@ -73,7 +74,8 @@ class Killing:
         if self._endpoint:
             reset(self._endpoint)
         root = self._root / f"world-{number}"
-        world = make_world(root, self._size, seed=self._seed + number, endpoint=self._endpoint, wal=number % 2 == 0)
+        keeping = Sqlite(root, wal=number % 2 == 0)
+        world = make_world(root, self._size, seed=self._seed + number, endpoint=self._endpoint, keeping=keeping)
         oracle = Oracle(world, world.look(), told=self._told)
         return world, world.approved_plan(), oracle
 
@@ -123,9 +125,11 @@ class Killing:
 
 def progress(world: World) -> str:
     """Say how far a killed run had come, in the ledger's words."""
-    with tempfile.TemporaryDirectory() as place, closing(open_copy(world.config / "ledger.db", Path(place))) as ledger:
-        states = Counter(state for (state,) in ledger.execute("SELECT state FROM batches"))
-        receipts, files = ledger.execute("SELECT count(*), count(nullif(file, '')) FROM receipts").fetchone()
+    found, ended = world.keeping.ask(
+        "SELECT state FROM batches", "SELECT count(*), count(nullif(file, '')) FROM receipts"
+    )
+    states = Counter(state for (state,) in found)
+    receipts, files = ended[0]
     return f"batches {dict(sorted(states.items()))}, {ALMOST_RECEIPTED[receipts + files]}"
 
 

@@ -137,7 +137,7 @@ def copy_of(world: World, root: Path) -> World:
     """Return a copy of a world in another directory."""
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(world.root, root)
-    return replace(world, root=root)
+    return replace(world, root=root, keeping=world.keeping.copied(root))
 
 
 if __name__ == "__main__":

@@ -10,10 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import sqlite3
-import tempfile
 from collections import Counter
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +19,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from tests.faults.world import ACCOUNTS, Seen, World, open_copy
+from tests.faults.keeping import Row
+from tests.faults.world import ACCOUNTS, Seen, World
 
 DATASETS = ("events", "requests", "exports", "payloads")
 
@@ -50,11 +48,9 @@ class Oracle:
         """Check what must hold at any moment, also right after a kill."""
         now = self.world.look()
         self._nothing_else_gone(now)
-        with tempfile.TemporaryDirectory() as place, closing(self._ledger(Path(place))) as ledger:
-            done = outcomes_of(ledger)
-            note = ledger.execute("SELECT note FROM log_checkpoint").fetchone()
-        self._done_is_gone(now, done)
-        self._see(note[0].decode() if note else "")
+        outcomes, notes = self.world.keeping.ask(_OUTCOMES, "SELECT note FROM log_checkpoint")
+        self._done_is_gone(now, add_up(outcomes))
+        self._see(notes[0][0].decode() if notes else "")
         self._see(self._log("checkpoint").read_text(encoding="utf-8"))
 
     def final(self, plan: str, *, kind: str = "run", outcome: str = "complete") -> None:
@@ -158,7 +154,7 @@ class Oracle:
     def _no_traces(self, now: Seen) -> None:
         """Where the receipt says that nothing is left in the live files, no purged secret is in their bytes."""
         kept = {str(row[3]).encode() for row in (*now.events.values(), *now.requests.values())}
-        for path in self.world.database.parent.glob("app.db*"):
+        for path in self.world.keeping.live_files():
             raw = path.read_bytes()
             found = {raw[at : at + 23] for at in positions(raw, b"secret-")} & (self.world.secrets - kept)
             if found:
@@ -192,16 +188,16 @@ class Oracle:
                     self.say(f"I3 the plan at {index} ended {len(ends)} times: {ends}")
 
     def _ledger_is_whole(self, plan: str) -> None:
-        with tempfile.TemporaryDirectory() as place, closing(self._ledger(Path(place))) as ledger:
-            for (answer,) in ledger.execute("PRAGMA integrity_check"):
-                if answer != "ok":
-                    self.say(f"I3 the ledger is damaged: {answer}")
-            runs = ledger.execute("SELECT count(*), count(receipt) FROM runs WHERE plan = ?", (plan,)).fetchone()
-            if runs != (1, 1):
-                self.say(f"I3 the plan has {runs[0]} runs with {runs[1]} receipts")
-            plain = ledger.execute("SELECT count(*) FROM batch_identifiers WHERE plain IS NOT NULL").fetchone()
-            if plain != (0,):
-                self.say(f"I3 identifiers of {plain[0]} batches were left unsealed")
+        for answer in self.world.keeping.damage():
+            self.say(f"I3 the ledger is damaged: {answer}")
+        runs, plain = self.world.keeping.ask(
+            f"SELECT count(*), count(receipt) FROM runs WHERE plan = '{plan}'",
+            "SELECT count(*) FROM batch_identifiers WHERE plain IS NOT NULL",
+        )
+        if runs != [(1, 1)]:
+            self.say(f"I3 the plan has {runs[0][0]} runs with {runs[0][1]} receipts")
+        if plain != [(0,)]:
+            self.say(f"I3 identifiers of {plain[0][0]} batches were left unsealed")
 
     # --- I4 ---
 
@@ -227,18 +223,17 @@ class Oracle:
     def _log(self, name: str) -> Path:
         return self.world.config / "log" / name
 
-    def _ledger(self, place: Path) -> sqlite3.Connection:
-        return open_copy(self.world.config / "ledger.db", place)
+
+_OUTCOMES = (
+    "SELECT parts.dataset, batches.outcomes FROM batches"
+    " JOIN parts ON parts.plan = batches.plan AND parts.ordinal = batches.part"
+)
 
 
-def outcomes_of(ledger: sqlite3.Connection) -> dict[str, Counter[str]]:
+def add_up(rows: list[Row]) -> dict[str, Counter[str]]:
     """Add up what the ledger marks as ended, by dataset."""
     totals: dict[str, Counter[str]] = {dataset: Counter() for dataset in DATASETS}
-    query = (
-        "SELECT parts.dataset, batches.outcomes FROM batches"
-        " JOIN parts ON parts.plan = batches.plan AND parts.ordinal = batches.part"
-    )
-    for dataset, outcomes in ledger.execute(query):
+    for dataset, outcomes in rows:
         totals[dataset].update(json.loads(outcomes) or {})
     return totals
 

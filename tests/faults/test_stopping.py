@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import signal
-import sqlite3
 import subprocess
 import time
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,10 +39,9 @@ def underway(tmp_path: Path) -> Underway:
     oracle = Oracle(world, world.look())
     plan = world.approved_plan()
     process = world.start("apply", plan)
-    with closing(sqlite3.connect(f"file:{world.config / 'ledger.db'}?mode=ro", uri=True)) as ledger:
-        while not ledger.execute("SELECT count(*) FROM batches WHERE state = 'verified'").fetchone()[0]:
-            assert process.poll() is None, end(process).err
-            time.sleep(0.005)
+    while world.keeping.ask("SELECT count(*) FROM batches WHERE state = 'verified'") == [[(0,)]]:
+        assert process.poll() is None, end(process).err
+        time.sleep(0.005)
     return Underway(world, plan, oracle, process)
 
 

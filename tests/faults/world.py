@@ -8,13 +8,9 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
-import tempfile
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -23,18 +19,12 @@ from typing import Any
 
 import boto3
 
+from tests.faults.keeping import Keeping, Row, Sqlite
+
 ACCOUNTS = tuple(f"acct-{name}" for name in ("amber", "birch", "cedar", "delta", "elm", "fir", "gum"))
 BUCKET = "fault-payloads"
-_SCHEMA = """
-CREATE TABLE events (id INTEGER PRIMARY KEY, account TEXT NOT NULL, created_at TEXT NOT NULL, prompt TEXT NOT NULL);
-CREATE INDEX events_created_at ON events (created_at);
-CREATE TABLE requests (
-    id TEXT PRIMARY KEY, account TEXT NOT NULL, created_at TEXT NOT NULL, prompt TEXT NOT NULL,
-    payload TEXT, deleted_at TEXT
-);
-"""
 _STORES = """stores:
-  db: {kind: sqlite, path: ../data/app.db, backups: none}
+  db: @store@
   disk: {kind: files, root: ../data/exports, backups: none}
 """
 _BUCKET_STORE = """  bucket: {kind: s3, bucket: fault-payloads, region: us-east-1, backups: none}
@@ -100,13 +90,13 @@ class Size:
 class Seen:
     """What is there at one moment, for an outsider: by dataset, each record's identity and its whole content."""
 
-    events: dict[str, tuple[Any, ...]]
-    requests: dict[str, tuple[Any, ...]]
-    exports: dict[str, tuple[Any, ...]]
-    payloads: dict[str, tuple[Any, ...]]
+    events: dict[str, Row]
+    requests: dict[str, Row]
+    exports: dict[str, Row]
+    payloads: dict[str, Row]
 
-    def of(self, dataset: str) -> dict[str, tuple[Any, ...]]:
-        found: dict[str, tuple[Any, ...]] = getattr(self, dataset)
+    def of(self, dataset: str) -> dict[str, Row]:
+        found: dict[str, Row] = getattr(self, dataset)
         return found
 
 
@@ -134,6 +124,7 @@ class World:
 
     root: Path
     endpoint: str
+    keeping: Keeping
     due: dict[str, dict[str, str]] = field(default_factory=dict)
     hide: dict[str, str] = field(default_factory=dict)
     secrets: set[bytes] = field(default_factory=set)
@@ -141,10 +132,6 @@ class World:
     @property
     def config(self) -> Path:
         return self.root / "config"
-
-    @property
-    def database(self) -> Path:
-        return self.root / "data" / "app.db"
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start retentiond as a person would, in a process group of its own."""
@@ -169,13 +156,11 @@ class World:
 
     def look(self) -> Seen:
         """Look at all stores, without disturbing what a killed process left behind."""
-        with tempfile.TemporaryDirectory() as place, closing(open_copy(self.database, Path(place))) as db:
-            events = {str(row[0]): tuple(row) for row in db.execute("SELECT * FROM events")}
-            requests = {str(row[0]): tuple(row) for row in db.execute("SELECT * FROM requests")}
-        return Seen(events, requests, self._files(), self._objects())
+        rows = self.keeping.read()
+        return Seen(rows["events"], rows["requests"], self._files(), self._objects())
 
     def _start(self, *command: str) -> subprocess.Popen[str]:
-        environment = {**os.environ, "PYTHONWARNINGS": "default"}
+        environment = {**os.environ, **self.keeping.environ, "PYTHONWARNINGS": "default"}
         if self.endpoint:
             environment["AWS_ENDPOINT_URL_S3"] = self.endpoint
         pipe = subprocess.PIPE
@@ -184,7 +169,7 @@ class World:
             start_new_session=True,
         )  # fmt: skip
 
-    def _files(self) -> dict[str, tuple[Any, ...]]:
+    def _files(self) -> dict[str, Row]:
         root = self.root / "data" / "exports"
         found = (path for path in root.rglob("*") if path.is_file())
         # A file that a killed process was about to remove stands aside, and is not gone.
@@ -193,11 +178,11 @@ class World:
             for path in found
         }
 
-    def _objects(self) -> dict[str, tuple[Any, ...]]:
+    def _objects(self) -> dict[str, Row]:
         if not self.endpoint:
             return {}
         pages = client(self.endpoint).get_paginator("list_object_versions").paginate(Bucket=BUCKET)
-        found: dict[str, tuple[Any, ...]] = {}
+        found: dict[str, Row] = {}
         for page in pages:
             for entry in page.get("Versions", []):
                 found[f"{entry['Key']}@{entry['VersionId']}"] = (entry["ETag"],)
@@ -227,28 +212,16 @@ def kill(process: subprocess.Popen[str]) -> Ended:
     return Ended(process.returncode, out, err)
 
 
-def open_copy(database: Path, place: Path) -> sqlite3.Connection:
-    """Open a copy of a database with its journals, so that the original stays as the dead process left it."""
-    for suffix in ("", "-journal", "-wal"):
-        source = database.with_name(database.name + suffix)
-        if source.exists():
-            shutil.copy(source, place / source.name)
-    return sqlite3.connect(place / database.name)
-
-
-def make_world(root: Path, size: Size, *, seed: int, endpoint: str = "", wal: bool = False) -> World:
-    """Make an instance and its stores; the same for the same seed."""
+def make_world(root: Path, size: Size, *, seed: int, endpoint: str = "", keeping: Keeping | None = None) -> World:
+    """Make an instance and its stores, in files of SQLite unless told otherwise; the same for the same seed."""
     dice = random.Random(seed)
-    world = World(root, endpoint if size.objects else "")
+    world = World(root, endpoint if size.objects else "", keeping or Sqlite(root))
     world.due = {"events": {}, "requests": {}, "exports": {}, "payloads": {}}
     (root / "data").mkdir(parents=True)
     now = datetime.now(UTC)  # noqa: TID251 - the program that is watched lives in the same present
-    with closing(sqlite3.connect(world.database)) as db:
-        db.execute(f"PRAGMA journal_mode = {'WAL' if wal else 'DELETE'}")
-        db.executescript(_SCHEMA)
-        _fill_events(world, db, size, dice, now)
-        named = _fill_requests(world, db, size, dice, now)
-        db.commit()
+    world.keeping.create()
+    _fill_events(world, size, dice, now)
+    named = _fill_requests(world, size, dice, now)
     _fill_exports(world, size, dice, now)
     if world.endpoint:
         _fill_bucket(world, named)
@@ -263,7 +236,7 @@ def _secret(world: World, dice: random.Random, *, goes: bool) -> str:
     return secret
 
 
-def _fill_events(world: World, db: sqlite3.Connection, size: Size, dice: random.Random, now: datetime) -> None:
+def _fill_events(world: World, size: Size, dice: random.Random, now: datetime) -> None:
     ids = list(range(1, size.due + size.kept + 1))
     going = set(dice.sample(ids, size.due))
     rows = []
@@ -274,14 +247,13 @@ def _fill_events(world: World, db: sqlite3.Connection, size: Size, dice: random.
         rows.append((number, account, _text(now, days), _secret(world, dice, goes=goes)))
         if goes:
             world.due["events"][str(number)] = account
-    db.executemany("INSERT INTO events VALUES (?, ?, ?, ?)", rows)
+    world.keeping.insert("events", rows)
 
 
-def _fill_requests(
-    world: World, db: sqlite3.Connection, size: Size, dice: random.Random, now: datetime
-) -> dict[str, bool]:
+def _fill_requests(world: World, size: Size, dice: random.Random, now: datetime) -> dict[str, bool]:
     """Fill `requests`; return the payloads that its rows name, and whether each goes now."""
     named: dict[str, bool] = {}
+    rows = []
     for number in range(size.requests):
         key, account = f"req-{number:05d}", dice.choice(ACCOUNTS)
         sort = dice.choice(("purge", "hide", "hidden", "young"))
@@ -293,12 +265,12 @@ def _fill_requests(
             named[payload] = sort == "purge"
         deleted = None if hidden is None else _text(now, hidden)
         secret = _secret(world, dice, goes=sort == "purge")
-        db.execute("INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?)",
-                   (key, account, _text(now, days), secret, payload, deleted))  # fmt: skip
+        rows.append((key, account, _text(now, days), secret, payload, deleted))
         if sort == "purge":
             world.due["requests"][key] = account
         elif sort == "hide":
             world.hide[key] = account
+    world.keeping.insert("requests", rows)
     return named
 
 
@@ -326,10 +298,17 @@ def _fill_bucket(world: World, named: dict[str, bool]) -> None:
 
 
 def _configure(world: World) -> None:
-    made = world.run("init", str(world.config))
+    made = world.run("init", *world.keeping.configure_ledger(world.config), str(world.config))
     assert made.code == 0, made.err
     bucket = bool(world.endpoint)
-    datamap = _STORES + _BUCKET_STORE * bucket + _DATASETS + _BLOBS * bucket + _EXPORTS + _PAYLOADS * bucket
+    datamap = (
+        _STORES.replace("@store@", world.keeping.store)
+        + _BUCKET_STORE * bucket
+        + _DATASETS
+        + _BLOBS * bucket
+        + _EXPORTS
+        + _PAYLOADS * bucket
+    )
     (world.config / "datamap.yaml").write_text(datamap, encoding="utf-8")
     (world.config / "policies.yaml").write_text(POLICIES, encoding="utf-8")
     service = world.config / "retentiond.yaml"

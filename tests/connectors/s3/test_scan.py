@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from retentiond.clock import SystemClock
 from retentiond.connectors.s3.listing import Version
 from retentiond.connectors.s3.records import RecordReader
 from retentiond.domain.dataset import ClockFormat, ClockSource
@@ -13,7 +14,7 @@ from retentiond.domain.plan import Outcome, Sighting
 from retentiond.domain.policy import Action
 from retentiond.domain.record import micros
 from retentiond.errors import DatasetRefused
-from tests.connectors.s3.asking import HIDE, NOW, OLD, PAYLOADS, YOUNG, cases, counted, opened, ordered, scanned
+from tests.connectors.s3.asking import HIDE, OLD, PAYLOADS, YOUNG, cases, counted, opened, ordered, scanned
 from tests.connectors.s3.bucket_behind import Behind
 from tests.connectors.s3.proxy import Forward, Proxy, Reply, Request
 
@@ -256,4 +257,4 @@ def test_times_keep_their_seconds(moto_s3: str, behind: Behind) -> None:
     with opened(moto_s3) as connector:
         (record,) = connector.find(PAYLOADS, "key")
     assert record.clock is not None
-    assert abs(micros(NOW) - record.clock - 3 * 86_400 * 1_000_000) < 600 * 1_000_000
+    assert abs(micros(SystemClock().now()) - record.clock - 3 * 86_400 * 1_000_000) < 600 * 1_000_000
