@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from tests.faults.keeping import Row
+from tests.faults.papers import Paper, open_checkpoint, plans_without_one_end, read_entries, read_papers, tree_root
 from tests.faults.world import ACCOUNTS, Seen, World
 
 DATASETS = ("events", "requests", "exports", "payloads")
@@ -55,16 +54,43 @@ class Oracle:
 
     def final(self, plan: str, *, kind: str = "run", outcome: str = "complete") -> None:
         """Check what must hold when a plan has ended."""
+        papers = self._papers()
+        if len(papers) != 1:
+            self.say(f"I3 there are {len(papers)} receipts")
+            return
+        self._receipt(papers[0], kind, outcome)
+        self._ledger_is_whole(plan)
+
+    def settled(self) -> None:
+        """Check what must hold when nothing is due any more, in however many runs that came about.
+
+        Of what nobody could tell in its run no receipt says that it is gone; it is carried over.
+        """
+        now, totals = self.world.look(), Counter[str]()
+        for paper in self._papers():
+            for part in paper.annex["parts"]:
+                totals.update({f"{part['dataset']} {name}": count for name, count in part["outcomes"].items()})
+        for dataset in DATASETS:
+            gone, due = len(self.gone(now, dataset)), len(self.world.due[dataset])
+            said = totals[f"{dataset} purged"] + totals[f"{dataset} alreadyGone"]
+            if not gone - totals[f"{dataset} carriedOver"] <= said <= gone:
+                self.say(f"I3 receipts say that {said} of {dataset} went, and {gone} did: {dict(totals)}")
+            if gone != due:
+                self.say(f"I3 {due - gone} due records of {dataset} are still there")
+        hidden = len(self.hidden(now))
+        if not hidden - totals["requests carriedOver"] <= totals["requests tombstoned"] <= hidden:
+            self.say(f"I3 receipts say that {totals['requests tombstoned']} are hidden, and {hidden} are")
+        if hidden != len(self.world.hide):
+            self.say(f"I3 {len(self.world.hide) - hidden} requests are not hidden")
+
+    def _papers(self) -> list[Paper]:
         self.glance()
         entries = read_entries(self.world.config / "log", self._checkpoint_of("checkpoint")[0])
         self._prefixes(entries)
-        self._each_plan_ends_once(entries)
-        bundles = self._bundles()
-        if len(bundles) != 1:
-            self.say(f"I3 there are {len(bundles)} receipts")
-            return
-        self._receipt(bundles[0], entries, kind, outcome)
-        self._ledger_is_whole(plan)
+        papers = read_papers(self.world.config, entries)
+        for wrong in [*plans_without_one_end(entries), *(wrong for paper in papers for wrong in paper.wrong)]:
+            self.say(f"I3 {wrong}")
+        return papers
 
     # --- I1, I2 ---
 
@@ -97,43 +123,17 @@ class Oracle:
 
     # --- I3 ---
 
-    def _bundles(self) -> list[dict[str, Any]]:
-        paths = sorted((self.world.config / "receipts").glob("*.bundle.json"))
-        return [json.loads(path.read_bytes()) for path in paths]
-
-    def _receipt(self, bundle: dict[str, Any], entries: list[bytes], kind: str, outcome: str) -> None:
-        envelope = bundle["dsseEnvelope"]
-        body = base64.b64decode(envelope["payload"])
-        media = envelope["payloadType"].encode()
-        pae = b"DSSEv1 %d %s %d %s" % (len(media), media, len(body), body)
-        issuer = load_pem_public_key((self.world.config / "keys" / "issuer.pem").read_bytes())
-        assert isinstance(issuer, Ed25519PublicKey)
-        issuer.verify(base64.b64decode(envelope["signatures"][0]["sig"]), pae)
-        statement = json.loads(body)
-        predicate = statement["predicate"]
+    def _receipt(self, paper: Paper, kind: str, outcome: str) -> None:
+        predicate = paper.predicate
         if (predicate["kind"], predicate["outcome"]) != (kind, outcome):
             self.say(f"I3 the receipt is of kind {predicate['kind']}, {predicate['outcome']}")
-        run = predicate["run"]
-        entry = (
-            f"retentiond/log-entry/v1\nreceipt {run['planEntry']['index']}\nsha256:{hashlib.sha256(pae).hexdigest()}\n"
-        )
-        if entries.count(entry.encode()) != 1:
-            self.say(f"I3 the receipt stands in the log {entries.count(entry.encode())} times")
-        planned = f"retentiond/log-entry/v1\nplan\nsha256:{run['planEntry']['sha256']}\n".encode()
-        if entries[run["planEntry"]["index"]] != planned:
-            self.say("I3 the receipt's plan is not in the log")
-        raw = base64.b64decode(bundle["annex"])
-        if hashlib.sha256(raw).hexdigest() != statement["subject"][0]["digest"]["sha256"]:
-            self.say("I3 the annex is not the signed one")
-        self._figures(json.loads(raw))
+        self._figures(paper.annex)
         self._accounts(predicate["receiptId"])
 
     def _figures(self, annex: dict[str, Any]) -> None:
         now = self.world.look()
         totals: dict[str, Counter[str]] = {dataset: Counter() for dataset in DATASETS}
         for part in annex["parts"]:
-            if sum(part["outcomes"].values()) != part["due"]:
-                self.say(f"I3 a part of {part['dataset']} does not add up: {part}")
             totals[part["dataset"]].update(part["outcomes"])
             if part["evidence"] == "absent-from-live-files":
                 self._no_traces(now)
@@ -178,14 +178,6 @@ class Oracle:
             said = leaf["actions"]["purged"] + leaf["actions"]["alreadyGone"]
             if (said, leaf["actions"]["tombstoned"], leaf["records"]) != (gone, hidden, gone + hidden):
                 self.say(f"I3 {account} is told {leaf['actions']}; {gone} are gone, {hidden} hidden")
-
-    def _each_plan_ends_once(self, entries: list[bytes]) -> None:
-        kinds = [entry.split(b"\n")[1].split() for entry in entries]
-        for index, words in enumerate(kinds):
-            if words == [b"plan"]:
-                ends = [w for w in kinds if w[0] in (b"receipt", b"void") and w[1] == str(index).encode()]
-                if len(ends) != 1:
-                    self.say(f"I3 the plan at {index} ended {len(ends)} times: {ends}")
 
     def _ledger_is_whole(self, plan: str) -> None:
         for answer in self.world.keeping.damage():
@@ -245,39 +237,3 @@ def positions(raw: bytes, needle: bytes) -> list[int]:
         found.append(at)
         at = raw.find(needle, at + 1)
     return found
-
-
-def open_checkpoint(note: str, vkey: str) -> tuple[int, bytes]:
-    """Return size and root of a signed checkpoint (C2SP tlog-checkpoint in a signed-note)."""
-    name, key_id, key = vkey.split("+", 2)
-    text, signatures = note.rsplit("\n\n", 1)
-    blob = base64.b64decode(next(line.split(" ")[2] for line in signatures.splitlines() if line.split(" ")[1] == name))
-    if blob[:4].hex() != key_id:
-        raise ValueError("signed by another key")
-    Ed25519PublicKey.from_public_bytes(base64.b64decode(key)[1:]).verify(blob[4:], f"{text}\n".encode())
-    origin, size, root = text.splitlines()
-    if origin != name:
-        raise ValueError("another log's checkpoint")
-    return int(size), base64.b64decode(root)
-
-
-def tree_root(leaves: list[bytes]) -> bytes:
-    """RFC 9162, 2.1.1, over leaf hashes, as it is written there."""
-    if len(leaves) == 1:
-        return leaves[0]
-    split = 1 << ((len(leaves) - 1).bit_length() - 1)
-    return hashlib.sha256(b"\x01" + tree_root(leaves[:split]) + tree_root(leaves[split:])).digest()
-
-
-def read_entries(log: Path, size: int) -> list[bytes]:
-    """Read the entries from their bundles (C2SP tlog-tiles); logs here stay below a million entries."""
-    entries: list[bytes] = []
-    for number in range(-(-size // 256)):
-        width = min(256, size - number * 256)
-        name = f"x{number // 1000:03d}/{number % 1000:03d}" if number > 999 else f"{number:03d}"
-        raw = (log / "tile" / "entries" / (name if width == 256 else f"{name}.p/{width}")).read_bytes()
-        while raw:
-            length = int.from_bytes(raw[:2], "big")
-            entries.append(raw[2 : 2 + length])
-            raw = raw[2 + length :]
-    return entries
