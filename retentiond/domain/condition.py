@@ -3,6 +3,9 @@
 Both readings are three-valued (Kleene): a comparison with a value that is missing, unreadable or of another type than
 the literal is *unknown*, and unknown is never taken for true or for false. `Missing` and `Unknown` turn that into a
 two-valued answer, so that what cannot be told is selected on purpose and by name.
+
+A record may have several owners. `ACCOUNT` equals a literal where one of them does, and is missing where not all of
+them can be told; `NAMED` are the ones that could be read of those, and is missing everywhere else.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from typing import Protocol, TypeAlias
 from retentiond.domain.record import Record, Value
 
 ACCOUNT = "account"
+NAMED = "named"
 CLOCK = "clock"
 TOMBSTONED = "tombstoned"
 ATTRIBUTE = "attribute:"
@@ -141,9 +145,16 @@ def python_reading(condition: Condition) -> Reading:
             return _read_parts(parts, decisive=True)
 
 
+_OWNERS: dict[str, Callable[[Record], tuple[str, ...]]] = {
+    ACCOUNT: lambda record: record.accounts,
+    NAMED: lambda record: record.named,
+}
+
+
 def _value_of(field: str) -> Callable[[Record], Value]:
-    if field == ACCOUNT:
-        return lambda record: record.account
+    if field in _OWNERS:
+        owners = _OWNERS[field]
+        return lambda record: next(iter(owners(record)), None)
     if field == CLOCK:
         return lambda record: record.clock
     if field == TOMBSTONED:
@@ -174,7 +185,21 @@ _COMPARISONS: dict[Operator, Callable[[int, int], bool]] = {
 }
 
 
+def _read_owners(field: str, literals: tuple[Literal, ...]) -> Reading:
+    """Read whether one of several owners is among the literals; owners are text, so other literals are unknown."""
+    owners, wanted = _OWNERS[field], frozenset(literals)
+    textual = not literals or isinstance(literals[0], str)
+
+    def read(record: Record) -> Truth:
+        found = owners(record)
+        return not wanted.isdisjoint(found) if found and textual else None
+
+    return read
+
+
 def _read_compare(field: str, operator: Operator, literal: Literal) -> Reading:
+    if field in _OWNERS and operator is Operator.EQUAL:
+        return _read_owners(field, (literal,))
     value = _value_of(field)
 
     def equal(record: Record) -> Truth:
@@ -196,6 +221,8 @@ def _read_compare(field: str, operator: Operator, literal: Literal) -> Reading:
 
 
 def _read_any_of(field: str, literals: tuple[Literal, ...]) -> Reading:
+    if field in _OWNERS:
+        return _read_owners(field, literals)
     value = _value_of(field)
     wanted = frozenset(literals)
     sample = literals[0] if literals else ""

@@ -8,9 +8,22 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from retentiond.domain.jsonpath import JsonPath
+from retentiond.domain.owner import OwnerSource
 from retentiond.domain.period import Period
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class Shape(StrEnum):
+    """What a dataset may ask of its connector beyond plain columns; a connector says which of them it can read."""
+
+    CLOCK_IN_JSON = "a clock inside JSON"
+    OWNER_IN_JSON = "an owner inside JSON"
+    OWNERS_IN_ARRAY = "owners in an array"
+    SEVERAL_OWNERS = "owners in several columns"
+    OWNER_VIA_TABLE = "an owner in another table"
+    CHILDREN = "children that no foreign key declares"
 
 
 class ClockFormat(StrEnum):
@@ -34,6 +47,7 @@ class ClockSource:
     Attributes:
         format: How the time is written; `AUTO` takes ISO 8601 text and whole Unix seconds.
         column: The column, for tables.
+        json: Where in the column's JSON; None where the column itself is the clock.
         field: The named part of the key pattern, for `PATTERN`.
         zone: IANA zone of times and dates that name none.
         earliest: Nothing real is older; a clock before it is a finding, not an age.
@@ -44,21 +58,29 @@ class ClockSource:
     field: str = ""
     zone: str = "UTC"
     earliest: datetime = EARLIEST
+    json: JsonPath | None = None
 
     @property
     def name(self) -> str:
-        """The clock as receipts name it: its column, its part of the key, or `modified`."""
+        """The clock as receipts name it: its column and what is inside, its part of the key, or `modified`."""
+        if self.json is not None:
+            return f"{self.column}.{self.json.text}"
         return self.column or self.field or self.format.value
 
 
 @dataclass(frozen=True, slots=True)
 class TombstoneTarget:
-    """How a record is hidden; exactly one is set."""
+    """How a record is hidden; exactly one is set.
+
+    Attributes:
+        schema: The schema of `table`; empty where the table's name says it, or the store has none.
+    """
 
     column: str = ""
     table: str = ""
     directory: str = ""
     marker: bool = False
+    schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +92,38 @@ class BlobLink:
 
 
 @dataclass(frozen=True, slots=True)
+class Child:
+    """Rows that must go before the dataset's own: none of these goes while one of them is left.
+
+    Attributes:
+        dataset: The name of their dataset, of the same store.
+        table: Its table; `schema` as in the dataset.
+        quarantine: Its quarantine table, likewise; empty where it has none.
+        on: Pairs of a column of the child and the column of the parent that has an equal value of one type.
+    """
+
+    dataset: str
+    table: str
+    on: tuple[tuple[str, str], ...]
+    schema: str = ""
+    quarantine: str = ""
+    quarantine_schema: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """One dataset of the data map.
 
     Attributes:
         store_kind: The kind of the store, such as `sqlite`; it selects the connector.
         table: The table's name exactly as the database has it; empty for buckets and directories.
+        schema: The table's schema; empty where the table's name says it, or the store has none.
         prefix: What the keys of a bucket or the paths of a directory begin with; empty for tables.
-        account_column: Column of the owner; empty when none is declared.
+        owners: The places in a row or beside it where its owners stand; empty when none is declared.
         account_field: Named part of the key pattern that is the owner; empty when none is declared.
         attributes: Attribute name to column.
         follows: The dataset whose rows name these objects; empty when none does.
+        children: Datasets whose rows go first: those that declare this one as their parent, or find their owner in it.
         canonical: The validated declaration, RFC 8785 JSON; its SHA-256 is what approvals approve.
     """
 
@@ -93,7 +136,7 @@ class Dataset:
     prefix: str = ""
     key: tuple[str, ...] = ()
     key_pattern: str = ""
-    account_column: str = ""
+    owners: tuple[OwnerSource, ...] = ()
     account_field: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
     tombstone: TombstoneTarget | None = None
@@ -101,11 +144,31 @@ class Dataset:
     follows: str = ""
     write_once: bool = False
     canonical: bytes = b""
+    schema: str = ""
+    children: tuple[Child, ...] = ()
+
+    @property
+    def plain_owner(self) -> str:
+        """The column that holds the one owner as it is; empty where owners are not declared, or not as simple."""
+        return self.owners[0].column if len(self.owners) == 1 and self.owners[0].is_plain else ""
+
+    @property
+    def shapes(self) -> frozenset[Shape]:
+        """What its connector must be able to do beyond plain columns."""
+        asked = {
+            Shape.CLOCK_IN_JSON: self.clock.json is not None,
+            Shape.SEVERAL_OWNERS: len(self.owners) > 1,
+            Shape.OWNER_IN_JSON: any(owner.json for owner in self.owners),
+            Shape.OWNERS_IN_ARRAY: any(owner.array for owner in self.owners),
+            Shape.OWNER_VIA_TABLE: any(owner.via for owner in self.owners),
+            Shape.CHILDREN: bool(self.children),
+        }
+        return frozenset(shape for shape, wanted in asked.items() if wanted)
 
     @property
     def has_owner(self) -> bool:
         """Whether an owner is declared, so that a record without one is undetermined."""
-        return bool(self.account_column or self.account_field)
+        return bool(self.owners or self.account_field)
 
     @property
     def sha256(self) -> str:

@@ -16,6 +16,7 @@ from retentiond.domain.condition import (
     ACCOUNT,
     ALWAYS,
     CLOCK,
+    NAMED,
     TOMBSTONED,
     And,
     Compare,
@@ -120,11 +121,17 @@ def cases_of(policy: Policy, dataset: Dataset, reference: datetime) -> Cases:
 
 
 def closure_cases(account: str) -> Cases:
-    """Return the cases of an account that leaves: everything of the account goes, whatever its age."""
+    """Return the cases of an account that leaves: everything of the account goes, whatever its age.
+
+    A record of several owners goes with any of them. One that is the account's and perhaps somebody else's, too, stays
+    and is counted: as long as it is there, nobody can say that everything of the account is gone.
+    """
     mine = Compare(ACCOUNT, Operator.EQUAL, account)
+    perhaps_shared = Compare(NAMED, Operator.EQUAL, account)
     return Cases(
         (
             Case(Disposition.PURGE, mine, "account-closed"),
+            Case(Disposition.UNDETERMINED, perhaps_shared, "owner-unreadable"),
             Case(Disposition.KEEP, ALWAYS, "other-account"),
         )
     )

@@ -66,10 +66,10 @@ class HoldIndex:
         return bool(self._accounts)
 
     def matters(self, record: Record) -> tuple[str, ...]:
-        """Return the matters that hold a record, each once; a condition that is unknown holds."""
+        """Return the matters that hold a record, each once; any owner holds, and a condition that is unknown."""
         found: dict[str, None] = {}
-        if record.account is not None:
-            found.update(dict.fromkeys(self._accounts.get(record.account, ())))
+        for account in record.accounts:
+            found.update(dict.fromkeys(self._accounts.get(account, ())))
         if self._keys:
             found.update(dict.fromkeys(self._keys.get(key_bytes(record.key), ())))
         for reading, matter in self._conditions:

@@ -21,7 +21,10 @@ class Trigger(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What a connector says came of one record when it acted; only a separate read makes it final."""
+    """What a connector says came of one record when it acted; only a separate read makes it final.
+
+    BLOCKED: it is due, and was left since rows that go before it are still there.
+    """
 
     DONE = "done"
     ALREADY_GONE = "already-gone"
@@ -29,6 +32,7 @@ class Outcome(StrEnum):
     HELD = "held"
     REFUSED = "refused"
     UNKNOWN = "unknown"
+    BLOCKED = "blocked"
 
 
 class Sighting(StrEnum):

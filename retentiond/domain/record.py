@@ -35,13 +35,31 @@ def moment(micros_since_epoch: int) -> datetime:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Rows of a child dataset that name one row of its parent.
+
+    Attributes:
+        link: The values that both have, as one text.
+        live: How many stand in the child's own table.
+        hidden: How many stand in its quarantine table.
+    """
+
+    dataset: str
+    link: str
+    live: int
+    hidden: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One record as a scan found it.
 
     Attributes:
         key: The key's parts with the types that the store has them in.
         version: The version's name in the store; empty where the store has none.
-        account: The owner; None where the dataset has no owners.
+        account: The owner, or the first of several; None where the dataset has no owners, or they cannot be told.
+        others: Its further owners, each once.
+        named: Owners that could be read where not all could, so that the record is undetermined and yet theirs.
         clock: Start of the record's clock, microseconds since the epoch.
         size_bytes: The content's size as the store tells it; an estimate for rows.
         place: Where the record stands inside its dataset; empty for its usual place, else the connector's own words
@@ -49,6 +67,9 @@ class Record:
         tombstoned: When it was hidden, microseconds since the epoch; None while it is visible.
         blobs: Keys of the objects that this row names and that go before it.
         attributes: Values of the attributes that conditions read.
+        parents: For a row that goes before others: (dataset, link) for each row that it names. A link is the values
+            that both have, as one text; rows with equal links belong together.
+        standing: For a row that goes after others: how many of these stand, by dataset. Only a scan fills these two.
     """
 
     key: Key
@@ -60,6 +81,15 @@ class Record:
     tombstoned: int | None = None
     blobs: tuple[str, ...] = ()
     attributes: Mapping[str, Value] = field(default_factory=dict, hash=False)
+    others: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+    parents: tuple[tuple[str, str], ...] = ()
+    standing: tuple[Standing, ...] = ()
+
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """All owners; none where the dataset has none, or they cannot be told."""
+        return (self.account, *self.others) if self.account is not None else ()
 
 
 def key_bytes(key: Key) -> bytes:

@@ -28,6 +28,7 @@ STORE_FAILED = "store-failed"
 UNKNOWN = "unknown"
 CANARY = "dataset-stopped"
 OBJECT_REMAINS = "object-remains"
+CHILD_REMAINS = "child-remains"
 STOPPING = frozenset((NOT_VERIFIED, STORE_FAILED, UNKNOWN))
 
 _REMOVED = {
@@ -286,6 +287,8 @@ def judge(action: Action, outcome: Outcome, sighting: Sighting) -> tuple[Final, 
         return Final.CARRIED_OVER, "refused"
     if sighting is Sighting.CHANGED:
         return Final.CHANGED, ""
+    if outcome is Outcome.BLOCKED:
+        return Final.CARRIED_OVER, CHILD_REMAINS
     return Final.CARRIED_OVER, NOT_VERIFIED
 
 

@@ -12,6 +12,7 @@ from retentiond.domain.decision import cases_of
 from retentiond.domain.promise import Span, StoreTerms, effective_retention
 from retentiond.engine import guards
 from retentiond.engine.context import Context
+from retentiond.engine.surveying import survey
 from retentiond.errors import ConnectorError, GuardStopped, LogIntegrityError
 from retentiond.ports.stores import Finding
 
@@ -43,14 +44,14 @@ def check(ctx: Context) -> Report:
     notes: list[str] = [*_people(ctx)]
     for dataset in ctx.datamap.datasets.values():
         try:
-            survey = ctx.connector(dataset).survey(dataset)
+            seen = survey(ctx, dataset)
         except ConnectorError as error:
             findings.append(Finding(error.what, error.where or dataset.name, error.remedy, refuses=True))
             continue
-        findings.extend(survey.findings)
-        findings.extend(_clocks(ctx, dataset) if not any(each.refuses for each in survey.findings) else ())
+        findings.extend(seen.findings)
+        findings.extend(_clocks(ctx, dataset) if not any(each.refuses for each in seen.findings) else ())
         notes.extend(_orphans(ctx, dataset))
-        notes.extend(f"{dataset.name}: {note}" for note in survey.notes)
+        notes.extend(f"{dataset.name}: {note}" for note in seen.notes)
     findings.extend(_unmapped(ctx))
     findings.extend(_classes(ctx))
     retention = [each for policy in ctx.policies.policies for each in _retention(ctx, policy)]

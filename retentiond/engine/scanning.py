@@ -18,6 +18,7 @@ from retentiond.engine.blobs import BlobIndex
 from retentiond.engine.context import Context
 from retentiond.engine.drafting import Buffer, Draft
 from retentiond.engine.guards import ABSURD_CLOCKS
+from retentiond.engine.surveying import survey
 from retentiond.errors import DatasetRefused, GuardStopped
 from retentiond.ports.stores import Survey, Tally, Window
 
@@ -120,15 +121,15 @@ def plan_dataset(ctx: Context, draft: Draft, subject: Subject, reference: dateti
     """
     for dataset in (subject.dataset, subject.follower):
         if dataset is not None:
-            refuse(dataset, ctx.connector(dataset).survey(dataset))
+            refuse(dataset, survey(ctx, dataset))
     with ctx.ledger.begin() as tx:
         holds = tx.holds.active()
     return _Scan(ctx, draft, subject, holds, reference).run()
 
 
-def refuse(dataset: Dataset, survey: Survey) -> None:
+def refuse(dataset: Dataset, seen: Survey) -> None:
     """Raise DatasetRefused with the first finding that refuses a dataset."""
-    for finding in survey.findings:
+    for finding in seen.findings:
         if finding.refuses:
             raise DatasetRefused(finding.what, where=finding.where or dataset.name, remedy=finding.remedy)
 

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from pydantic import BaseModel
 
-from retentiond.domain.dataset import Dataset, Store
+from retentiond.domain.dataset import Dataset, Shape, Store
 from retentiond.domain.decision import Cases
 from retentiond.domain.plan import Outcome, Sighting
 from retentiond.domain.policy import Action
@@ -119,9 +119,16 @@ class Remnant:
 
 
 class Connector(Protocol):
-    """One open store. Methods raise `ConnectorError`; `DatasetRefused` where a dataset cannot be worked on safely."""
+    """One open store. Methods raise `ConnectorError`; `DatasetRefused` where a dataset cannot be worked on safely.
+
+    Attributes:
+        shapes: What it reads of datasets beyond plain columns, keys and patterns; a dataset that asks for more is
+            refused before this connector sees it. `Shape.CHILDREN`: a scan fills `Record.parents` and, for records
+            that are due, `Record.standing`; an act leaves rows of which children stand, as `Outcome.BLOCKED`.
+    """
 
     kind: str
+    shapes: frozenset[Shape]
 
     def survey(self, dataset: Dataset) -> Survey:
         """Look at a dataset's shape, permissions and dangers; changes nothing."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import BaseModel
 
 from retentiond.domain.dataset import (
     BlobLink,
+    Child,
     ClockFormat,
     ClockSource,
     DataMap,
@@ -18,9 +19,11 @@ from retentiond.domain.dataset import (
     Store,
     TombstoneTarget,
 )
+from retentiond.domain.owner import OwnerSource, Via, pairs
 from retentiond.settings.canonical import canonical, digest
 from retentiond.settings.datamap_checks import check_datamap
-from retentiond.settings.datamap_model import Clock, DataMapFile, DatasetModel, StoreModel
+from retentiond.settings.datamap_links import children
+from retentiond.settings.datamap_model import Account, Clock, DataMapFile, DatasetModel, StoreModel
 from retentiond.settings.document import read_document
 from retentiond.settings.problems import Problem, alternatives, declared, raise_first, validated
 
@@ -42,7 +45,10 @@ def load_datamap(path: Path, option_models: Mapping[str, type[BaseModel]]) -> Da
     check_datamap(model, options, problems)
     raise_first(document, problems)
     stores = {name: _store(name, each, options[name]) for name, each in model.stores.items()}
-    datasets = {name: _dataset(name, each, stores[each.store]) for name, each in model.datasets.items()}
+    before = children(model)
+    datasets = {
+        name: _dataset(name, each, stores[each.store], before.get(name, ())) for name, each in model.datasets.items()
+    }
     ignore = tuple(Ignored(each.store, each.pattern, each.reason) for each in model.ignore)
     downstream = tuple(Downstream(each.what, each.owner, each.expires) for each in model.downstream)
     return DataMap(stores, datasets, ignore, downstream, refuse_unmapped=model.unmapped == "refuse")
@@ -72,7 +78,7 @@ def _store(name: str, model: StoreModel, options: Mapping[str, object]) -> Store
     return Store(name, model.kind, options, keep, model.backups is not None)
 
 
-def _dataset(name: str, given: DatasetModel, store: Store) -> Dataset:
+def _dataset(name: str, given: DatasetModel, store: Store, before: Sequence[Child]) -> Dataset:
     model = given if given.clock else given.model_copy(update={"clock": Clock(modified=True)})
     link = BlobLink(model.blobs.column, model.blobs.dataset) if model.blobs else None
     return Dataset(
@@ -81,33 +87,51 @@ def _dataset(name: str, given: DatasetModel, store: Store) -> Dataset:
         store_kind=store.kind,
         data_class=model.data_class,
         clock=_clock(model.clock),
-        table=model.table or "",
+        table=model.table.name if model.table else "",
+        schema=model.table.schema_name if model.table else "",
         prefix=model.prefix or "",
         key=tuple(model.key),
         key_pattern=model.key_pattern or "",
-        account_column=(model.account.column or "") if model.account else "",
-        account_field=(model.account.pattern or "") if model.account else "",
+        owners=tuple(_owner(each) for each in model.account or () if each.pattern is None),
+        account_field=next((each.pattern for each in model.account or () if each.pattern), ""),
         attributes=model.attributes,
         tombstone=_tombstone(model),
         blobs=link,
         follows=model.follows or "",
         write_once=model.keys is not None,
-        canonical=canonical(_canonical(name, model, store)),
+        canonical=canonical(_canonical(name, model, store, before)),
+        children=tuple(before),
     )
 
 
-def _canonical(name: str, model: DatasetModel, store: Store) -> Mapping[str, object]:
+def _owner(model: Account) -> OwnerSource:
+    via = None
+    if model.via is not None:
+        via = Via(model.via.name, pairs(model.on or {}), model.take or "", model.via.schema_name)
+    return OwnerSource(
+        column=model.column or "",
+        json=model.json_path,
+        array=model.array is True,
+        via=via,
+        optional=model.optional is True,
+    )
+
+
+def _canonical(name: str, model: DatasetModel, store: Store, before: Sequence[Child]) -> Mapping[str, object]:
     """Return what is approved and published: with it the dataset moves to another database or bucket only visibly.
 
-    The store's own options count by their digest, since the canonical form is published.
+    The store's own options count by their digest, since the canonical form is published. Datasets that go first count,
+    too: without one of them, more could go.
     """
-    options = digest({"kind": store.kind, "options": store.options})
-    return {
+    found = {
         "name": name,
         **model.model_dump(mode="json", by_alias=True),
         "store_kind": store.kind,
-        "store_sha256": options,
+        "store_sha256": digest({"kind": store.kind, "options": store.options}),
     }
+    if before:
+        found["children"] = [{"dataset": child.dataset, "on": dict(child.on)} for child in before]
+    return found
 
 
 def _clock(model: Clock | None) -> ClockSource:
@@ -115,7 +139,9 @@ def _clock(model: Clock | None) -> ClockSource:
         return ClockSource(ClockFormat.MODIFIED, earliest=(model or Clock(modified=True)).earliest)
     if model.pattern is not None:
         return ClockSource(ClockFormat.PATTERN, field=model.pattern, zone=model.zone, earliest=model.earliest)
-    return ClockSource(model.format, column=model.column or "", zone=model.zone, earliest=model.earliest)
+    return ClockSource(
+        model.format, column=model.column or "", zone=model.zone, earliest=model.earliest, json=model.json_path
+    )
 
 
 def _tombstone(model: DatasetModel) -> TombstoneTarget | None:
@@ -123,5 +149,9 @@ def _tombstone(model: DatasetModel) -> TombstoneTarget | None:
         return None
     target = model.tombstone
     return TombstoneTarget(
-        target.column or "", target.table or "", target.directory or "", marker=target.marker is True
+        target.column or "",
+        target.table.name if target.table else "",
+        target.directory or "",
+        marker=target.marker is True,
+        schema=target.table.schema_name if target.table else "",
     )

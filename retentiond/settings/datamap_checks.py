@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from retentiond.domain.keypattern import KeyPattern
-from retentiond.settings.datamap_model import DataMapFile, DatasetModel
+from retentiond.settings.datamap_links import link_problems, same_table
+from retentiond.settings.datamap_model import Account, DataMapFile, DatasetModel
 from retentiond.settings.document import Trail
 from retentiond.settings.problems import Problem, alternatives
 
@@ -27,7 +28,7 @@ _SHAPES: Mapping[str, _Shape] = {
     "files": _Shape(tables=False, tombstones=("directory",)),
     "s3": _Shape(tables=False, tombstones=("marker",)),
 }
-_ONLY_TABLES = ("key", "attributes", "blobs")
+_ONLY_TABLES = ("key", "attributes", "blobs", "parent")
 _ONLY_OBJECTS = ("key_pattern", "keys", "follows")
 
 
@@ -42,6 +43,7 @@ def check_datamap(model: DataMapFile, options: Mapping[str, object], problems: l
     for number, ignored in enumerate(model.ignore):
         if ignored.store not in model.stores:
             problems.append(_no_store(("ignore", number, "store"), ignored.store, model))
+    problems.extend(link_problems(model))
     problems.extend(_same_stores(model, options))
     for left, right in combinations(model.datasets, 2):
         problems.extend(_overlap(model, left, right))
@@ -146,8 +148,12 @@ def _clock_problems(path: Trail, dataset: DatasetModel, shape: _Shape) -> Iterat
         yield Problem((*path, "clock"), "an object has no columns", remedy)
 
 
+def _in_key(accounts: list[Account] | None) -> str | None:
+    return next((each.pattern for each in accounts or () if each.pattern is not None), None)
+
+
 def _pattern_problems(path: Trail, dataset: DatasetModel, shape: _Shape) -> Iterator[Problem]:
-    account = dataset.account.pattern if dataset.account else None
+    account = _in_key(dataset.account)
     clock = dataset.clock.pattern if dataset.clock else None
     if shape.tables:
         if account is not None:
@@ -172,7 +178,7 @@ def _pattern_problems(path: Trail, dataset: DatasetModel, shape: _Shape) -> Iter
 
 
 def _named_parts(path: Trail, dataset: DatasetModel, pattern: KeyPattern) -> Iterator[Problem]:
-    account = dataset.account.pattern if dataset.account else None
+    account = _in_key(dataset.account)
     clock = dataset.clock.pattern if dataset.clock else None
     if account is not None and account not in pattern.names - pattern.times:
         remedy = alternatives(account, pattern.names - pattern.times, "names in the pattern")
@@ -231,21 +237,16 @@ def _overlap(model: DataMapFile, left: str, right: str) -> Iterator[Problem]:
     remedy = "give each record one dataset: its removal would be planned twice"
     kind = model.stores[one.store].kind if one.store in model.stores else ""
     if one.table is not None and other.table is not None:
-        if _table(one.table, kind) == _table(other.table, kind):
+        if same_table(one.table, kind) == same_table(other.table, kind):
             yield Problem(("datasets", right, "table"), f"the dataset {left!r} is this table already", remedy)
-        for hidden, name, shown in ((one, left, right), (other, right, left)):
-            table = hidden.tombstone.table if hidden.tombstone else None
-            if table is not None and _table(table, kind) == _table(model.datasets[shown].table or "", kind):
+        for hidden, name, table, shown in ((one, left, other.table, right), (other, right, one.table, left)):
+            quarantine = hidden.tombstone.table if hidden.tombstone else None
+            if quarantine is not None and same_table(quarantine, kind) == same_table(table, kind):
                 what = f"this table is the quarantine of {name!r}, and belongs to that dataset"
                 yield Problem(("datasets", shown, "table"), what, remedy)
     if one.prefix is not None and other.prefix is not None and _nested(one.prefix, other.prefix):
         what = f"the prefixes of {left!r} and {right!r} overlap: {one.prefix!r}, {other.prefix!r}"
         yield Problem(("datasets", right, "prefix"), what, remedy)
-
-
-def _table(name: str, kind: str) -> str:
-    """Return a table's name as two names of it compare: SQLite knows no case."""
-    return name.removeprefix("main.").casefold() if kind == "sqlite" else name
 
 
 def _nested(left: str, right: str) -> bool:

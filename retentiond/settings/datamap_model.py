@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    WrapSerializer,
+    model_validator,
+)
 
 from retentiond.domain.dataset import EARLIEST, ClockFormat
 from retentiond.settings.problems import refuse, shown
@@ -13,6 +21,7 @@ from retentiond.settings.values import (
     Column,
     Declared,
     Grace,
+    JsonPathValue,
     Label,
     MaybePeriod,
     Moment,
@@ -52,12 +61,34 @@ def _format(value: object) -> ClockFormat:
     raise refuse(f"{shown(value)} is no format of a column's clock", f"write one of {', '.join(_COLUMN_FORMATS)}")
 
 
-class Clock(Declared):
-    """Where a record's clock stands: in a column, in the key, or with the object."""
+class TableName(Declared):
+    """A table whose schema stands apart, for names that hold dots."""
 
-    later: ClassVar[Mapping[str, str]] = {"json": "a clock in a JSON path"}
+    schema_name: Text = Field("", alias="schema")
+    name: Text
+
+
+def _table(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _as_written(value: TableName, plain: SerializerFunctionWrapHandler) -> Any:  # noqa: ANN401 -- JSON
+    return plain(value) if value.schema_name else value.name
+
+
+Table = Annotated[
+    TableName, BeforeValidator(_table, json_schema_input_type=TableName | str), WrapSerializer(_as_written)
+]
+_Join = Annotated[dict[Column, Column], Field(min_length=1)]
+
+
+class Clock(Declared):
+    """Where a record's clock stands: in a column or its JSON, in the key, or with the object."""
+
+    newer: ClassVar[frozenset[str]] = frozenset(("json_path", "json"))
 
     column: Column | None = None
+    json_path: JsonPathValue | None = Field(None, alias="json")
     pattern: Text | None = None
     modified: Literal[True] | None = None
     format: Annotated[ClockFormat, BeforeValidator(_format, json_schema_input_type=Literal[_COLUMN_FORMATS])] = (
@@ -71,40 +102,76 @@ class Clock(Declared):
         _exactly_one(self, ("column", "pattern", "modified"), "a clock")
         if self.column is None and "format" in self.model_fields_set:
             raise refuse("only a column's clock has a format", "remove `format`")
+        if self.column is None and self.json_path is not None:
+            raise refuse("only a column holds JSON", "add `column`, or remove `json`")
         if self.modified and "zone" in self.model_fields_set:
             raise refuse("the time of an object's last change needs no zone", "remove `zone`")
         return self
 
 
-def _account(value: object) -> object:
-    if isinstance(value, list):
-        raise refuse("an owner that stands in several columns is not supported yet", "name one column")
-    return {"column": value} if isinstance(value, str) else value
-
-
 class Account(Declared):
-    """Where a record's owner stands: in a column, or in the key."""
+    """Where a record's owner stands: in a column or its JSON, in another table, or in the key."""
 
     later: ClassVar[Mapping[str, str]] = {
-        "via": "an owner that stands in another table",
         "tag": "an owner that stands in an object's tag",
         "metadata": "an owner that stands in an object's metadata",
     }
+    newer: ClassVar[frozenset[str]] = frozenset(("json_path", "json", "array", "via", "on", "take", "optional"))
 
     column: Column | None = None
     pattern: Text | None = None
+    json_path: JsonPathValue | None = Field(None, alias="json")
+    array: Literal[True] | None = None
+    via: Table | None = None
+    on: _Join | None = None
+    take: Column | None = None
+    optional: Literal[True] | None = None
 
     @model_validator(mode="after")
     def _one_place(self) -> Account:
-        _exactly_one(self, ("column", "pattern"), "an owner")
+        _exactly_one(self, ("column", "pattern", "via"), "an owner")
+        if self.column is None and (self.json_path is not None or self.array):
+            raise refuse("only a column holds JSON or an array", "add `column`, or remove `json` and `array`")
+        if (self.via is None) != (self.on is None) or (self.via is None) != (self.take is None):
+            remedy = "write {via: TABLE, on: {column here: column there}, take: COLUMN}"
+            raise refuse("an owner in another table needs `via`, `on` and `take`", remedy)
         return self
+
+
+def _accounts(value: object) -> object:
+    listed = value if isinstance(value, list) else [value]
+    return [{"column": each} if isinstance(each, str) else each for each in listed]
+
+
+def _owners(value: list[Account]) -> list[Account]:
+    if not value:
+        raise refuse("no owner is named", "name a column, or remove `account`")
+    if any(each in value[:number] for number, each in enumerate(value)):
+        raise refuse("an owner is named twice in the same place", "name each place once")
+    if len(value) == 1 and value[0].optional:
+        raise refuse("the only owner is never optional", "remove `optional`: a record without an owner is kept")
+    if len(value) > 1 and any(each.pattern is not None for each in value):
+        raise refuse("an object has one owner in its key", "write `account: {pattern: …}`")
+    return value
+
+
+def _one_or_all(value: list[Account], plain: SerializerFunctionWrapHandler) -> Any:  # noqa: ANN401 -- JSON
+    found = plain(value)
+    return found[0] if len(found) == 1 else found
+
+
+class Parent(Declared):
+    """The dataset whose rows go after these, though no foreign key says so."""
+
+    dataset: Name
+    on: _Join
 
 
 class Tombstone(Declared):
     """How a record is hidden."""
 
     column: Column | None = None
-    table: Text | None = None
+    table: Table | None = None
     directory: Text | None = None
     marker: Literal[True] | None = None
 
@@ -140,20 +207,28 @@ def _attributes(value: dict[str, str]) -> dict[str, str]:
 class DatasetModel(Declared):
     """The records in one store that share a shape, an owner and a clock."""
 
+    newer: ClassVar[frozenset[str]] = frozenset(("parent",))
     later: ClassVar[Mapping[str, str]] = {
-        "parent": "a parent that no foreign key declares",
         "enforce": "removal by the store's own rule",
     }
 
     store: Name
     data_class: Name = Field(alias="class")
-    table: Text | None = None
+    table: Table | None = None
     prefix: str | None = None
     key: Annotated[list[Column], BeforeValidator(_key, json_schema_input_type=list[str] | str)] = Field(
         default_factory=list
     )
     clock: Annotated[Clock, _word_or_mapping("modified", "a clock", Clock | Literal["modified"])] | None = None
-    account: Annotated[Account, BeforeValidator(_account, json_schema_input_type=Account | str)] | None = None
+    account: (
+        Annotated[
+            list[Account],
+            BeforeValidator(_accounts, json_schema_input_type=Account | str | list[Account | str]),
+            AfterValidator(_owners),
+            WrapSerializer(_one_or_all),
+        ]
+        | None
+    ) = None
     attributes: Annotated[dict[Name, Column], AfterValidator(_attributes)] = Field(default_factory=dict)
     tombstone: Annotated[Tombstone, _word_or_mapping("marker", "a tombstone", Tombstone | Literal["marker"])] | None = (
         None
@@ -162,6 +237,7 @@ class DatasetModel(Declared):
     key_pattern: Text | None = None
     follows: Name | None = None
     keys: Literal["write-once"] | None = None
+    parent: Parent | None = None
 
 
 class Backups(Declared):

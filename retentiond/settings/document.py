@@ -69,7 +69,8 @@ class Document:
         for part in path:
             if (*known, part) in self._values:
                 known = (*known, part)
-        marks = self._keys if key and known == path and path in self._keys else self._values
+        is_key = key and known[-1:] == path[-1:] and known in self._keys
+        marks = self._keys if is_key else self._values
         return marks.get(known, (1, 1))
 
     def place(self, path: Trail, *, key: bool = False) -> str:

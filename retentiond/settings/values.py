@@ -15,9 +15,12 @@ from pydantic import (
     ConfigDict,
     PlainSerializer,
     PlainValidator,
+    SerializerFunctionWrapHandler,
     WithJsonSchema,
+    model_serializer,
 )
 
+from retentiond.domain.jsonpath import JsonPath
 from retentiond.domain.period import Period
 from retentiond.evidence.canonical import MAX_INTEGER, rfc3339
 from retentiond.settings.problems import refuse, shown
@@ -40,6 +43,14 @@ class Declared(BaseModel):
 
     later: ClassVar[Mapping[str, str]] = {}
     """Fields that the format has and that nothing supports yet: what each would be."""
+
+    newer: ClassVar[frozenset[str]] = frozenset()
+    """Fields that came after the first release: canonical forms that do not use them stay as they were."""
+
+    @model_serializer(mode="wrap")
+    def _without_unused(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = plain(self)
+        return {name: value for name, value in found.items() if name not in self.newer or value is not None}
 
 
 def empty_if_blank(empty: Callable[[], object], shape: Any) -> BeforeValidator:  # noqa: ANN401 -- a type for the schema
@@ -143,8 +154,19 @@ def _what(value: str) -> str:
 
 def _column(value: str) -> str:
     if ".$." in _some_text(value):
-        raise refuse(f"{value!r} is a path into JSON, and no connector reads one yet", "name a column of the table")
+        remedy = "name a column of the table; a clock or an owner inside it is {column: …, json: $.…}"
+        raise refuse(f"{value!r} is a path into JSON, and this is the place of a column", remedy)
     return value
+
+
+def _json_path(value: object) -> JsonPath:
+    remedy = 'write it like $.meta.created, $."any name".id or $.owners[0]'
+    if not isinstance(value, str):
+        raise refuse(f"{shown(value)} is no path into JSON", remedy)
+    try:
+        return JsonPath.parse(value)
+    except ValueError as error:
+        raise refuse(str(error), remedy) from error
 
 
 def _zone(value: str) -> str:
@@ -197,6 +219,12 @@ Text = Annotated[str, AfterValidator(_some_text)]
 Label = Annotated[str, AfterValidator(_label)]
 What = Annotated[str, AfterValidator(_what)]
 Column = Annotated[str, AfterValidator(_column)]
+JsonPathValue = Annotated[
+    JsonPath,
+    PlainValidator(_json_path),
+    PlainSerializer(lambda path: path.text if path else None, return_type=str | None),
+    WithJsonSchema({"type": "string", "pattern": r"^\$", "examples": ["$.meta.created", "$.owners[0]"]}),
+]
 Zone = Annotated[str, AfterValidator(_zone)]
 Count = Annotated[int, AfterValidator(_count)]
 Moment = Annotated[

@@ -12,6 +12,7 @@ import pytest
 
 from retentiond.connectors.sqlite import SqliteKind
 from retentiond.domain.dataset import ClockSource, Dataset, Store, TombstoneTarget
+from retentiond.domain.owner import OwnerSource
 from retentiond.domain.record import Key
 from retentiond.ports.stores import Connector
 from retentiond.testing.contract import (
@@ -60,7 +61,7 @@ class SqliteHarness:
             clock=ClockSource(column="created"),
             table=self.table,
             key=("id",),
-            account_column="owner",
+            owners=(OwnerSource("owner"),),
             attributes={"flagged": "flagged"},
             tombstone=self.tombstone,
         )

@@ -35,6 +35,7 @@ from retentiond.domain.condition import (
 from retentiond.domain.dataset import ClockSource, Dataset, Store, TombstoneTarget
 from retentiond.domain.decision import Case, Cases, Disposition
 from retentiond.domain.instant import read_clock
+from retentiond.domain.owner import OwnerSource
 from retentiond.domain.record import Record, Value, micros
 from retentiond.testing import hostile
 
@@ -100,7 +101,7 @@ DATASET = Dataset(
     clock=ClockSource(column="created"),
     table="rows",
     key=("id",),
-    account_column="owner",
+    owners=(OwnerSource("owner"),),
     attributes={"loose": "loose", "text": "text", "number": "number", "nocase": "nocase"},
     tombstone=TombstoneTarget(column="hidden"),
 )

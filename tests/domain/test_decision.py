@@ -10,6 +10,7 @@ import pytest
 from retentiond.domain.condition import ACCOUNT, AnyOf, Compare, Operator, attribute
 from retentiond.domain.dataset import ClockFormat, ClockSource, Dataset, TombstoneTarget
 from retentiond.domain.decision import Disposition, cases_of, closure_cases
+from retentiond.domain.owner import OwnerSource
 from retentiond.domain.period import Period
 from retentiond.domain.policy import Action, Policy, Rule
 from retentiond.domain.record import Record, micros
@@ -20,7 +21,13 @@ ZERO = Rule(1, Period(seconds=900), AnyOf(ACCOUNT, ("acct-zdr",)), zero_retentio
 HIDE = Rule(3, Period(days=23), then=Action.TOMBSTONE, grace=Period(days=5))
 POLICY = Policy("request-content", "content", (ZERO, FLAGGED, HIDE))
 DATASET = Dataset(
-    "requests", "db", "sqlite", "content", ClockSource(column="t"), account_column="a", tombstone=TombstoneTarget("d")
+    "requests",
+    "db",
+    "sqlite",
+    "content",
+    ClockSource(column="t"),
+    owners=(OwnerSource("a"),),
+    tombstone=TombstoneTarget("d"),
 )
 
 

@@ -157,9 +157,6 @@ BAD = [
         "path into JSON",
         "column",
     ),
-    Bad("several owners", STORES + ROWS % ", account: ▸[user, end_user]", "several columns", "one column"),
-    Bad("owner elsewhere", STORES + ROWS % ", account: {▸via: keys}", "another table is not supported", "remove 'via'"),
-    Bad("parent", STORES + ROWS % ", ▸parent: {dataset: x}", "parent that no foreign key", "remove"),
     Bad(
         "format of a pattern",
         STORES
@@ -282,6 +279,85 @@ BAD = [
         "add",
     ),
     Bad("downstream", f"downstream: [{{what: ▸{'w' * 41}, owner: me}}]\n", "longer than 40 bytes", "shorten"),
+]
+
+
+KEYS = "  keys: {store: db, table: api_keys, key: token, class: c, clock: {column: at}%s}\n"
+VIA = "{via: api_keys, on: {api_key: token}, take: user_id}"
+BAD += [
+    Bad("no owner", STORES + ROWS % ", account: ▸[]", "no owner is named", "remove `account`"),
+    Bad("owner twice", STORES + ROWS % ", account: ▸[user, user]", "twice", "once"),
+    Bad("owner of several, as a number", STORES + ROWS % ", account: [user, ▸5]", "5 is not a mapping", "name: value"),
+    Bad("only owner optional", STORES + ROWS % ", account: ▸{column: u, optional: true}", "never optional", "is kept"),
+    Bad("owner nowhere", STORES + ROWS % ", account: ▸{json: $.a}", "exactly one of column", "give one"),
+    Bad(
+        "owner in two places",
+        STORES + ROWS % f", account: ▸{{column: a, {VIA[1:]}",
+        "exactly one of",
+        "remove the others",
+    ),
+    Bad("path of no column", STORES + ROWS % f", account: ▸{{json: $.a, {VIA[1:]}", "only a column holds", "`json`"),
+    Bad("elsewhere, but how", STORES + ROWS % ", account: ▸{via: keys}", "needs `via`, `on` and `take`", "{via: TABLE"),
+    Bad("elsewhere, but where", STORES + ROWS % ", account: ▸{column: a, take: b}", "needs `via`", "{via: TABLE"),
+    Bad("elsewhere, joined by nothing", STORES + ROWS % ", account: {via: k, on: ▸{}, take: u}", "is empty", "one"),
+    Bad("own table", STORES + ROWS % ", account: {via: ▸T, on: {a: b}, take: u}", "dataset's own", "account: COLUMN"),
+    Bad("tag in a list", STORES + ROWS % ", account: [a, {▸tag: b}]", "tag is not supported", "remove 'tag'"),
+    Bad("tag alone", STORES + ROWS % ", account: {▸tag: b}", "tag is not supported", "remove 'tag'"),
+    Bad("path of an owner", STORES + ROWS % ", account: {column: a, json: ▸b.c}", "begin with $", "$.meta.created"),
+    Bad("path of a clock", (STORES + ROWS % "").replace("at}", "at, json: ▸'$..a'}"), "from '..a' on", "$.meta"),
+    Bad("wildcard", (STORES + ROWS % "").replace("at}", "at, json: ▸'$.a[*]'}"), "from '[*]' on", "owners[0]"),
+    Bad("path, a number", (STORES + ROWS % "").replace("at}", "at, json: ▸5}"), "5 is no path", "$.meta"),
+    Bad(
+        "path of the key",
+        STORES + "  t: {store: disk, prefix: a/, key_pattern: 'a/{d:%Y}', class: c, clock: ▸{pattern: d, json: $.a}}\n",
+        "only a column holds JSON",
+        "remove `json`",
+    ),
+    Bad("columns of an object", STORES + OBJECTS % ", account: ▸[a, b]", "an object has no columns", "pattern"),
+    Bad("owners in a key", STORES + OBJECTS % ", account: ▸[{pattern: a}, b]", "one owner in its key", "pattern"),
+    Bad(
+        "table of nothing", STORES + (ROWS % "").replace("table: t", "table: ▸{schema: s}"), "'name' is missing", "add"
+    ),
+    Bad(
+        "same table, by schema",
+        STORES
+        + ROWS % ""
+        + (ROWS % "").replace("rows:", "more:").replace("table: t", "table: ▸{schema: MAIN, name: T}"),
+        "this table already",
+        "one dataset",
+    ),
+    Bad("no parent", STORES + ROWS % ", parent: {dataset: ▸rowz, on: {a: b}}", "no dataset 'rowz'", "mean 'rows'"),
+    Bad("own parent", STORES + ROWS % ", parent: {dataset: ▸rows, on: {a: b}}", "its own parent", "remove `parent`"),
+    Bad("parent, but how", STORES + ROWS % ", parent: ▸{dataset: rows}", "'on' is missing", "add"),
+    Bad(
+        "parent elsewhere",
+        STORES.replace("  disk:", "  db2: {kind: sqlite, path: b.db}\n  disk:")
+        + ROWS % ", parent: {dataset: ▸keys, on: {a: b}}"
+        + (KEYS % "").replace("store: db", "store: db2"),
+        "another store, 'db2'",
+        "one store",
+    ),
+    Bad(
+        "object as parent",
+        STORES.replace("disk: {kind: files, root: files}", "dusk: {kind: files, root: g}")
+        + "  things: {store: dusk, prefix: a/, class: c, clock: modified, ▸parent: {dataset: things, on: {a: b}}}\n",
+        "'parent' is for tables",
+        "remove it",
+    ),
+    Bad(
+        "circle",
+        STORES + ROWS % ", parent: ▸{dataset: keys, on: {a: b}}" + KEYS % ", parent: {dataset: rows, on: {b: a}}",
+        "'keys' before 'rows'",
+        "nothing in a circle",
+    ),
+    Bad(
+        "circle through an owner",
+        STORES
+        + ROWS % f", account: [u, {VIA.replace('api_keys', '▸api_keys')}]"
+        + KEYS % ", parent: {dataset: rows, on: {b: a}}",
+        "'keys' before 'rows'",
+        "nothing in a circle",
+    ),
 ]
 
 

@@ -51,7 +51,7 @@ def test_the_example_of_the_design_is_read(datamap_of: Load) -> None:
     found = datamap_of(DESIGN, WITH_POSTGRESQL)
     requests, payloads = found.datasets["requests"], found.datasets["payloads"]
     assert (requests.store, requests.store_kind, requests.table) == ("requests-db", "postgresql", "public.api_requests")
-    assert (requests.key, requests.account_column, requests.data_class) == (
+    assert (requests.key, requests.plain_owner, requests.data_class) == (
         ("request_id",),
         "account_id",
         "request-content",
@@ -104,7 +104,7 @@ unmapped: report
     assert dataset.clock.column == "now()"
     assert (dataset.clock.format, dataset.clock.zone) == (ClockFormat.UNIX_NANOSECONDS, "Europe/Berlin")
     assert dataset.attributes == {"on": "1; --", "yes": "\n"}
-    assert dataset.account_column == "<b>"
+    assert dataset.plain_owner == "<b>"
     assert dataset.tombstone == TombstoneTarget(table="../q")
     assert not found.refuse_unmapped
 
@@ -132,7 +132,7 @@ datasets:
     objects = found["objects"]
     assert (objects.clock.format, objects.clock.field, objects.clock.zone) == (ClockFormat.PATTERN, "day", "Asia/Tokyo")
     assert objects.clock.earliest == datetime(2020, 1, 1, tzinfo=UTC)
-    assert (objects.account_field, objects.account_column) == ("who", "")
+    assert (objects.account_field, objects.plain_owner) == ("who", "")
     assert objects.write_once
     assert objects.tombstone == TombstoneTarget(marker=True)
 

@@ -17,7 +17,7 @@ from retentiond.connectors.files.surveying import survey, unmapped
 from retentiond.connectors.files.tree import Tree, trouble
 from retentiond.connectors.files.verifying import verify
 from retentiond.connectors.files.walking import scan
-from retentiond.domain.dataset import Dataset, Store
+from retentiond.domain.dataset import Dataset, Shape, Store
 from retentiond.domain.decision import Cases
 from retentiond.domain.record import Record
 from retentiond.errors import ConnectorError, DatasetRefused
@@ -53,6 +53,7 @@ class FilesConnector:
     """
 
     kind = KIND
+    shapes: frozenset[Shape] = frozenset()
 
     def __init__(self, tree: Tree, store: str) -> None:
         self._tree = tree

@@ -69,7 +69,7 @@ def _complaints(dataset: Dataset, pattern: KeyPattern | None) -> Iterator[tuple[
         yield "a file has no columns to read its clock from", "write `clock: modified` or `clock: {pattern: NAME}`"
     if clock.format is ClockFormat.PATTERN and clock.field not in times:
         yield f"its key pattern has no time {clock.field!r}", "add {date:%Y/%m/%d} or the like to the key_pattern"
-    if dataset.account_column:
+    if dataset.owners:
         yield "a file has no columns to read its owner from", "write `account: {pattern: NAME}`"
     wanted = {dataset.account_field, *dataset.attributes.values()} - {""}
     for missing in sorted(wanted - names):

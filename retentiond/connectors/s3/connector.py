@@ -21,7 +21,7 @@ from retentiond.connectors.s3.purging import Purge
 from retentiond.connectors.s3.records import RecordReader
 from retentiond.connectors.s3.scanning import windows
 from retentiond.connectors.s3.surveying import survey
-from retentiond.domain.dataset import Dataset, Store
+from retentiond.domain.dataset import Dataset, Shape, Store
 from retentiond.domain.decision import Cases
 from retentiond.domain.plan import Sighting
 from retentiond.domain.policy import Action
@@ -48,6 +48,7 @@ class S3Connector:
     """
 
     kind = "s3"
+    shapes: frozenset[Shape] = frozenset()
 
     def __init__(
         self, reader: Bucket, writer: Bucket, verifier: Bucket, pause: Callable[[float], None] = time.sleep

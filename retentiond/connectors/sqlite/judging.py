@@ -74,7 +74,7 @@ class Judge:
         yield f"{sound} AS sound"
         yield f"{hidden_since} AS tombstoned"
         yield f"{clock_sql(self._db, f't.{quoted(dataset.clock.column)}', dataset.clock)} AS clock"
-        account = account_sql(f"t.{quoted(dataset.account_column)}") if dataset.account_column else "NULL"
+        account = account_sql(f"t.{quoted(dataset.plain_owner)}") if dataset.plain_owner else "NULL"
         yield f"{account} AS account"
         for name, alias in self._attributes.items():
             yield f"{attribute_sql(f't.{quoted(dataset.attributes[name])}')} AS {alias}"

@@ -128,7 +128,7 @@ def _column_problems(db: Database, dataset: Dataset, table: Table) -> Iterator[F
 def _roles(dataset: Dataset) -> list[tuple[str, str]]:
     roles = [("key", name) for name in dataset.key]
     roles += [("clock", dataset.clock.column)] if dataset.clock.column else []
-    roles += [("account", dataset.account_column)] if dataset.account_column else []
+    roles += [("account", dataset.plain_owner)] if dataset.plain_owner else []
     roles += [(f"attribute {name!r}", column) for name, column in dataset.attributes.items()]
     if dataset.tombstone and dataset.tombstone.column:
         roles.append(("tombstone", dataset.tombstone.column))

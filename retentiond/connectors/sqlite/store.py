@@ -13,7 +13,7 @@ from retentiond.connectors.sqlite.layout import Layout, lay_out
 from retentiond.connectors.sqlite.schema import resolve, table_names, text_indexes
 from retentiond.connectors.sqlite.survey import dangers, survey
 from retentiond.connectors.sqlite.verifying import verify
-from retentiond.domain.dataset import Dataset
+from retentiond.domain.dataset import Dataset, Shape
 from retentiond.domain.decision import Cases
 from retentiond.domain.record import Record
 from retentiond.evidence.levels import EvidenceLevel
@@ -35,6 +35,7 @@ class SqliteStore:
     """
 
     kind = "sqlite"
+    shapes: frozenset[Shape] = frozenset()
 
     def __init__(self, path: Path, name: str, busy_seconds: float, window_rows: int) -> None:
         self._path = path

@@ -13,6 +13,7 @@ import pytest
 from retentiond.connectors.files import connector as kind
 from retentiond.connectors.files import leaving
 from retentiond.domain.dataset import ClockFormat, ClockSource, Store, TombstoneTarget
+from retentiond.domain.owner import OwnerSource
 from retentiond.domain.plan import Outcome, Sighting
 from retentiond.domain.policy import Action
 from retentiond.errors import ConnectorError
@@ -255,7 +256,7 @@ def test_evidence_names_the_file_system_and_claims_no_more_than_deleted(disk: Di
     [
         ({"clock": ClockSource()}, "no columns to read its clock"),
         ({"clock": ClockSource(ClockFormat.PATTERN, field="day")}, "no time 'day'"),
-        ({"account_column": "account_id"}, "no columns to read its owner"),
+        ({"owners": (OwnerSource("account_id"),)}, "no columns to read its owner"),
         ({"account_field": "account"}, "no part 'account'"),
         ({"attributes": {"tier": "tier"}}, "no part 'tier'"),
         ({"key_pattern": "exports/{a}{b}"}, "nothing stands between"),

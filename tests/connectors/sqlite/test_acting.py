@@ -11,6 +11,7 @@ import pytest
 
 from retentiond.connectors.sqlite.database import Database
 from retentiond.domain.dataset import Dataset, TombstoneTarget
+from retentiond.domain.owner import OwnerSource
 from retentiond.domain.plan import Outcome, Sighting
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record, micros
@@ -281,7 +282,7 @@ def test_a_closure_takes_rows_of_both_tables_in_one_order(make: Callable[[str], 
     app = make(f"CREATE TABLE requests ({columns}); CREATE TABLE hidden ({columns}, tombstoned_at)")
     app.insert("requests", (1, YOUNG, 42), (2, OLD, "42"), (3, OLD, "43"))
     app.insert("hidden", (4, OLD, "42", OLD), (5, OLD, "", OLD))
-    dataset = replace(MOVED, account_column="owner")
+    dataset = replace(MOVED, owners=(OwnerSource("owner"),))
     asked = closing_order(dataset, "42", [])
     records = app.scan(dataset, asked.cases)[0]
     assert [(record.key[0], record.account) for record in records] == [(1, "42"), (2, "42"), (4, "42")]

@@ -11,6 +11,7 @@ import pytest
 from retentiond.domain.condition import ACCOUNT, AnyOf
 from retentiond.domain.dataset import BlobLink, ClockFormat, ClockSource, Dataset, TombstoneTarget
 from retentiond.domain.decision import closure_cases
+from retentiond.domain.owner import OwnerSource
 from retentiond.domain.period import Period
 from retentiond.domain.plan import Outcome, Sighting
 from retentiond.domain.policy import Rule
@@ -84,7 +85,7 @@ def test_absurd_parts_of_a_key_are_not_found(make: Callable[[str], App]) -> None
 
 def test_a_row_that_no_receipt_can_name_is_kept_and_counted(make: Callable[[str], App]) -> None:
     app = make("CREATE TABLE requests (id UNIQUE, created, owner, payload)")
-    dataset = requests(account_column="owner", blobs=BlobLink("payload", "payloads"))
+    dataset = requests(owners=(OwnerSource("owner"),), blobs=BlobLink("payload", "payloads"))
     app.insert(
         "requests", ("fine", OLD, "a", "p"), (None, OLD, "a", "p"), (0.5, OLD, "a", "p"), ("blob", OLD, "a", b"p")
     )
@@ -105,7 +106,7 @@ def test_databases_of_every_encoding(make: Callable[[str], App], encoding: str) 
     assert app.all("PRAGMA encoding") == [encoding.encode()]
     names = [name for name in hostile.NAMES if name != "\ufffe"]  # UTF-16 has no such character
     app.insert("requests", *((name, OLD, name) for name in names), ("young", YOUNG, "é"))
-    dataset = requests(account_column="owner")
+    dataset = requests(owners=(OwnerSource("owner"),))
     app.purge_all(dataset)
     assert app.all("SELECT id FROM requests WHERE id <> ''") == [b"young"]
 
@@ -216,7 +217,7 @@ def test_no_lock_is_held_between_windows(make: Callable[[str], App]) -> None:
 def test_long_lists_are_looked_up(make: Callable[[str], App]) -> None:
     app = make("CREATE TABLE requests (id INTEGER PRIMARY KEY, created, owner)")
     app.insert("requests", *((number, OLD, f"account-{number}") for number in range(10)))
-    dataset = requests(account_column="owner")
+    dataset = requests(owners=(OwnerSource("owner"),))
     members = tuple(f"account-{number}" for number in range(5, 60_000))
     keep = Rule(1, Period(months=24), when=AnyOf(ACCOUNT, members))
     cases = decide(dataset, keep, Rule(2, Period(days=30)))
@@ -259,7 +260,7 @@ def test_a_reference_that_is_no_text_is_unknown_and_not_none(make: Callable[[str
 
 def test_a_tombstone_that_is_no_time_keeps_its_row(make: Callable[[str], App]) -> None:
     app = make("CREATE TABLE requests (id INTEGER PRIMARY KEY, created, owner, deleted)")
-    dataset = requests(account_column="owner", tombstone=TombstoneTarget(column="deleted"))
+    dataset = requests(owners=(OwnerSource("owner"),), tombstone=TombstoneTarget(column="deleted"))
     app.insert("requests", (1, OLD, "a", "yes"), (2, OLD, "a", ""), (3, OLD, "a", None), (4, OLD, "b", b"2026-01-01"))
     cases = decide(dataset, TOMBSTONE)
     assert [record.key[0] for record in app.scan(dataset, cases)[0]] == [3]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from retentiond.domain.dataset import BlobLink, ClockFormat, ClockSource, Dataset, TombstoneTarget
+from retentiond.domain.owner import OwnerSource
 from retentiond.errors import DatasetRefused
 from tests.connectors.sqlite.app import PURGE, App, decide, requests
 
@@ -29,7 +30,7 @@ REFUSED: list[tuple[str, Dataset, str, str]] = [
     (TABLE, requests(clock=ClockSource(ClockFormat.MODIFIED)), "stands in a column", "clock: {column"),
     (TABLE, requests(clock=ClockSource(ClockFormat.MODIFIED, "created")), "cannot be read", "format of columns"),
     (TABLE, requests(clock=ClockSource(column="created", zone="Mars/Base")), "'Mars/Base'", "IANA zone"),
-    (TABLE, requests(account_column="owner"), "no column 'owner' for its account", "data map"),
+    (TABLE, requests(owners=(OwnerSource("owner"),)), "no column 'owner' for its account", "data map"),
     (TABLE, requests(attributes={"tier": "plan"}), "no column 'plan' for its attribute 'tier'", "data map"),
     (TABLE, requests(tombstone=TombstoneTarget(column="gone")), "no column 'gone' for its tombstone", "data map"),
     (TABLE, requests(blobs=BlobLink("payload", "p")), "no column 'payload' for its blobs", "data map"),
