@@ -111,6 +111,14 @@ class Child:
 
 
 @dataclass(frozen=True, slots=True)
+class Parent:
+    """Rows that go after the dataset's own, in the dataset of this name; `on` as in `Child`."""
+
+    dataset: str
+    on: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """One dataset of the data map.
 
@@ -124,6 +132,7 @@ class Dataset:
         attributes: Attribute name to column.
         follows: The dataset whose rows name these objects; empty when none does.
         children: Datasets whose rows go first: those that declare this one as their parent, or find their owner in it.
+        parents: The same from the other side.
         canonical: The validated declaration, RFC 8785 JSON; its SHA-256 is what approvals approve.
     """
 
@@ -146,6 +155,7 @@ class Dataset:
     canonical: bytes = b""
     schema: str = ""
     children: tuple[Child, ...] = ()
+    parents: tuple[Parent, ...] = ()
 
     @property
     def plain_owner(self) -> str:
@@ -220,6 +230,19 @@ class DataMap:
     ignore: tuple[Ignored, ...] = ()
     downstream: tuple[Downstream, ...] = ()
     refuse_unmapped: bool = True
+
+    def children_first(self) -> tuple[Dataset, ...]:
+        """Return all datasets, each after those whose rows go before its own; else in the order of the data map."""
+        done: dict[str, Dataset] = {}
+        for dataset in self.datasets.values():
+            self._place(dataset, done)
+        return tuple(done.values())
+
+    def _place(self, dataset: Dataset, done: dict[str, Dataset]) -> None:
+        for child in dataset.children:
+            if child.dataset not in done:
+                self._place(self.datasets[child.dataset], done)
+        done.setdefault(dataset.name, dataset)
 
     def followers(self, name: str) -> tuple[Dataset, ...]:
         """Return the datasets whose objects are named by rows of the dataset."""

@@ -16,6 +16,7 @@ from retentiond.domain.record import Record
 from retentiond.engine import guards
 from retentiond.engine.context import Context
 from retentiond.engine.identifiers import Ended, Final, decode_ended, decode_records, encode_ended
+from retentiond.engine.kinship import CHILD_REMAINS
 from retentiond.errors import ConnectorError, LedgerError
 from retentiond.ports.rows import BatchRow, PlanRow
 from retentiond.ports.stores import Order, Verified
@@ -28,7 +29,6 @@ STORE_FAILED = "store-failed"
 UNKNOWN = "unknown"
 CANARY = "dataset-stopped"
 OBJECT_REMAINS = "object-remains"
-CHILD_REMAINS = "child-remains"
 STOPPING = frozenset((NOT_VERIFIED, STORE_FAILED, UNKNOWN))
 
 _REMOVED = {

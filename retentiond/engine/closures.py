@@ -175,9 +175,10 @@ def count_of(ctx: Context, dataset: Dataset, account: str) -> int:
     total = 0
     if dataset.follows:
         return _count_objects(ctx, dataset, account)
-    for window in ctx.connector(dataset).scan(dataset, closure_cases(account), frozenset()):
-        tally = window.tallies.get(0)
-        total += tally.count if tally else 0
+    cases = closure_cases(account)
+    other = len(cases.cases) - 1
+    for window in ctx.connector(dataset).scan(dataset, cases, frozenset()):
+        total += sum(tally.count for case, tally in window.tallies.items() if 0 <= case < other)
     return total
 
 
@@ -187,7 +188,7 @@ def _count_objects(ctx: Context, follower: Dataset, account: str) -> int:
     named = {name for window in rows for found in window.found for name in found.record.blobs}
     objects = ctx.connector(follower).scan(follower, named_cases(), frozenset((0,)))
     return sum(
-        found.record.account == account or str(found.record.key[0]) in named
+        account in found.record.accounts or str(found.record.key[0]) in named
         for window in objects
         for found in window.found
     )
@@ -256,7 +257,9 @@ def _issue_closure_receipt(ctx: Context, closure: ClosureRow, account: str) -> N
         (manifest.pack(commitment_under(key, account), bytes(32), manifest.PRESENT, 0, None),),
         *(item_rows(ctx, key, work.parts, batches[work.plan.id]) for work in works),
     )
-    tree = manifest.write_manifest(manifest_base(ctx, receipt_id), key, rows)
+    # What it shares with others stands under them in the receipts of the runs; this one is of the account alone.
+    own = manifest.of_account(rows, commitment_under(key, account))
+    tree = manifest.write_manifest(manifest_base(ctx, receipt_id), key, own)
     annex = RunsAnnex(
         nonce=secrets.token_bytes(32),
         runs=tuple((each.log_index, each.entry_sha256) for each in receipts),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from itertools import repeat
 from typing import Any
@@ -14,6 +14,7 @@ from uuid import UUID
 from retentiond.domain.record import KeyPart, Record, key_bytes
 
 _FAST = 1
+_ALONE: Mapping[str, Any] = {"all": []}
 
 
 class Final(IntEnum):
@@ -99,6 +100,7 @@ def _columns(records: Sequence[Record]) -> dict[str, Any]:
         "key": [_column([_part_out(part) for part in column]) for column in parts],
         "version": _column([record.version.hex() for record in records]),
         "account": _column([record.account for record in records]),
+        "others": _column([list(record.others) for record in records]),
         "clock": _column([record.clock for record in records]),
         "size": _column([record.size_bytes for record in records]),
         "place": _column([record.place for record in records]),
@@ -114,9 +116,14 @@ def _records(columns: Mapping[str, Any]) -> list[Record]:
         _values(columns[name], count)
         for name in ("version", "account", "clock", "size", "place", "tombstoned", "blobs")
     )
-    return list(
+    found = list(
         map(Record, key, map(bytes.fromhex, version), account, clock, size, place, tombstoned, map(tuple, blobs))
     )
+    others = columns.get("others", _ALONE)  # not in batches that were written before a record could have several owners
+    if others == _ALONE:
+        return found
+    shared = zip(found, _values(others, count), strict=False)
+    return [replace(record, others=tuple(more)) for record, more in shared]
 
 
 def _column(values: list[Any]) -> list[Any] | dict[str, Any]:
@@ -124,8 +131,8 @@ def _column(values: list[Any]) -> list[Any] | dict[str, Any]:
     return {"all": values[0]} if values and values.count(values[0]) == len(values) else values
 
 
-def _values(column: list[Any] | dict[str, Any], count: int) -> Iterable[Any]:
-    return repeat(column["all"], count) if isinstance(column, dict) else column
+def _values(column: list[Any] | Mapping[str, Any], count: int) -> Iterable[Any]:
+    return repeat(column["all"], count) if isinstance(column, Mapping) else column
 
 
 def _part_out(part: KeyPart) -> int | str | dict[str, str]:

@@ -157,6 +157,11 @@ class _Account:
         )
 
 
+def of_account(rows: Iterable[bytes], commitment: bytes) -> Iterator[bytes]:
+    """Give the rows of one account only."""
+    return (row for row in rows if row.startswith(commitment))
+
+
 def _account_leaves(rows: Iterable[bytes]) -> Iterator[bytes]:
     account: _Account | None = None
     for row in rows:

@@ -1,7 +1,8 @@
 """From policies to a plan: scan, decide, draft, guard, log. Nothing is removed here.
 
-Datasets are planned one after the other; one that fails is left out and named, the others go on. A dataset whose rows
-name objects is planned together with those objects: objects first, then the rows, batch by batch.
+Datasets are planned one after the other, children before their parents; one that fails is left out and named, the
+others go on. A dataset whose rows name objects is planned together with those objects: objects first, then the rows,
+batch by batch.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from retentiond.engine import guards
 from retentiond.engine.approvals import lists_commitment, void
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.drafting import Draft
+from retentiond.engine.kinship import Kinship
 from retentiond.engine.scanning import DatasetPlan, Subject, plan_dataset
 from retentiond.errors import ConnectorError, GuardStopped, UsageError
 from retentiond.evidence.canonical import canonical_json
@@ -84,7 +86,8 @@ def make_plan(ctx: Context, request: Request) -> Planned:
         tx.plans.discard_drafts()
         tx.plans.begin_draft(plan_id, reference)
     draft = Draft(ctx, plan_id)
-    plans, failures = _draft_all(ctx, draft, subjects, reference)
+    with Kinship() as kin:
+        plans, failures = _draft_all(ctx, draft, kin, subjects, reference)
     forecasts = tuple(forecast for plan in plans for forecast in plan.forecasts())
     if not draft.records:
         with ctx.ledger.begin() as tx:
@@ -117,7 +120,7 @@ def _subjects(ctx: Context, request: Request) -> list[Subject]:
     wanted = request.policies or tuple(ctx.policies.policies)
     by_class = {policy.data_class: policy for policy in _policies(ctx, wanted)}
     subjects = []
-    for dataset in ctx.datamap.datasets.values():
+    for dataset in ctx.datamap.children_first():
         governed = dataset.data_class in by_class
         if dataset.follows or not (dataset.has_owner if request.account else governed):
             continue
@@ -127,7 +130,7 @@ def _subjects(ctx: Context, request: Request) -> list[Subject]:
 
 
 def _draft_all(
-    ctx: Context, draft: Draft, subjects: Sequence[Subject], reference: datetime
+    ctx: Context, draft: Draft, kin: Kinship, subjects: Sequence[Subject], reference: datetime
 ) -> tuple[list[DatasetPlan], list[tuple[str, str]]]:
     plans: list[DatasetPlan] = []
     failures: list[tuple[str, str]] = []
@@ -135,15 +138,17 @@ def _draft_all(
     for subject in subjects:
         mark = draft.bookmark()
         try:
-            plans.append(plan_dataset(ctx, draft, subject, reference))
+            plans.append(plan_dataset(ctx, draft, kin, subject, reference))
         except ConnectorError as error:
             draft.go_back(mark)
+            kin.forget(subject.dataset.name)
             failures.append((subject.dataset.name, str(error)))
             cause = error
         except GuardStopped as error:
             if error.guard == "plan-size":
                 raise
             draft.go_back(mark)
+            kin.forget(subject.dataset.name)
             failures.append((subject.dataset.name, str(error)))
     if cause is not None and not plans and len(failures) == len(subjects):
         raise cause

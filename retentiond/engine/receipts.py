@@ -49,6 +49,7 @@ _ITEM_ACTIONS = {
     Final.KEY_DESTROYED: ItemAction.KEY_DESTROYED,
     Final.ALREADY_GONE: ItemAction.ALREADY_GONE,
 }
+_NOBODY: tuple[str | None, ...] = (None,)
 _NOT_DONE = frozenset((Final.CHANGED, Final.HELD, Final.REFUSED, Final.CARRIED_OVER))
 
 
@@ -187,7 +188,7 @@ def not_covered(ctx: Context, work: Work, now: datetime) -> tuple[NotCovered, ..
 
 
 def item_rows(ctx: Context, key: bytes, parts: Sequence[Part], batches: Iterable[BatchRow]) -> Iterator[bytes]:
-    """Give the manifest's rows of ended batches."""
+    """Give the manifest's rows of ended batches: a record stands under each of its owners."""
     commitments: dict[str | None, bytes] = {}
     for batch in batches:
         ended = read_ended(ctx, batch)
@@ -197,13 +198,13 @@ def item_rows(ctx: Context, key: bytes, parts: Sequence[Part], batches: Iterable
         actions = [_ITEM_ACTIONS[ended.finals[index]] for index in chosen]
         leaves = item_leaves(key, zip(items, actions, strict=True))
         for index, action, leaf in zip(chosen, actions, leaves, strict=True):
-            record = ended.records[index]
-            account = _commitment(commitments, key, record.account)
-            yield manifest.pack(account, manifest.item_hash(leaf), action, record.size_bytes, record.clock)
+            record, item = ended.records[index], manifest.item_hash(leaf)
+            for owner in record.accounts or _NOBODY:
+                account = _commitment(commitments, key, owner)
+                yield manifest.pack(account, item, action, record.size_bytes, record.clock)
         for index, final in enumerate(ended.finals):
-            if final is Final.HELD:
-                account = _commitment(commitments, key, ended.records[index].account)
-                yield manifest.pack(account, bytes(32), manifest.RETAINED, 0, None)
+            for owner in (ended.records[index].accounts or _NOBODY) if final is Final.HELD else ():
+                yield manifest.pack(_commitment(commitments, key, owner), bytes(32), manifest.RETAINED, 0, None)
 
 
 def _commitment(known: dict[str | None, bytes], key: bytes, account: str | None) -> bytes:

@@ -18,6 +18,7 @@ from retentiond.engine.blobs import BlobIndex
 from retentiond.engine.context import Context
 from retentiond.engine.drafting import Buffer, Draft
 from retentiond.engine.guards import ABSURD_CLOCKS
+from retentiond.engine.kinship import CHILD_REMAINS, Kinship
 from retentiond.engine.surveying import survey
 from retentiond.errors import DatasetRefused, GuardStopped
 from retentiond.ports.stores import Survey, Tally, Window
@@ -111,8 +112,11 @@ class DatasetPlan:
         return [count.forecast() for count in self.counts]
 
 
-def plan_dataset(ctx: Context, draft: Draft, subject: Subject, reference: datetime) -> DatasetPlan:
+def plan_dataset(ctx: Context, draft: Draft, kin: Kinship, subject: Subject, reference: datetime) -> DatasetPlan:
     """Draft everything that is due in a subject's datasets.
+
+    Args:
+        kin: What was drafted of rows that go before others.
 
     Raises:
         DatasetRefused: It cannot be worked on safely as it stands.
@@ -124,7 +128,7 @@ def plan_dataset(ctx: Context, draft: Draft, subject: Subject, reference: dateti
             refuse(dataset, survey(ctx, dataset))
     with ctx.ledger.begin() as tx:
         holds = tx.holds.active()
-    return _Scan(ctx, draft, subject, holds, reference).run()
+    return _Scan(ctx, draft, kin, subject, holds, reference).run()
 
 
 def refuse(dataset: Dataset, seen: Survey) -> None:
@@ -138,10 +142,11 @@ class _Scan:
     """One pass over a subject."""
 
     def __init__(
-        self, ctx: Context, draft: Draft, subject: Subject, holds: Sequence[Hold], reference: datetime
+        self, ctx: Context, draft: Draft, kin: Kinship, subject: Subject, holds: Sequence[Hold], reference: datetime
     ) -> None:
         self._ctx = ctx
         self._draft = draft
+        self._kin = kin
         self._subject = subject
         self._reference = reference
         self._cases = subject.cases(subject.dataset, reference)
@@ -188,11 +193,17 @@ class _Scan:
             for record, case in window.found:
                 if self._is_held(record):
                     self._rows.held += 1
+                elif record.standing and self._waits(record, case):
+                    self._rows.undetermined[CHILD_REMAINS] += 1
                 elif self._buffers[case].add(record):
                     self._flush(case)
             self._ctx.reporter.advance(sum(tally.count for tally in window.tallies.values()))
         for case in list(self._buffers):
             self._flush(case)
+
+    def _waits(self, record: Record, case: int) -> bool:
+        action = self._cases.cases[case].action
+        return action is not None and self._kin.waits(self._subject.dataset, action, record)
 
     def _is_held(self, record: Record) -> bool:
         if self._holds and self._holds.matters(record):
@@ -200,7 +211,7 @@ class _Scan:
         if not self._follower_holds or self._index is None or self._objects is None:
             return False
         objects = [each for name in record.blobs for each in self._index.objects(name)]
-        held = any(self._follower_holds.matters(replace(each, account=record.account)) for each in objects)
+        held = any(self._follower_holds.matters(_owned_like(record, each)) for each in objects)
         if held and not self._held_names.issuperset(record.blobs):
             self._held_names.update(record.blobs)
             self._objects.held += len(objects)
@@ -216,6 +227,8 @@ class _Scan:
             self._write_objects(self._subject.follower, case, records, group)
         basis = Basis.CLOSURE if self._subject.account else Basis.POLICY
         self._draft.write(self._part(self._subject.dataset, case, basis, index), records, group=group)
+        if self._subject.dataset.parents and case.action is not None:
+            self._kin.take(self._subject.dataset, case.action, records)
         self._rows.planned = self._rows.planned.plus(tally_of(records))
 
     def _write_objects(self, follower: Dataset, case: Case, rows: Sequence[Record], group: int) -> None:
@@ -224,7 +237,7 @@ class _Scan:
             return
         objects = []
         for row, found in self._index.take(rows, hides=hides):
-            objects += [replace(each, account=row.account, clock=row.clock) for each in found]
+            objects += [replace(_owned_like(row, each), clock=row.clock) for each in found]
         if hides:
             objects = [each for each in objects if each.tombstoned is None and each.place != MARKER]
         basis = Basis.HIDDEN_WITH_ROW if hides else Basis.NAMED
@@ -296,6 +309,11 @@ class _Scan:
 
 
 _OWN = (Basis.POLICY, Basis.CLOSURE)
+
+
+def _owned_like(row: Record, each: Record) -> Record:
+    """Return an object as its row's owners have it."""
+    return replace(each, account=row.account, others=row.others)
 
 
 def tally_of(records: Sequence[Record]) -> Tally:

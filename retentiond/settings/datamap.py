@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -22,7 +23,7 @@ from retentiond.domain.dataset import (
 from retentiond.domain.owner import OwnerSource, Via, pairs
 from retentiond.settings.canonical import canonical, digest
 from retentiond.settings.datamap_checks import check_datamap
-from retentiond.settings.datamap_links import children
+from retentiond.settings.datamap_links import children, parents
 from retentiond.settings.datamap_model import Account, Clock, DataMapFile, DatasetModel, StoreModel
 from retentiond.settings.document import read_document
 from retentiond.settings.problems import Problem, alternatives, declared, raise_first, validated
@@ -47,7 +48,8 @@ def load_datamap(path: Path, option_models: Mapping[str, type[BaseModel]]) -> Da
     stores = {name: _store(name, each, options[name]) for name, each in model.stores.items()}
     before = children(model)
     datasets = {
-        name: _dataset(name, each, stores[each.store], before.get(name, ())) for name, each in model.datasets.items()
+        name: replace(_dataset(name, each, stores[each.store], before.get(name, ())), parents=parents(model, name))
+        for name, each in model.datasets.items()
     }
     ignore = tuple(Ignored(each.store, each.pattern, each.reason) for each in model.ignore)
     downstream = tuple(Downstream(each.what, each.owner, each.expires) for each in model.downstream)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from retentiond.domain.dataset import Child
+from retentiond.domain.dataset import Child, Parent
 from retentiond.domain.owner import pairs
 from retentiond.settings.datamap_model import Account, DataMapFile, DatasetModel, TableName
 from retentiond.settings.document import Trail
@@ -82,6 +82,15 @@ def children(model: DataMapFile) -> Mapping[str, tuple[Child, ...]]:
             )
         )
     return {name: tuple(sorted(each, key=lambda child: (child.dataset, child.on))) for name, each in found.items()}
+
+
+def parents(model: DataMapFile, name: str) -> tuple[Parent, ...]:
+    """Return which rows go after those of a dataset."""
+    return tuple(sorted((Parent(link.parent, link.on) for link in links(model) if link.child == name), key=_order))
+
+
+def _order(parent: Parent) -> tuple[str, tuple[tuple[str, str], ...]]:
+    return parent.dataset, parent.on
 
 
 def link_problems(model: DataMapFile) -> Iterator[Problem]:

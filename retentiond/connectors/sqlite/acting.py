@@ -18,6 +18,7 @@ from retentiond.domain.policy import Action
 from retentiond.domain.record import micros
 from retentiond.ports.stores import Acted, Order
 
+CHILDREN_LEFT = "rows that go before it are still there"
 CHANGED_SINCE = "the policy no longer says this of it"
 
 
@@ -104,14 +105,23 @@ class Acting:
         judged = judge.judge_batch()
         there |= judged.keys()
         due = {n for n, row in judged.items() if row.case == self._order.case}
-        if due:
+        blocked = self._leave_blocked(judge)
+        if due - blocked:
             self._statements(source, judge)
         gone = set(range(len(indexes))) - there
         return [
-            (Outcome.DONE, "", [indexes[n] for n in due]),
+            (Outcome.DONE, "", [indexes[n] for n in due - blocked]),
+            (Outcome.BLOCKED, CHILDREN_LEFT, [indexes[n] for n in blocked]),
             (Outcome.CHANGED, CHANGED_SINCE, [indexes[n] for n in there - due]),
             (Outcome.ALREADY_GONE, "", [indexes[n] for n in gone]),
         ]
+
+    def _leave_blocked(self, judge: Judge) -> set[int]:
+        """Leave rows of which children are left, unless they are hidden in their place and go nowhere."""
+        hides = self._order.action is Action.TOMBSTONE
+        if hides and self._layout.quarantine is None:
+            return set()
+        return judge.leave_blocked(self._order.case, hides=hides)
 
     def _judge_elsewhere(self, source: Source) -> set[int]:
         """Return the places in the batch of keys that stand in another table of the dataset."""

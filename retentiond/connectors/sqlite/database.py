@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from retentiond.domain.dataset import ClockSource
-from retentiond.domain.instant import text_reader
+from retentiond.domain.instant import TextReader, read_clock, text_reader
+from retentiond.domain.jsonpath import JsonPath, Unreadable
 from retentiond.errors import ConnectorError
 
 Row: TypeAlias = tuple[Any, ...]
@@ -63,6 +64,16 @@ def explained(where: str) -> Iterator[None]:
         raise failure(error, where) from error
 
 
+def _in_json(clock: ClockSource, path: JsonPath) -> TextReader:
+    def read(document: str) -> int | None:
+        try:
+            return read_clock(path.read(document), clock)
+        except Unreadable:
+            return None
+
+    return read
+
+
 class Database:
     """One connection. Transactions are begun and ended by `reading` and `writing` only; errors of SQLite pass through.
 
@@ -82,7 +93,7 @@ class Database:
         )
         # Text that is not UTF-8 is carried as lone surrogates, so that it can be told from text that is.
         self._connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
-        self._clocks: set[str] = set()
+        self._taught: dict[Hashable, str] = {}
         try:
             for setting in _SETTINGS:
                 self._connection.execute(f"PRAGMA {setting}")
@@ -115,19 +126,21 @@ class Database:
         marks = ", ".join("?" for _ in columns)
         self._connection.executemany(f"INSERT INTO temp.{table} VALUES ({marks})", rows)
 
-    def understand(self, clock: ClockSource) -> str:
-        """Teach SQLite to read the text of a clock; return the function's name, quoted. It takes a blob.
+    def teach(self, what: Hashable, arguments: int, function: Callable[..., int | str | None]) -> str:
+        """Teach SQLite a function, once for each `what`; return its name, quoted.
 
         A Python function is faster here than the same grammar in SQL (0.7 of its time), and cannot differ from it.
         """
-        name = f"retentiond {clock.format} {clock.zone}"
-        if name not in self._clocks:
-            self._connection.create_function(name, 1, self._reader(clock), deterministic=True)
-            self._clocks.add(name)
-        return quoted(name)
+        if what not in self._taught:
+            name = f"retentiond {len(self._taught)}"
+            self._connection.create_function(name, arguments, function, deterministic=True)
+            self._taught[what] = name
+        return quoted(self._taught[what])
 
-    def _reader(self, clock: ClockSource) -> Any:  # noqa: ANN401 -- typed by sqlite3 as a callback of any shape
-        read, encoding = text_reader(clock), self.encoding
+    def understand(self, clock: ClockSource) -> str:
+        """Teach SQLite to read the text of a clock; return the function's name, quoted. It takes a blob."""
+        read = _in_json(clock, clock.json) if clock.json else text_reader(clock)
+        encoding = self.encoding
 
         def reader(raw: bytes) -> int | None:
             try:
@@ -135,7 +148,7 @@ class Database:
             except UnicodeDecodeError:
                 return None
 
-        return reader
+        return self.teach(clock, 1, reader)
 
     @contextmanager
     def reading(self) -> Iterator[None]:

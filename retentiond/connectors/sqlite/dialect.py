@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from retentiond.connectors.sqlite.database import Database, quoted
 from retentiond.connectors.sqlite.layout import Source
-from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, TOMBSTONED, Literal, Operator
+from retentiond.connectors.sqlite.owning import OwnersInSql
+from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, NAMED, TOMBSTONED, Literal, Operator
 from retentiond.domain.dataset import ClockFormat, ClockSource
 from retentiond.domain.instant import FIRST_SECOND, LAST_SECOND, MICROSECONDS, UNITS_PER_SECOND
 from retentiond.domain.record import Value
@@ -53,7 +54,8 @@ class SqliteDialect:
     of one type and byte for byte.
     """
 
-    def __init__(self, attributes: Mapping[str, str], parameters: Parameters) -> None:
+    def __init__(self, attributes: Mapping[str, str], parameters: Parameters, *, plain_owner: bool) -> None:
+        self._owners = None if plain_owner else OwnersInSql(parameters.bind_list)
         self._columns = {ACCOUNT: "account", CLOCK: "clock", TOMBSTONED: "tombstoned"}
         self._columns |= {ATTRIBUTE + name: column for name, column in attributes.items()}
         self._parameters = parameters
@@ -63,17 +65,23 @@ class SqliteDialect:
         if isinstance(literal, str) and operator is not Operator.EQUAL:
             message = f"{field} {operator} {literal!r}: order is for integers and times, not for text"
             raise TypeError(message)
+        if self._owners and field in (ACCOUNT, NAMED):
+            return self._owners.compare(field, operator, literal, bind)
         column = self._columns.get(field, "NULL")
         return _if_typed(column, literal, f"{column} {operator.value} {bind(literal)}")
 
     def any_of(self, field: str, literals: Sequence[Literal], bind: Callable[[Value], str]) -> str:
         """Return an expression that is true, false or NULL."""
+        if self._owners and field in (ACCOUNT, NAMED):
+            return self._owners.any_of(field, literals, bind)
         column = self._columns.get(field, "NULL")
         listed = self._parameters.bind_list(literals, bind)
         return _if_typed(column, literals[0] if literals else "", f"{column} IN ({listed})" if literals else "FALSE")
 
     def missing(self, field: str) -> str:
         """Return an expression that is true or false."""
+        if self._owners and field in (ACCOUNT, NAMED):
+            return self._owners.missing(field)
         return f"({self._columns.get(field, 'NULL')} IS NULL)"
 
 
@@ -93,6 +101,8 @@ def clock_sql(db: Database, column: str, clock: ClockSource) -> str:
     Args:
         column: The column as it stands in SQL.
     """
+    if clock.json:
+        return f"CASE typeof({column}) WHEN 'text' THEN {db.understand(clock)}(CAST({column} AS BLOB)) END"
     arms = []
     units = UNITS_PER_SECOND.get(clock.format)
     if units is not None:

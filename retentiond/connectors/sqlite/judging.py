@@ -8,7 +8,7 @@ once for each row: SQLite would repeat the expression for every comparison, whic
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from retentiond.connectors.sqlite.database import Database, quoted
 from retentiond.connectors.sqlite.dialect import (
@@ -19,8 +19,10 @@ from retentiond.connectors.sqlite.dialect import (
     clock_sql,
     nameable_sql,
 )
+from retentiond.connectors.sqlite.kin import is_left_sql, links_of, links_sql, standing_of, standing_sql
 from retentiond.connectors.sqlite.layout import Source
-from retentiond.domain.condition import TOMBSTONED, fields
+from retentiond.connectors.sqlite.owning import named_in, owners_sql
+from retentiond.domain.condition import ACCOUNT, NAMED, TOMBSTONED, fields
 from retentiond.domain.dataset import ClockSource
 from retentiond.domain.decision import Cases
 from retentiond.domain.record import NO_ATTRIBUTES, Key, Record
@@ -28,6 +30,7 @@ from retentiond.errors import ConnectorError
 from retentiond.ports.stores import Found, Tally
 
 UNNAMEABLE = -1
+BLOCKED = -2
 TOMBSTONE_CLOCK = ClockSource()
 
 
@@ -52,10 +55,11 @@ class Judge:
         self._db = db
         self._source = source
         self._parameters = Parameters()
+        self._is_plain = not source.dataset.owners or bool(source.dataset.plain_owner)
         self._address = [f"a{index}" for index in range(len(source.table.address))]
         self._attributes = {name: f"v{index}" for index, name in enumerate(source.dataset.attributes)}
         self._selected = ", ".join((*self._addresses(), *self._fields(cases)))
-        dialect = SqliteDialect(self._attributes, self._parameters)
+        dialect = SqliteDialect(self._attributes, self._parameters, plain_owner=self._is_plain)
         self._case = cases.sql(dialect, self._parameters.bind) if cases else "0"
         self._parameters.provide(db)
         self._empty()
@@ -74,20 +78,28 @@ class Judge:
         yield f"{sound} AS sound"
         yield f"{hidden_since} AS tombstoned"
         yield f"{clock_sql(self._db, f't.{quoted(dataset.clock.column)}', dataset.clock)} AS clock"
-        account = account_sql(f"t.{quoted(dataset.plain_owner)}") if dataset.plain_owner else "NULL"
-        yield f"{account} AS account"
+        yield f"{self._owner()} AS {'account' if self._is_plain else 'owners'}"
         for name, alias in self._attributes.items():
             yield f"{attribute_sql(f't.{quoted(dataset.attributes[name])}')} AS {alias}"
+
+    def _owner(self) -> str:
+        owners = self._source.dataset.owners
+        if not owners:
+            return "NULL"
+        if self._is_plain:
+            return account_sql(f"t.{quoted(owners[0].column)}")
+        return owners_sql(self._db, owners, self._source.relations.partners)
 
     def _empty(self) -> None:
         self._db.fill("judged", ("n", "c", *self._address, "clock", "tombstoned", "account"), ())
 
     def _judge(self, first: str, rows: str, parameters: dict[str, object]) -> int:
-        columns = ", ".join((*self._address, "clock", "tombstoned", "account"))
+        columns = ", ".join((*self._address, "clock", "tombstoned"))
         return self._db.run(
             f"WITH field AS MATERIALIZED (SELECT {first} AS n, {self._selected} FROM {rows}) "
-            f"INSERT INTO temp.judged (n, c, {columns}) "
-            f"SELECT n, CASE WHEN sound THEN {self._case} ELSE {UNNAMEABLE} END, {columns} FROM field",
+            f"INSERT INTO temp.judged (n, c, {columns}, account) "
+            f"SELECT n, CASE WHEN sound THEN {self._case} ELSE {UNNAMEABLE} END, {columns}, "
+            f"{'account' if self._is_plain else 'owners'} FROM field",
             self._parameters.values | parameters,
         )
 
@@ -167,8 +179,10 @@ class Judge:
         blob = f"t.{quoted(source.dataset.blobs.column)}" if source.dataset.blobs else "NULL"
         keys = (f"t.{quoted(name)}" for name in source.dataset.key)
         values = (attribute_sql(f"t.{quoted(column)}") for column in source.dataset.attributes.values())
+        links, standing = links_sql(source), standing_sql(source)
+        columns = ", ".join((*keys, *values, *links, *standing))
         rows = self._db.rows(
-            f"SELECT j.account, {blob}, j.clock, j.tombstoned, {source.table.size}, {', '.join((*keys, *values))} "
+            f"SELECT j.account, {blob}, j.clock, j.tombstoned, {source.table.size}, {columns} "
             f"FROM temp.judged AS j CROSS JOIN {source.table.sql} AS t ON {self.matches('j')} "
             f"WHERE {condition} ORDER BY j.n"
         )
@@ -176,19 +190,47 @@ class Judge:
         all_named = _are_utf8(
             value for account, name, _, _, _, *rest in rows for value in (account, name, *rest[:key_size])
         )
+        has_more = bool(links or standing or not self._is_plain)
         for account, name, clock, hidden, size, *rest in rows:
             key = tuple(rest[:key_size])
             attributes = (
-                dict(zip(self._attributes, rest[key_size:], strict=True)) if self._attributes else NO_ATTRIBUTES
+                dict(zip(self._attributes, rest[key_size:], strict=False)) if self._attributes else NO_ATTRIBUTES
             )
             blobs = (name,) if name else ()
-            record = Record(key, b"", account, clock, size, source.place, hidden, blobs, attributes)
+            owner = account if self._is_plain else None
+            record = Record(key, b"", owner, clock, size, source.place, hidden, blobs, attributes)
+            if has_more:
+                record = self._related(record, account, rest[key_size + len(self._attributes) :])
             yield record, all_named or _are_utf8((account, name, *key))
+
+    def _related(self, record: Record, owners: object, values: Sequence[str | int]) -> Record:
+        """Return a record with what a plain column does not say: several owners, and the rows it is linked to."""
+        links = len(self._source.dataset.parents)
+        if not self._is_plain:
+            first, *others = named_in(ACCOUNT, owners) or (None,)
+            record = replace(record, account=first, others=tuple(others), named=named_in(NAMED, owners))
+        return replace(
+            record,
+            parents=links_of(self._source, [str(each) for each in values[:links]]),
+            standing=standing_of(self._source, values[links:]),
+        )
 
     def matches(self, judged: str) -> str:
         """Return the condition that row `t` is the one at the address of a judgement."""
         pairs = zip(self._source.table.address, self._address, strict=True)
         return " AND ".join(f"t.{name} = {judged}.{alias}" for name, alias in pairs)
+
+    def leave_blocked(self, case: int, *, hides: bool) -> set[int]:
+        """Take rows of the batch that have children left from those the case won for; return their places in it."""
+        if not self._source.relations.children:
+            return set()
+        left = is_left_sql(self._source, hides=hides)
+        rows = self._db.rows(
+            f"SELECT j.n FROM temp.judged AS j CROSS JOIN {self._source.table.sql} AS t ON {self.matches('j')} "
+            f"WHERE j.c = {case} AND ({left})"
+        )
+        self._db.run(f"UPDATE temp.judged SET c = {BLOCKED} WHERE n IN ({', '.join(str(n) for (n,) in rows)})")
+        return {n for (n,) in rows}
 
     def addressed(self, case: int) -> str:
         """Return the condition that a row stands in the batch and the case won for it."""

@@ -7,14 +7,37 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfoNotFoundError
 
 from retentiond.connectors.sqlite.database import Database, quoted
-from retentiond.connectors.sqlite.schema import Table, is_unique, read_table, resolve, table_names
-from retentiond.domain.dataset import Dataset
+from retentiond.connectors.sqlite.schema import Table, has_index_on, is_unique, read_table, resolve, table_names
+from retentiond.domain.dataset import Child, Dataset
 from retentiond.domain.instant import text_reader
+from retentiond.domain.owner import columns_of
 from retentiond.errors import DatasetRefused
 from retentiond.ports.stores import Finding
 
 TOMBSTONED_AT = "tombstoned_at"
 _KINDS = {"view": "a view", "virtual": "a virtual table", "shadow": "part of a virtual table"}
+
+
+@dataclass(frozen=True, slots=True)
+class ChildTables:
+    """The tables of rows that go before a dataset's own: where they stand, and where hiding moves them."""
+
+    child: Child
+    live: Table
+    hidden: Table | None
+
+
+@dataclass(frozen=True, slots=True)
+class Relations:
+    """Other tables that a dataset's rows are looked at together with.
+
+    Attributes:
+        partners: For each of its owners the table that knows it; None where the row itself does.
+        children: Rows that go first.
+    """
+
+    partners: tuple[Table | None, ...] = ()
+    children: tuple[ChildTables, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +53,7 @@ class Source:
     table: Table
     place: str
     tombstone: str
+    relations: Relations = Relations()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +90,13 @@ def lay_out(db: Database, dataset: Dataset) -> Layout:
 def inspect(db: Database, dataset: Dataset) -> tuple[Layout | None, list[Finding]]:
     """Find a dataset's tables, and all that keeps them from being what it declares; no layout where anything does."""
     problems = [*_clock_problems(dataset)]
-    table = _find(db, dataset, dataset.table, problems)
+    table = _find(db, dataset, dataset.table, dataset.schema, problems)
     if table is None:
         return None, problems
     problems += _column_problems(db, dataset, table)
-    live = Source(dataset, table, "", dataset.tombstone.column if dataset.tombstone else "")
-    quarantine = _quarantine(db, dataset, table, problems)
+    relations = Relations(_partners(db, dataset, problems), _children(db, dataset, problems))
+    live = Source(dataset, table, "", dataset.tombstone.column if dataset.tombstone else "", relations)
+    quarantine = _quarantine(db, live, problems)
     return (None if problems else Layout(dataset, live, quarantine)), problems
 
 
@@ -91,9 +116,13 @@ def _clock_problems(dataset: Dataset) -> Iterator[Finding]:
         yield refusal(dataset, what, "declare a format of columns and an IANA zone such as Europe/Berlin")
 
 
-def _find(db: Database, dataset: Dataset, written: str, problems: list[Finding]) -> Table | None:
+def _find(db: Database, dataset: Dataset, written: str, schema: str, problems: list[Finding]) -> Table | None:
     kinds = dict(table_names(db))
-    name = resolve(list(kinds), written)
+    if schema not in ("", "main"):
+        what = f"a SQLite file has no schema {schema!r}"
+        problems.append(refusal(dataset, what, "leave the schema out, or write main"))
+        return None
+    name = written if schema and written in kinds else resolve(list(kinds), "" if schema else written)
     if name is None:
         close = [each for each in kinds if each.lower() == written.removeprefix("main.").lower()]
         hint = f"write it as {close[0]!r}" if close else "correct the table's name in the data map, or create it"
@@ -113,10 +142,7 @@ def _find(db: Database, dataset: Dataset, written: str, problems: list[Finding])
 
 def _column_problems(db: Database, dataset: Dataset, table: Table) -> Iterator[Finding]:
     for role, name in _roles(dataset):
-        if table.column(name) is None:
-            near = [column.name for column in table.columns if column.name.lower() == name.lower()]
-            hint = f"write it as {near[0]!r}" if near else "correct the data map, or add the column"
-            yield refusal(dataset, f"{table.name!r} has no column {name!r} for its {role}", hint)
+        yield from _lacking(dataset, table, (name,), role)
     if not dataset.key:
         yield refusal(dataset, "it declares no key", "declare the columns that name a row: `key: [id]`")
     elif not is_unique(db, table, dataset.key):
@@ -125,25 +151,75 @@ def _column_problems(db: Database, dataset: Dataset, table: Table) -> Iterator[F
         yield refusal(dataset, what, create_unique(table, dataset.key))
 
 
+def _lacking(dataset: Dataset, table: Table, columns: Sequence[str], role: str) -> Iterator[Finding]:
+    for name in columns:
+        if table.column(name) is None:
+            near = [column.name for column in table.columns if column.name.lower() == name.lower()]
+            hint = f"write it as {near[0]!r}" if near else "correct the data map, or add the column"
+            yield refusal(dataset, f"{table.name!r} has no column {name!r} for its {role}", hint)
+
+
+def _unfound(db: Database, dataset: Dataset, table: Table, columns: Sequence[str]) -> Iterator[Finding]:
+    if not has_index_on(db, table.name, columns):
+        listed = ", ".join(quoted(name) for name in columns)
+        create = f"CREATE INDEX {quoted('_'.join((table.name, *columns)))} ON {quoted(table.name)} ({listed})"
+        yield refusal(dataset, f"no index finds rows of {table.name!r} by {', '.join(columns)}", create)
+
+
+def _partners(db: Database, dataset: Dataset, problems: list[Finding]) -> tuple[Table | None, ...]:
+    """Find the tables that know owners; each must find its rows by an index."""
+    found: list[Table | None] = []
+    for owner in dataset.owners:
+        via = owner.via
+        table = _find(db, dataset, via.table, via.schema, problems) if via else None
+        found.append(table)
+        if via is None or table is None:
+            continue
+        joined = [theirs for _, theirs in via.on]
+        lacking = list(_lacking(dataset, table, [*joined, via.take], f"account (via {via.table})"))
+        problems += lacking or _unfound(db, dataset, table, joined)
+    return tuple(found)
+
+
+def _children(db: Database, dataset: Dataset, problems: list[Finding]) -> tuple[ChildTables, ...]:
+    """Find the tables of rows that go first, each of which must find its rows by an index."""
+    found: list[ChildTables] = []
+    for child in dataset.children:
+        live = _find(db, dataset, child.table, child.schema, problems)
+        hidden = None
+        if child.quarantine:
+            hidden = _find(db, dataset, child.quarantine, child.quarantine_schema, problems)
+        for table in (live, hidden):
+            columns = [mine for mine, _ in child.on]
+            lacking = list(_lacking(dataset, table, columns, f"link to {dataset.name}")) if table else []
+            problems += lacking or (_unfound(db, dataset, table, columns) if table else ())
+        if live is not None:
+            found.append(ChildTables(child, live, hidden))
+    return tuple(found)
+
+
 def _roles(dataset: Dataset) -> list[tuple[str, str]]:
     roles = [("key", name) for name in dataset.key]
     roles += [("clock", dataset.clock.column)] if dataset.clock.column else []
-    roles += [("account", dataset.plain_owner)] if dataset.plain_owner else []
+    roles += [("account", name) for name in columns_of(dataset.owners)]
+    roles += [(f"link to {parent.dataset}", mine) for parent in dataset.parents for mine, _ in parent.on]
+    roles += [(f"link from {child.dataset}", theirs) for child in dataset.children for _, theirs in child.on]
     roles += [(f"attribute {name!r}", column) for name, column in dataset.attributes.items()]
     if dataset.tombstone and dataset.tombstone.column:
         roles.append(("tombstone", dataset.tombstone.column))
     return [*roles, ("blobs", dataset.blobs.column)] if dataset.blobs else roles
 
 
-def _quarantine(db: Database, dataset: Dataset, table: Table, problems: list[Finding]) -> Source | None:
+def _quarantine(db: Database, live: Source, problems: list[Finding]) -> Source | None:
+    dataset, table = live.dataset, live.table
     if dataset.tombstone is None or not dataset.tombstone.table:
         return None
     written = dataset.tombstone.table
     create = f"create it: {create_quarantine(table, written, dataset.key)}"
-    if resolve([name for name, _ in table_names(db)], written) is None:
+    if not dataset.tombstone.schema and resolve([name for name, _ in table_names(db)], written) is None:
         problems.append(refusal(dataset, f"the database has no quarantine table {written!r}", create))
         return None
-    found = _find(db, dataset, written, problems)
+    found = _find(db, dataset, written, dataset.tombstone.schema, problems)
     if found is None:
         return None
     expected = [*_shape(table), (TOMBSTONED_AT, "")]
@@ -153,7 +229,7 @@ def _quarantine(db: Database, dataset: Dataset, table: Table, problems: list[Fin
         problems.append(refusal(dataset, what, create))
     elif not is_unique(db, found, dataset.key):
         problems.append(refusal(dataset, f"nothing keeps the key of {written!r} unique", create))
-    return Source(dataset, found, written, TOMBSTONED_AT)
+    return Source(dataset, found, written, TOMBSTONED_AT, live.relations)
 
 
 def _shape(table: Table) -> list[tuple[str, str]]:

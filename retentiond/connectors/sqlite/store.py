@@ -35,7 +35,7 @@ class SqliteStore:
     """
 
     kind = "sqlite"
-    shapes: frozenset[Shape] = frozenset()
+    shapes = frozenset(Shape)
 
     def __init__(self, path: Path, name: str, busy_seconds: float, window_rows: int) -> None:
         self._path = path

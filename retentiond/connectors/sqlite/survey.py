@@ -80,7 +80,7 @@ def _notes(db: Database, layout: Layout) -> Iterator[str]:
     for name in text_indexes(db):
         yield f"full-text index {name!r} may keep copies of text after its rows are gone"
     clock, table = layout.dataset.clock.column, layout.live.table
-    if not has_index_on(db, table.name, (clock,)):
+    if layout.dataset.clock.json is None and not has_index_on(db, table.name, (clock,)):
         yield (
             f"no index on the clock; the scan reads the whole table once: "
             f"CREATE INDEX {quoted(f'{table.name}_{clock}')} ON {quoted(table.name)} ({quoted(clock)})"

@@ -1,0 +1,129 @@
+"""Owners of rows in SQL: one plain column, or whatever else the data map declares, read by one function of ours.
+
+Owners that are not one plain column stand in the column `owners` of what `Judge` puts side by side, as a letter and a
+JSON array of their UTF-8 in hexadecimals: `A` where these are all owners, `N` where others could not be read. Names of
+any kind compare byte for byte so, and nothing in them can end one name or begin another.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+from retentiond.connectors.sqlite.database import Database, quoted
+from retentiond.connectors.sqlite.schema import Table
+from retentiond.domain.condition import ACCOUNT, NAMED, Literal, Operator
+from retentiond.domain.owner import UNREADABLE, OwnerSource, Via, read_owners
+from retentiond.domain.record import Value
+
+_LETTERS = {ACCOUNT: "A", NAMED: "N"}
+
+
+def owners_sql(db: Database, owners: Sequence[OwnerSource], partners: Sequence[Table | None]) -> str:
+    """Return an expression for the owners of row `t`, NULL where none could be read.
+
+    Args:
+        partners: For each owner in another table that table, None for the others.
+    """
+    arguments = [argument for each in zip(owners, partners, strict=True) for argument in _arguments(*each)]
+    return f"{_understand(db, tuple(owners))}({', '.join(arguments)})"
+
+
+def _arguments(source: OwnerSource, partner: Table | None) -> tuple[str, str]:
+    """Return the type of a value and its bytes; a missing partner, and partners that disagree, are unreadable."""
+    if source.via is None:
+        column = f"t.{quoted(source.column)}"
+        return f"typeof({column})", f"CAST({column} AS BLOB)"
+    if partner is None:
+        return "'via'", "NULL"
+    blank = " OR ".join(f"t.{quoted(mine)} IS NULL" for mine, _ in source.via.on)
+    return f"CASE WHEN {blank} THEN 'null' ELSE 'via' END", _partner(source.via, partner)
+
+
+def _partner(via: Via, table: Table) -> str:
+    taken = f"p.{quoted(via.take)}"
+    return (
+        f"(SELECT CASE WHEN MIN(v) = MAX(v) THEN MIN(v) END FROM (SELECT typeof({taken}) || ':' ||"
+        f" hex(CAST({taken} AS BLOB)) AS v FROM {table.sql} AS p WHERE {same('p', 't', via.on)}))"
+    )
+
+
+def same(other: str, own: str, on: Sequence[tuple[str, str]]) -> str:
+    """Return the condition that two rows have equal values of one type; the first comparison can use an index."""
+    pairs = ((f"{other}.{quoted(theirs)}", f"{own}.{quoted(mine)}") for mine, theirs in on)
+    return " AND ".join(
+        f"{theirs} = {mine} AND {theirs} = {mine} COLLATE BINARY AND typeof({theirs}) = typeof({mine})"
+        for theirs, mine in pairs
+    )
+
+
+def _understand(db: Database, owners: tuple[OwnerSource, ...]) -> str:
+    def read(*arguments: object) -> str | None:
+        values = [_value(kind, raw, db.encoding) for kind, raw in zip(arguments[::2], arguments[1::2], strict=True)]
+        found = read_owners(values, owners)
+        names = found.all or found.named
+        letter = _LETTERS[ACCOUNT if found.all else NAMED]
+        return letter + json.dumps([hexed(name) for name in names]) if names else None
+
+    return db.teach(owners, 2 * len(owners), read)
+
+
+def _value(kind: object, raw: object, encoding: str) -> object:
+    if kind == "null":
+        return None
+    if kind == "via":
+        if not isinstance(raw, str):
+            return UNREADABLE
+        kind, _, digits = raw.partition(":")
+        raw = bytes.fromhex(digits)
+        return None if kind == "null" else _value(kind, raw, encoding)
+    if kind not in ("text", "integer") or not isinstance(raw, bytes):
+        return UNREADABLE
+    try:
+        text = raw.decode(encoding)
+    except UnicodeDecodeError:
+        return UNREADABLE
+    return int(text) if kind == "integer" else text
+
+
+def hexed(owner: str) -> str:
+    """Return an owner as it stands in the column `owners`."""
+    return owner.encode("utf-8", "surrogatepass").hex()
+
+
+def named_in(field: str, owners: object) -> tuple[str, ...]:
+    """Return the owners that a value of the column `owners` says, all of them or the named ones."""
+    if not isinstance(owners, str) or owners[0] != _LETTERS[field]:
+        return ()
+    return tuple(bytes.fromhex(each).decode() for each in json.loads(owners[1:]))
+
+
+class OwnersInSql:
+    """Comparisons with the column `owners`."""
+
+    def __init__(self, bind_list: Callable[[Sequence[Literal], Callable[[Value], str]], str]) -> None:
+        self._bind_list = bind_list
+
+    def compare(self, field: str, operator: Operator, literal: Literal, bind: Callable[[Value], str]) -> str:
+        """Return an expression that is true, false or NULL."""
+        if operator is not Operator.EQUAL or not isinstance(literal, str):
+            return "NULL"
+        return _known(field, f"instr(owners, {bind(chr(34) + hexed(literal) + chr(34))}) > 0")
+
+    def any_of(self, field: str, literals: Sequence[Literal], bind: Callable[[Value], str]) -> str:
+        """Return an expression that is true, false or NULL."""
+        if not literals:
+            return _known(field, "FALSE")
+        texts = [hexed(each) for each in literals if isinstance(each, str)]
+        if len(texts) < len(literals):
+            return "NULL"
+        listed = self._bind_list(texts, bind)
+        return _known(field, f"EXISTS (SELECT 1 FROM json_each(substr(owners, 2)) AS o WHERE o.value IN ({listed}))")
+
+    def missing(self, field: str) -> str:
+        """Return an expression that is true or false."""
+        return f"(coalesce(substr(owners, 1, 1), '') <> '{_LETTERS[field]}')"
+
+
+def _known(field: str, expression: str) -> str:
+    return f"(CASE WHEN substr(owners, 1, 1) = '{_LETTERS[field]}' THEN {expression} END)"

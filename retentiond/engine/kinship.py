@@ -1,0 +1,90 @@
+"""Which rows wait for others: a parent is planned only when every child that names it goes in the same plan, before it.
+
+No foreign key keeps such a child, so it would be left behind, and with it perhaps the only way to tell whose it is.
+What a plan takes of the children is counted in a scratch database on disk, so that memory does not grow with it; how
+many of them stand is said by the store with each parent that is due.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+from retentiond.domain.dataset import Dataset
+from retentiond.domain.policy import Action
+from retentiond.domain.record import Record, Standing
+
+CHILD_REMAINS = "child-remains"
+_SCHEMA = """
+PRAGMA journal_mode = OFF;
+PRAGMA synchronous = OFF;
+PRAGMA cache_size = -8000;
+CREATE TABLE going (
+    child TEXT NOT NULL,
+    parent TEXT NOT NULL,
+    link TEXT NOT NULL,
+    live INTEGER NOT NULL,
+    hidden INTEGER NOT NULL,
+    moved INTEGER NOT NULL,
+    PRIMARY KEY (parent, child, link)
+) WITHOUT ROWID;
+"""
+_COUNT = """
+INSERT INTO going VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET live = live + excluded.live, hidden = hidden + excluded.hidden, moved = moved + excluded.moved
+"""
+
+
+class Kinship:
+    """What a plan takes of rows that go before others."""
+
+    def __init__(self) -> None:
+        self._directory = tempfile.TemporaryDirectory(prefix="retentiond-")
+        self._db = sqlite3.connect(Path(self._directory.name) / "kin.db", isolation_level=None)
+        self._db.executescript(_SCHEMA)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the scratch database."""
+        self._db.close()
+        self._directory.cleanup()
+
+    def take(self, dataset: Dataset, action: Action, records: Iterable[Record]) -> None:
+        """Count rows that were planned."""
+        moves = action is Action.TOMBSTONE
+        if moves and not (dataset.tombstone and dataset.tombstone.table):
+            return  # hidden in its place, a row still stands
+        rows = (
+            (dataset.name, parent, link, not moves and not record.place, not moves and bool(record.place), moves)
+            for record in records
+            for parent, link in record.parents
+        )
+        self._db.execute("BEGIN")
+        self._db.executemany(_COUNT, rows)
+        self._db.execute("COMMIT")
+
+    def forget(self, dataset: str) -> None:
+        """Take back what was counted of a dataset that cannot be planned after all."""
+        self._db.execute("DELETE FROM going WHERE child = ?", (dataset,))
+
+    def waits(self, dataset: Dataset, action: Action, record: Record) -> bool:
+        """Tell whether a row that is due has to wait for a child that this plan does not take."""
+        if action is Action.TOMBSTONE and not (dataset.tombstone and dataset.tombstone.table):
+            return False
+        return any(self._left(dataset.name, action, each) for each in record.standing)
+
+    def _left(self, parent: str, action: Action, standing: Standing) -> bool:
+        if not standing.live and not standing.hidden:
+            return False
+        query = "SELECT live, hidden, moved FROM going WHERE parent = ? AND child = ? AND link = ?"
+        found = self._db.execute(query, (parent, standing.dataset, standing.link)).fetchone()
+        live, hidden, moved = found or (0, 0, 0)
+        if action is Action.TOMBSTONE:
+            return bool(standing.live > live + moved)
+        return bool(standing.live > live or standing.hidden > hidden)
