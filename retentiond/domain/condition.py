@@ -147,7 +147,7 @@ def python_reading(condition: Condition) -> Reading:
 
 _OWNERS: dict[str, Callable[[Record], tuple[str, ...]]] = {
     ACCOUNT: lambda record: record.accounts,
-    NAMED: lambda record: record.named,
+    NAMED: lambda record: record.ties.named,
 }
 
 

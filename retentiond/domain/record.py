@@ -51,6 +51,27 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Ties:
+    """What few records have besides: one value, so that the many without it cost nothing more to make.
+
+    Attributes:
+        others: Further owners than `Record.account`, each once.
+        named: Owners that could be read where not all could, so that the record is undetermined and yet theirs.
+        parents: For a row that goes before others: (dataset, link) for each row that it names. A link is the values
+            that both have, as one text; rows with equal links belong together.
+        standing: For a row that goes after others: how many of these stand, by dataset. Only a scan fills these two.
+    """
+
+    others: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
+    parents: tuple[tuple[str, str], ...] = ()
+    standing: tuple[Standing, ...] = ()
+
+
+UNTIED = Ties()
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """One record as a scan found it.
 
@@ -58,8 +79,6 @@ class Record:
         key: The key's parts with the types that the store has them in.
         version: The version's name in the store; empty where the store has none.
         account: The owner, or the first of several; None where the dataset has no owners, or they cannot be told.
-        others: Its further owners, each once.
-        named: Owners that could be read where not all could, so that the record is undetermined and yet theirs.
         clock: Start of the record's clock, microseconds since the epoch.
         size_bytes: The content's size as the store tells it; an estimate for rows.
         place: Where the record stands inside its dataset; empty for its usual place, else the connector's own words
@@ -67,9 +86,7 @@ class Record:
         tombstoned: When it was hidden, microseconds since the epoch; None while it is visible.
         blobs: Keys of the objects that this row names and that go before it.
         attributes: Values of the attributes that conditions read.
-        parents: For a row that goes before others: (dataset, link) for each row that it names. A link is the values
-            that both have, as one text; rows with equal links belong together.
-        standing: For a row that goes after others: how many of these stand, by dataset. Only a scan fills these two.
+        ties: What else it has to do with: further owners, and rows that go before or after it. Most have none.
     """
 
     key: Key
@@ -81,15 +98,12 @@ class Record:
     tombstoned: int | None = None
     blobs: tuple[str, ...] = ()
     attributes: Mapping[str, Value] = field(default_factory=dict, hash=False)
-    others: tuple[str, ...] = ()
-    named: tuple[str, ...] = ()
-    parents: tuple[tuple[str, str], ...] = ()
-    standing: tuple[Standing, ...] = ()
+    ties: Ties = UNTIED
 
     @property
     def accounts(self) -> tuple[str, ...]:
         """All owners; none where the dataset has none, or they cannot be told."""
-        return (self.account, *self.others) if self.account is not None else ()
+        return (self.account, *self.ties.others) if self.account is not None else ()
 
 
 def key_bytes(key: Key) -> bytes:

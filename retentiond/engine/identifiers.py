@@ -11,7 +11,7 @@ from itertools import repeat
 from typing import Any
 from uuid import UUID
 
-from retentiond.domain.record import KeyPart, Record, key_bytes
+from retentiond.domain.record import KeyPart, Record, Ties, key_bytes
 
 _FAST = 1
 _ALONE: Mapping[str, Any] = {"all": []}
@@ -100,7 +100,7 @@ def _columns(records: Sequence[Record]) -> dict[str, Any]:
         "key": [_column([_part_out(part) for part in column]) for column in parts],
         "version": _column([record.version.hex() for record in records]),
         "account": _column([record.account for record in records]),
-        "others": _column([list(record.others) for record in records]),
+        "others": _column([record.ties.others for record in records]),
         "clock": _column([record.clock for record in records]),
         "size": _column([record.size_bytes for record in records]),
         "place": _column([record.place for record in records]),
@@ -123,7 +123,7 @@ def _records(columns: Mapping[str, Any]) -> list[Record]:
     if others == _ALONE:
         return found
     shared = zip(found, _values(others, count), strict=False)
-    return [replace(record, others=tuple(more)) for record, more in shared]
+    return [replace(record, ties=Ties(others=tuple(more))) for record, more in shared]
 
 
 def _column(values: list[Any]) -> list[Any] | dict[str, Any]:

@@ -63,7 +63,7 @@ class Kinship:
         rows = (
             (dataset.name, parent, link, not moves and not record.place, not moves and bool(record.place), moves)
             for record in records
-            for parent, link in record.parents
+            for parent, link in record.ties.parents
         )
         self._db.execute("BEGIN")
         self._db.executemany(_COUNT, rows)
@@ -77,7 +77,7 @@ class Kinship:
         """Tell whether a row that is due has to wait for a child that this plan does not take."""
         if action is Action.TOMBSTONE and not (dataset.tombstone and dataset.tombstone.table):
             return False
-        return any(self._left(dataset.name, action, each) for each in record.standing)
+        return any(self._left(dataset.name, action, each) for each in record.ties.standing)
 
     def _left(self, parent: str, action: Action, standing: Standing) -> bool:
         if not standing.live and not standing.hidden:

@@ -12,7 +12,7 @@ from retentiond.domain.decision import Case, Cases, Disposition, cases_of, closu
 from retentiond.domain.hold import Hold, HoldIndex
 from retentiond.domain.plan import Basis, Forecast, Part
 from retentiond.domain.policy import Action, Policy
-from retentiond.domain.record import Record
+from retentiond.domain.record import Record, Ties
 from retentiond.domain.versions import MARKER, markers_last
 from retentiond.engine.blobs import BlobIndex
 from retentiond.engine.context import Context
@@ -193,7 +193,7 @@ class _Scan:
             for record, case in window.found:
                 if self._is_held(record):
                     self._rows.held += 1
-                elif record.standing and self._waits(record, case):
+                elif record.ties.standing and self._waits(record, case):
                     self._rows.undetermined[CHILD_REMAINS] += 1
                 elif self._buffers[case].add(record):
                     self._flush(case)
@@ -313,7 +313,7 @@ _OWN = (Basis.POLICY, Basis.CLOSURE)
 
 def _owned_like(row: Record, each: Record) -> Record:
     """Return an object as its row's owners have it."""
-    return replace(each, account=row.account, others=row.others)
+    return replace(each, account=row.account, ties=Ties(others=row.ties.others))
 
 
 def tally_of(records: Sequence[Record]) -> Tally:

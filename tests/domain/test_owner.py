@@ -18,7 +18,7 @@ from retentiond.domain.decision import Disposition, closure_cases
 from retentiond.domain.hold import Hold, HoldIndex, Scope
 from retentiond.domain.jsonpath import JsonPath
 from retentiond.domain.owner import UNREADABLE, Owners, OwnerSource, Via, columns_of, read_owners
-from retentiond.domain.record import EPOCH, Record
+from retentiond.domain.record import EPOCH, Record, Ties
 
 USER, END_USER = OwnerSource("user"), OwnerSource("end_user")
 PERHAPS = OwnerSource("end_user", optional=True)
@@ -89,8 +89,8 @@ def test_columns_that_owners_are_read_from() -> None:
     assert columns_of([USER, IN_JSON, DEEP_LIST, KEYS]) == ("user", "meta", "api_key")
 
 
-SHARED = Record(("k",), account="a", others=("b",))
-HALF = Record(("k",), named=("a",))
+SHARED = Record(("k",), account="a", ties=Ties(others=("b",)))
+HALF = Record(("k",), ties=Ties(named=("a",)))
 
 
 @pytest.mark.parametrize(

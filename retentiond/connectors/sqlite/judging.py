@@ -25,7 +25,7 @@ from retentiond.connectors.sqlite.owning import named_in, owners_sql
 from retentiond.domain.condition import ACCOUNT, NAMED, TOMBSTONED, fields
 from retentiond.domain.dataset import ClockSource
 from retentiond.domain.decision import Cases
-from retentiond.domain.record import NO_ATTRIBUTES, Key, Record
+from retentiond.domain.record import NO_ATTRIBUTES, Key, Record, Ties
 from retentiond.errors import ConnectorError
 from retentiond.ports.stores import Found, Tally
 
@@ -206,14 +206,16 @@ class Judge:
     def _related(self, record: Record, owners: object, values: Sequence[str | int]) -> Record:
         """Return a record with what a plain column does not say: several owners, and the rows it is linked to."""
         links = len(self._source.dataset.parents)
+        first, others = record.account, list[str]()
         if not self._is_plain:
             first, *others = named_in(ACCOUNT, owners) or (None,)
-            record = replace(record, account=first, others=tuple(others), named=named_in(NAMED, owners))
-        return replace(
-            record,
+        ties = Ties(
+            others=tuple(others),
+            named=named_in(NAMED, owners) if not self._is_plain else (),
             parents=links_of(self._source, [str(each) for each in values[:links]]),
             standing=standing_of(self._source, values[links:]),
         )
+        return replace(record, account=first, ties=ties)
 
     def matches(self, judged: str) -> str:
         """Return the condition that row `t` is the one at the address of a judgement."""
