@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -22,6 +22,7 @@ from retentiond.engine.context import Context
 from retentiond.engine.holds import add_hold
 from retentiond.engine.planning import Planned, Request, make_plan
 from retentiond.engine.running import Session, apply_plan, close_now
+from retentiond.ports.stores import Connector
 from tests.engine.office import FakeClock, Quiet
 from tests.shapes.makers import TableMaker
 from tests.shapes.seeds import Seed
@@ -47,6 +48,7 @@ class Instance:
     root: Path
     maker: TableMaker
     clock: FakeClock
+    wrap: Callable[[Connector], Any] | None = None
 
     @property
     def config(self) -> Path:
@@ -72,7 +74,8 @@ class Instance:
     @contextmanager
     def open(self) -> Iterator[Context]:
         with open_context(self.config, {}, Quiet(), lambda: False) as ctx:
-            yield replace(ctx, clock=self.clock)
+            wrap = self.wrap or (lambda connector: connector)
+            yield replace(ctx, clock=self.clock, store=lambda name: wrap(ctx.store(name)))
 
     def plan(self) -> Planned:
         with self.open() as ctx:
@@ -101,6 +104,12 @@ class Instance:
     def hold(self, scope: Scope, matter: str = "matter-1") -> None:
         with self.open() as ctx:
             add_hold(ctx, scope, matter, "asked for", None)
+
+    def annexes(self) -> list[dict[str, Any]]:
+        """Return the annexes of all receipts, oldest first."""
+        with self.open() as ctx:
+            rows = sorted(list_receipts(ctx), key=lambda row: row.log_index)
+        return [json.loads(row.annex) for row in rows]
 
     def statements(self) -> list[dict[str, Any]]:
         """Return the predicates of all receipts, oldest first."""

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from retentiond.domain.dataset import Dataset
+from retentiond.domain.decision import Cases
 from retentiond.domain.hold import Scope
 from retentiond.engine.approvals import approve
 from retentiond.engine.holds import release_hold
 from retentiond.engine.planning import Request, make_plan
 from retentiond.engine.running import apply_plan, run_all
 from retentiond.errors import ConnectorError
+from retentiond.ports.stores import Window
+from tests.engine.office import Proxy
 from tests.shapes.conftest import Begin
 from tests.shapes.instance import Instance, forecast_of
 from tests.shapes.seeds import ACCOUNT, AUTUMN, KEEP, OLD, OTHER, YOUNG, Row, Table
@@ -140,6 +144,11 @@ def test_a_parent_is_left_when_a_child_came_after_the_plan(begin: Begin) -> None
     (carried,) = session.carried
     assert dict(carried.outcomes()["requests"]) == {"purged": 1, "carriedOver": 1}
     assert carried.carried_over().total() == session.overdue == 1
+    assert [batch.reason for batch in carried.batches] == ["", ""], "its dataset goes on"
+    left_over = instance.annexes()[-1]["carriedOver"]
+    assert [(each["dataset"], each["reason"], each["count"]) for each in left_over] == [
+        ("requests", "child-remains", 1)
+    ]
     assert instance.statements()[-1]["outcome"] == "partial"
 
 
@@ -176,6 +185,27 @@ def test_children_that_cannot_be_planned_keep_all_their_parents(begin: Begin) ->
     family(instance, parent, child)
     planned, _ = instance.enforce()
     assert [name for name, _ in planned.failures] == ["messages"]
+    assert left(instance, parent) == {"r1"}
+
+
+def test_children_whose_scan_breaks_off_keep_their_parents(begin: Begin) -> None:
+    class BreaksOff(Proxy):
+        def scan(self, dataset: Dataset, cases: Cases, wanted: frozenset[int]) -> Iterator[Window]:
+            yield from self.real.scan(dataset, cases, wanted)
+            if dataset.name == "messages":
+                raise ConnectorError("the connection broke", remedy="try again", transient=True)
+
+    instance = begin()
+    parent = requests(("r1", OLD), ("r2", OLD))
+    names = ["r1", *[None] * 6_000]  # more than a batch, so that some are drafted
+    child = messages(*((f"m{number}", OLD, name) for number, name in enumerate(names)))
+    family(instance, parent, child)
+    instance.wrap = BreaksOff
+    planned, session = instance.enforce()
+    assert [name for name, _ in planned.failures] == ["messages"]
+    assert forecast_of(planned).doubts == (("child-remains", 1),)
+    assert session is not None
+    assert [dict(carried.outcomes()["requests"]) for carried in session.carried] == [{"purged": 1}]
     assert left(instance, parent) == {"r1"}
 
 
@@ -234,10 +264,19 @@ def test_hidden_children_keep_their_parent_in_the_quarantine(begin: Begin) -> No
     assert left(instance, *hidden) == {"r1", "m1"}, "hidden together"
     instance.hold(Scope("messages", keys=(b"m1",)), "child")
     instance.clock.at += timedelta(days=6)
-    instance.enforce()
+    planned, _ = instance.enforce()
     assert left(instance, *hidden) == {"r1", "m1", "r2", "young"}, "a held child in the quarantine keeps its parent"
+    assert forecast_of(planned).doubts == (("child-remains", 1),)
     with instance.open() as ctx:
         release_hold(ctx, "child", None)
+        plan = make_plan(ctx, Request()).plan
+    assert plan is not None
+    instance.hold(Scope("messages", keys=(b"m1",)), "again")
+    with instance.open() as ctx:
+        apply_plan(ctx, plan.id)
+    assert left(instance, *hidden) == {"r1", "m1", "r2", "young"}, "also one that was held after the plan"
+    with instance.open() as ctx:
+        release_hold(ctx, "again", None)
     instance.enforce()
     assert left(instance, *hidden) == {"r2", "young"}
 
