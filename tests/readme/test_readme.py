@@ -12,9 +12,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from retentiond.bootstrap import ConnectorKinds
 from retentiond.cli import cli
+from retentiond.domain.dataset import Shape
 from retentiond.errors import Exit
 from retentiond.settings import load_datamap, load_policies, load_service, parse_approvers
-from retentiond.settings.datamap_model import DatasetModel
+from retentiond.settings.datamap_model import Account, DatasetModel, Parent
 from retentiond.settings.policy_model import PoliciesFile, PolicyModel, RuleModel
 from retentiond.settings.service import ServiceSettings
 from tests.readme.pages import PAGES, README, ROOT, blocks, walk
@@ -138,6 +139,14 @@ def test_the_examples_of_the_configuration_load(examples: Path) -> None:
     assert set(policies.policies) == {"request-content", "export"}
 
 
+def test_the_example_of_schemas_as_they_are_asks_for_every_shape(examples: Path) -> None:
+    options = {name: kind.options for name, kind in ConnectorKinds().items()}
+    datamap = load_datamap(examples / "shapes.yaml", options)
+    asked = frozenset[Shape]().union(*(dataset.shapes for dataset in datamap.datasets.values()))
+    assert asked == set(Shape) - {Shape.OWNER_IN_JSON}
+    assert [dataset.name for dataset in datamap.children_first()] == ["messages", "requests", "api_keys", "threads"]
+
+
 def test_the_example_of_an_approver_is_one() -> None:
     (line,) = (block.text for block in blocks(CONFIGURATION, "text"))
     public = Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key()
@@ -147,7 +156,9 @@ def test_the_example_of_an_approver_is_one() -> None:
     assert parse_approvers("approvers", line.encode()).principals[0].name == "alice"
 
 
-@pytest.mark.parametrize("model", [ServiceSettings, DatasetModel, PoliciesFile, PolicyModel, RuleModel])
+@pytest.mark.parametrize(
+    "model", [ServiceSettings, DatasetModel, Account, Parent, PoliciesFile, PolicyModel, RuleModel]
+)
 def test_every_field_is_described(model: type[ServiceSettings]) -> None:
     text = CONFIGURATION.read_text(encoding="utf-8")
     for name, field in model.model_fields.items():
