@@ -62,6 +62,8 @@ def _explain(record: Record, dataset: Dataset, policy: Policy, cases: Cases, mat
     case = cases.cases[winner]
     held = bool(matters) and case.action is not None
     trail = [_line(each, record, index == winner) for index, each in enumerate(cases.cases[: winner + 1])]
+    waits = ((each.dataset, each.live + each.hidden) for each in record.ties.standing)
+    trail.extend(f"{count} rows of {name} that name it go before it" for name, count in waits if count)
     if dataset.follows:
         trail.append(f"follows {dataset.follows}: where a row names it, that row's clock, owner and rule count")
     return Explanation(

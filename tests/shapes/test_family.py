@@ -14,6 +14,7 @@ from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import Cases
 from retentiond.domain.hold import Scope
 from retentiond.engine.approvals import approve
+from retentiond.engine.explaining import explain
 from retentiond.engine.holds import release_hold
 from retentiond.engine.planning import Request, make_plan
 from retentiond.engine.running import apply_plan, run_all
@@ -92,6 +93,15 @@ def test_a_parent_waits_for_its_youngest_child(begin: Begin) -> None:
     instance.clock.at += timedelta(minutes=1)
     instance.enforce()
     assert left(instance, parent, child) == set()
+
+
+def test_explain_says_what_a_parent_waits_for(begin: Begin) -> None:
+    instance = begin()
+    family(instance, requests(("r1", OLD), ("r2", OLD)), messages(("m1", YOUNG, "r1"), ("m2", OLD, "r1")))
+    with instance.open() as ctx:
+        (waiting,), (free,) = explain(ctx, "requests", "r1"), explain(ctx, "requests", "r2")
+    assert waiting.trail[-1] == "2 rows of messages that name it go before it"
+    assert not [line for line in free.trail if "messages" in line]
 
 
 def test_links_have_equal_values_in_all_their_columns(begin: Begin) -> None:
