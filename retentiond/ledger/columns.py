@@ -13,7 +13,6 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from retentiond.domain.record import micros, moment
 
-
 POSTGRESQL = "postgresql"
 _TEXT_THERE = Text(collation="C")  # compares and sorts by code point, as SQLite does
 _ESCAPE = "\x1a"

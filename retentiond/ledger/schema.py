@@ -193,9 +193,7 @@ holds = Table(
     Column("released_at", Moment),
 )
 
-hold_epoch = Table(
-    "hold_epoch", metadata, _number("id"), _integer("epoch"), CheckConstraint("id = 1", name="one_row")
-)
+hold_epoch = Table("hold_epoch", metadata, _number("id"), _integer("epoch"), CheckConstraint("id = 1", name="one_row"))
 
 closures = Table(
     "closures",

@@ -132,14 +132,10 @@ def _fix(table: str, may_change: set[str]) -> _Refusal:
 def _of_batches() -> list[_Refusal]:
     planned = "EXISTS (SELECT 1 FROM plans WHERE id = {}.plan)"
     stay = [
-        _Refusal(
-            f"{table}_stay", f"DELETE ON {table}", _BATCHES_STAY, planned.format("OLD"), "refuse_deletion_of_plan"
-        )
+        _Refusal(f"{table}_stay", f"DELETE ON {table}", _BATCHES_STAY, planned.format("OLD"), "refuse_deletion_of_plan")
         for table in ("batches", "batch_identifiers")
     ]
-    frozen = _Refusal(
-        "batches_frozen", "INSERT ON batches", _FROZEN, planned.format("NEW"), "refuse_addition_to_plan"
-    )
+    frozen = _Refusal("batches_frozen", "INSERT ON batches", _FROZEN, planned.format("NEW"), "refuse_addition_to_plan")
     fixed = 'UPDATE OF plan, ordinal, part, "group", objects, count ON batches'
     return [*stay, frozen, _Refusal("batches_fixed", fixed, "what a batch was planned as is not changed")]
 
