@@ -93,7 +93,7 @@ def test_only_the_environment_that_is_handed_in_counts(tmp_path: Path, monkeypat
         ("identifiers: {keep: 7}", "4:21", "7 has no unit", "number and a unit"),
         ("identifiers: {kept: 7 days}", "4:15", "no field 'kept'", "mean 'keep'"),
         ("identifiers: {keep: }", "4:15", "blank", "write a value"),
-        ("ledger: postgresql://db/x", "4:9", "only files", "write a path"),
+        ("ledger: postgresql://u:secret@db/x", "4:9", "a DSN does not stand here", "dsn_env: NAME"),
         ('keys: ""', "4:7", "no path", "config directory"),
         ("keys: 5", "4:7", "no path", "config directory"),
         ("journal:", "4:1", "no path", "config directory"),
