@@ -105,12 +105,11 @@ def parsed(dsn: str, where: str) -> dict[str, Any]:
     try:
         return dict(conninfo_to_dict(dsn))
     except (psycopg.Error, ValueError):
-        pass
-    raise LedgerError(
-        "the ledger's DSN cannot be read",
-        where=where,
-        remedy="write postgresql://USER@HOST/DATABASE or key=value pairs",
-    )
+        raise LedgerError(
+            "the ledger's DSN cannot be read",
+            where=where,
+            remedy="write postgresql://USER@HOST/DATABASE, or key=value pairs",
+        ) from None
 
 
 def described(database: Database) -> str:

@@ -203,9 +203,11 @@ def _from_environment(document: Document, environ: Mapping[str, str]) -> Mapping
             remedy = alternatives(variable, names, "variables")
             raise ConfigError(f"no setting is called {variable}", where=variable, remedy=remedy)
         *outer, last = names[variable]
-        if outer and _variable(outer[:1]) in environ:
+        if outer and _variable(tuple(outer)) in environ:
             raise ConfigError(
-                f"{variable} contradicts {_variable(outer[:1])}", where=variable, remedy="set one, and unset the other"
+                f"{variable} contradicts {_variable(tuple(outer))}",
+                where=variable,
+                remedy="set one, and unset the other",
             )
         inner = given
         for name in outer:

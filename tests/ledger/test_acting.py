@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from retentiond.errors import LedgerBusy, LedgerError
-from retentiond.ledger import SqlLedger, open_ledger
+from retentiond.ledger import SqlLedger
 from tests.ledger.processes import Starter, said
 from tests.ledger.samples import Broken
 
@@ -37,24 +37,6 @@ def test_a_second_process_is_told_who_acts_and_does_not_wait(ledger: SqlLedger, 
     assert said(other) == "over"
     with ledger.acting():
         assert lock_of(ledger).read_text() == str(os.getpid())
-
-
-def test_a_killed_process_acts_no_more(ledger: SqlLedger, start: Starter) -> None:
-    other = start(ACT, Path(ledger.where))
-    assert said(other) == "acting"
-    other.kill()
-    other.wait()
-    with ledger.acting():
-        pass
-
-
-def test_two_parts_of_one_process_do_not_both_act(ledger: SqlLedger) -> None:
-    second = open_ledger(Path(ledger.where))
-    with ledger.acting(), pytest.raises(LedgerBusy, match=f"process {os.getpid()} is acting"), second.acting():
-        pytest.fail("both act")
-    with second.acting():
-        pass
-    second.close()
 
 
 def test_a_block_that_raises_lets_go(ledger: SqlLedger) -> None:

@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import random
-import signal
 import sqlite3
-import threading
 import time
 from pathlib import Path
 
@@ -58,21 +55,6 @@ def test_a_transaction_inside_another_is_refused_at_once(ledger: SqlLedger) -> N
         assert tx.facts.get("outer") == "lives"
 
 
-def test_threads_take_turns(ledger: SqlLedger) -> None:
-    def count() -> None:
-        for _ in range(20):
-            with ledger.begin() as tx:
-                tx.facts.set("n", str(int(tx.facts.get("n") or 0) + 1))
-
-    threads = [threading.Thread(target=count) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    with ledger.begin() as tx:
-        assert tx.facts.get("n") == "80"
-
-
 def test_processes_take_turns(ledger: SqlLedger, start: Starter) -> None:
     code = """
 for _ in range(50):
@@ -111,51 +93,6 @@ say("done")
         assert tx.facts.get("claimed at epoch") == "0"
         tx.holds.add(Hold("h", "m", Scope(accounts=("a",)), NOW))
     assert said(claimer) == "done"
-
-
-def test_a_killed_process_leaves_what_it_committed_and_nothing_else(ledger: SqlLedger, start: Starter) -> None:
-    code = """
-with ledger.begin() as tx:
-    tx.events.append("committed", "s", NOW)
-    tx.entries.stage(b"committed")
-with ledger.begin() as tx:
-    for _ in range(200):
-        tx.events.append("not committed", "s" * 10_000, NOW)
-    tx.entries.stage(b"not committed")
-    say("in the middle")
-    sys.stdin.readline()
-"""
-    process = start(code, Path(ledger.where))
-    assert said(process) == "in the middle"
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    with ledger.begin() as tx:
-        assert [row.kind for row in tx.events.newest(9)] == ["committed"]
-        assert tx.entries.stage(b"next") == 1
-    assert list(ledger.check()) == []
-
-
-def test_what_was_reported_survives_kills_at_any_moment(ledger: SqlLedger, start: Starter) -> None:
-    code = """
-while True:
-    with ledger.begin() as tx:
-        tx.events.append("k", "s", NOW)
-        index = tx.entries.stage(b"entry")
-    say(index)
-"""
-    moments = random.Random(9)
-    for _ in range(5):
-        process = start(code, Path(ledger.where))
-        said(process)
-        time.sleep(moments.uniform(0, 0.1))
-        process.kill()
-        lines = process.communicate()[0].split()
-        reported = int(lines[-1]) if lines else 0
-        assert ledger.log_state.size() > reported
-        with ledger.begin() as tx:
-            assert tx.events.newest(1)[0].sequence == tx.entries.stage(b"entry")  # numbered from 1, and from 0
-            tx.events.append("k", "s", NOW)
-        assert list(ledger.check()) == []
 
 
 def limit_pages(ledger: SqlLedger, more: int) -> None:

@@ -56,7 +56,8 @@ class RawPostgresql:
 class Engine(Protocol):
     """Makes empty ledgers, and looks into them."""
 
-    server: Server | None
+    @property
+    def server(self) -> Server | None: ...
 
     def place(self, directory: Path) -> Path | Database: ...
 

@@ -59,7 +59,7 @@ def test_of_many_writers_one_wins_each_time(ledger: SqlLedger) -> None:
         old = won[0]
 
 
-def test_of_many_processes_one_wins(ledger: SqlLedger, place: Path | Database, start: Starter) -> None:
+def test_of_many_processes_one_wins(place: Path | Database, start: Starter) -> None:
     code = """
 say("ready")
 sys.stdin.readline()

@@ -61,7 +61,7 @@ def test_a_run_does_not_end_with_a_receipt_that_is_not_there(ledger: SqlLedger) 
     samples.make_plan(ledger)
     with ledger.begin() as tx:
         tx.runs.add(samples.run())
-    with pytest.raises(LedgerError, match="(?i)foreign key"), ledger.begin() as tx:
+    with pytest.raises(LedgerError, match=r"(?i)foreign key"), ledger.begin() as tx:
         tx.runs.finish("run-1", RunState.DONE, NOW, "receipt-9")
     with ledger.begin() as tx:
         assert tx.runs.get("run-1") == samples.run()
