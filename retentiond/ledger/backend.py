@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from retentiond.ledger.trouble import translated
 
@@ -121,4 +122,13 @@ def transaction(backend: Backend, access: Access = Access.ALONE) -> Iterator[Con
         with translated(backend.where):
             backend.commit(connection)
     finally:
-        connection.close()  # rolls back whatever was not committed
+        _release(connection)
+
+
+def _release(connection: Connection) -> None:
+    """Roll back whatever was not committed; a connection that cannot say so is given up, and its engine rolls back."""
+    try:
+        connection.close()
+    except SQLAlchemyError:
+        if not connection.closed:
+            connection.invalidate()

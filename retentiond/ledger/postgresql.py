@@ -98,6 +98,7 @@ class PostgresqlBackend:
         try:
             answer = raw.execute("COMMIT", prepare=False).statusmessage
         except psycopg.Error as error:
+            connection.invalidate()
             failed = in_words(error, self.where)
             if sqlstates.is_lost(error):
                 raise LedgerError(
