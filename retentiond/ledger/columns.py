@@ -14,6 +14,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from retentiond.domain.record import micros, moment
 
 POSTGRESQL = "postgresql"
+_TEXT = Text()
 _TEXT_THERE = Text(collation="C")  # compares and sorts by code point, as SQLite does
 _ESCAPE = "\x1a"
 _NUL = "\x00"
@@ -30,7 +31,7 @@ class _Written(TypeDecorator[Any]):
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """Return the engine's own type."""
-        return dialect.type_descriptor(_TEXT_THERE if dialect.name == POSTGRESQL else Text())
+        return _TEXT_THERE if dialect.name == POSTGRESQL else _TEXT
 
 
 class AnyText(_Written):
