@@ -159,7 +159,9 @@ def test_a_database_that_cannot_be_reached_is_an_error_without_its_password(
         assert secret not in f"{caught.value} {caught.value!r} {caught.value.__cause__}"
 
 
-@pytest.mark.parametrize("dsn", ["s3cr3t", "postgresql://u:s3cr3t@h/x?nonsense=1", "password='s3cr3t", "password=s3cr3t x"])
+@pytest.mark.parametrize(
+    "dsn", ["s3cr3t", "postgresql://u:s3cr3t@h/x?nonsense=1", "password='s3cr3t", "password=s3cr3t x"]
+)
 def test_a_dsn_that_is_none_is_refused_and_not_repeated(dsn: str) -> None:
     with pytest.raises(LedgerError, match="DSN cannot be read") as caught:
         open_ledger(Database(dsn))
