@@ -127,10 +127,10 @@ def test_an_error_and_its_causes_name_no_value(ledger: SqlLedger) -> None:
 
 
 @pytest.fixture
-def programs(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, Path]]:
+def programs(monkeypatch: pytest.MonkeyPatch) -> dict[int, Path]:
     """The programs of each version; none of them is found but by the PATH."""
     monkeypatch.setattr(pg_dump, "_PLACES", ())
-    yield {each.version: each.programs for each in installations()}
+    return {each.version: each.programs for each in installations()}
 
 
 def test_a_backup_is_one_state_and_can_be_restored(
@@ -205,7 +205,7 @@ def test_a_backup_that_fails_leaves_no_part_of_it_and_shows_no_password(
     ledger.close()
 
 
-def test_the_password_stands_in_no_argument(ledger: SqlLedger, place: Database, tmp_path: Path) -> None:
+def test_the_password_stands_in_no_argument(place: Database, tmp_path: Path) -> None:
     spy = tmp_path / "bin" / "pg_dump"
     spy.parent.mkdir()
     spy.write_text(
