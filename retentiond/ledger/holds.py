@@ -21,24 +21,24 @@ _RELEASE = (
     .values(released_at=bindparam("at"))
 )
 _ACTIVE = select(*columns_of(holds, Hold)).where(holds.c.released_at.is_(None)).order_by(holds.c.sequence)
-# SQLite has no such locks, and needs none: who may write there holds the one write lock.
-_EPOCH = select(hold_epoch.c.epoch).with_for_update(read=True)
-_EPOCH_TO_CHANGE = select(hold_epoch.c.epoch).with_for_update()
+_EPOCH = select(hold_epoch.c.epoch)
+_EPOCH_SHARED = _EPOCH.with_for_update(read=True)
+_EPOCH_TO_CHANGE = _EPOCH.with_for_update()  # SQLite has no such locks, and needs none
 _RAISE_EPOCH = update(hold_epoch).values(epoch=hold_epoch.c.epoch + 1)
 
 
 def locked_epoch(session: Session) -> int:
     """Return the epoch of holds, which nobody else changes until this transaction ends."""
     if session.epoch is None:
-        session.epoch = session.value(_EPOCH)
+        session.epoch = session.value(_EPOCH_SHARED if session.shared else _EPOCH)
     return session.epoch or 0
 
 
 class SqlHolds:
     """Legal holds and their epoch.
 
-    Who reads holds or claims a batch locks the epoch FOR SHARE, and who changes holds FOR UPDATE, each before it reads
-    or writes anything else of them: so of a claim and a change of holds, one sees the other.
+    Of a claim and a change of holds, one sees the other: a transaction is alone, or else who reads holds or claims a
+    batch locks the epoch FOR SHARE and who changes holds FOR UPDATE, before it reads or writes anything else of them.
     """
 
     def __init__(self, session: Session) -> None:

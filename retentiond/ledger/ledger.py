@@ -168,7 +168,7 @@ class SqlLedger:
         self._thread.is_inside = True
         try:
             with transaction(self._backend, access) as connection:
-                yield Session(connection, self._backend)
+                yield Session(connection, self._backend, shared=access is Access.SHARED)
         finally:
             self._thread.is_inside = False
 

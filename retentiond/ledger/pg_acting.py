@@ -24,7 +24,7 @@ from retentiond.ledger.pg_session import connect, in_ledger_words
 TERM = "acting:term"
 _TAKE = "SELECT pg_try_advisory_lock(%s), pg_backend_pid()"
 _BACKEND = "SELECT pg_backend_pid()"
-_READ_TERM = f"SELECT value FROM facts WHERE name = '{TERM}'"
+READ_TERM = f"SELECT value FROM facts WHERE name = '{TERM}'"
 _NEXT_TERM = f"""INSERT INTO facts (name, value) VALUES ('{TERM}', '1')
     ON CONFLICT (name) DO UPDATE SET value = (facts.value::bigint + 1)::text RETURNING value"""
 _HOLDER = """SELECT coalesce(max(a.application_name), '') FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
@@ -71,9 +71,11 @@ class Acting:
         )
 
 
-def read_term(raw: psycopg.Connection[Any]) -> str | None:
-    """Return the term of the process that acts, or acted last."""
-    row = raw.execute(_READ_TERM).fetchone()
+def last_term(answers: psycopg.Cursor[Any]) -> str | None:
+    """Return the term of the process that acts, or acted last: the answer to READ_TERM, which was asked last."""
+    while answers.nextset():
+        pass
+    row = answers.fetchone()
     return None if row is None else str(row[0])
 
 

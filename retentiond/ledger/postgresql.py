@@ -14,7 +14,7 @@ from retentiond.errors import LedgerError
 from retentiond.ledger import pg_checks, pg_dump, sqlstates
 from retentiond.ledger.backend import Access, CheckWords, transaction
 from retentiond.ledger.database import Database
-from retentiond.ledger.pg_acting import Acting, acting_lock, read_term
+from retentiond.ledger.pg_acting import READ_TERM, Acting, acting_lock, last_term
 from retentiond.ledger.pg_locks import Locks
 from retentiond.ledger.pg_session import NO_LIMIT, connect, described, in_ledger_words, limited
 from retentiond.ledger.schema import metadata
@@ -189,9 +189,10 @@ class PostgresqlBackend:
             return
         turn = self.locks.shared_turn if access is Access.SHARED else self.locks.turn
         # One round trip: each statement of it sees what was committed before it began, so after the turn was taken.
-        raw.execute(f"{_BEGIN}; {turn}".encode(), prepare=False)
+        asked = f"{_BEGIN}; {turn}" if acting is None else f"{_BEGIN}; {turn}; {READ_TERM}"
+        answers = raw.execute(asked.encode(), prepare=False)
         if acting is not None:
-            acting.require_term(read_term(raw))
+            acting.require_term(last_term(answers))
 
     def _replace(self, connection: Connection) -> None:
         connection.invalidate()

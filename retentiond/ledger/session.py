@@ -22,12 +22,14 @@ class Session:
     transaction (in PostgreSQL it does); then every later statement, and its end, raise LedgerError.
 
     Attributes:
-        epoch: The epoch of holds, once this transaction has locked it.
+        shared: Whether other transactions that write may run beside this one, so that it locks what it relies on.
+        epoch: The epoch of holds, once this transaction has read it; nobody else changes it until it ends.
     """
 
-    def __init__(self, connection: Connection, backend: Backend) -> None:
+    def __init__(self, connection: Connection, backend: Backend, *, shared: bool = False) -> None:
         self.connection = connection
         self.where = backend.where
+        self.shared = shared
         self.epoch: int | None = None
         self._backend = backend
 
