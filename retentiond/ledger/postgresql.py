@@ -111,7 +111,11 @@ class PostgresqlBackend:
             connection.invalidate()
             raise
         if answer != "COMMIT":
-            raise LedgerError(f"the ledger answered {answer} to a commit; nothing of it happened", where=self.where)
+            raise LedgerError(
+                f"the ledger answered {answer} to a commit; nothing of it happened",
+                where=self.where,
+                remedy="try again; where it comes again, look at the database's log",
+            )
 
     def lock_appends(self, connection: Connection) -> None:
         """Keep others from adding entries and events until this transaction ends."""

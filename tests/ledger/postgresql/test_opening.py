@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import text
 from sqlalchemy.types import TypeDecorator
 
 from retentiond.errors import LedgerBusy, LedgerError
@@ -199,13 +200,23 @@ def test_a_database_that_may_only_be_read_is_an_error_with_a_remedy(postgresql_n
 
 def test_what_was_refused_is_not_committed_although_the_block_goes_on(ledger: SqlLedger) -> None:
     """The server answers such a COMMIT with ROLLBACK, and no error."""
-    with pytest.raises(LedgerError, match="nothing of it happened"), ledger.begin() as tx:  # noqa: PT012 - one transaction
+    with pytest.raises(LedgerError, match="was rolled back after an error"), ledger.begin() as tx:  # noqa: PT012 - one transaction
         tx.facts.set("a", "b")
         tx.closures.add(samples.closure())
         with pytest.raises(LedgerError, match="refuses a change"):
             tx.closures.add(samples.closure())
     with ledger.begin() as tx:
         assert tx.facts.get("a") is None
+
+
+def test_a_commit_that_is_answered_with_a_rollback_is_an_error(ledger: SqlLedger) -> None:
+    with transaction(ledger._backend) as connection:
+        with pytest.raises(LedgerError, match="refuses a change"):
+            Session(connection, ledger._backend).change(text("INSERT INTO hold_epoch VALUES (1, 1)"))
+        with pytest.raises(LedgerError, match="answered ROLLBACK to a commit") as caught:
+            ledger._backend.commit(connection)
+        assert caught.value.remedy
+        connection.exec_driver_sql("BEGIN")
 
 
 @pytest.fixture
