@@ -20,10 +20,19 @@ from retentiond.engine.context import Approvers, Context, Principal, Reporter, T
 from retentiond.errors import ConfigError
 from retentiond.evidence.entry import key_entry
 from retentiond.keys import Keys, create_all, load_keys
-from retentiond.ledger import open_ledger
+from retentiond.ledger import Database, SqlLedger, open_for_upgrade, open_ledger
 from retentiond.ports.ledger import Ledger
 from retentiond.ports.stores import Connector, ConnectorKind
-from retentiond.settings import ServiceSettings, load_approvers, load_datamap, load_policies, load_service
+from retentiond.settings import (
+    LedgerDatabase,
+    ServiceSettings,
+    load_approvers,
+    load_datamap,
+    load_policies,
+    load_service,
+)
+from retentiond.settings.ledger import read_ledger
+from retentiond.settings.problems import Problem
 from retentiond.tlog import DirectoryStore, TileLog
 from retentiond.tlog.journal import DirectoryJournal
 
@@ -72,24 +81,36 @@ class _OptionModels(Mapping[str, type[BaseModel]]):
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a new instance is called; each is made up where it is not given."""
+    """What a new instance is called; each is made up where it is not given.
+
+    Attributes:
+        ledger_dsn_env: The variable that holds the DSN of a ledger in PostgreSQL; a file where there is none.
+    """
 
     instance: str | None = None
     issuer_id: str | None = None
     origin: str | None = None
+    ledger_dsn_env: str | None = None
 
 
 def initialise(
-    directory: Path, *, state: str = ".", names: Names | None = None, clock: Clock | None = None
-) -> list[Path]:
+    directory: Path,
+    *,
+    state: str = ".",
+    names: Names | None = None,
+    clock: Clock | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> list[str]:
     """Write a commented configuration, keys and an empty ledger; never over anything that is there.
 
     Args:
         state: Where ledger, log, keys, receipts and journal go, relative to the directory.
         names: What the instance is called; the log's name can't be changed later.
+        environ: Where the DSN of a ledger in PostgreSQL is found.
 
     Raises:
-        ConfigError: One of the files is there already.
+        ConfigError: One of the files is there already, or the ledger is in use by another instance.
+        LedgerError: The ledger cannot be made.
     """
     now = (clock or SystemClock()).now().replace(microsecond=0)
     names = names or Names()
@@ -99,22 +120,52 @@ def initialise(
         "issuer_id": names.issuer_id or f"https://issuer.example/{instance}",
         "origin": names.origin or f"issuer.example/{instance}",
         "state": "" if state == "." else f"{state}/",
+        "ledger": f"{{dsn_env: {names.ledger_dsn_env}}}" if names.ledger_dsn_env else "@state@ledger.db",
     }
+    dsn = {name: value for name, value in (environ or {}).items() if name == names.ledger_dsn_env}
+    if names.ledger_dsn_env is not None:
+        _prepare_database(directory, names.ledger_dsn_env, dsn)
     written = []
     _make(directory)
     for name in (SERVICE, DATAMAP, POLICIES, APPROVERS):
         template = resources.files("retentiond.settings").joinpath("templates", name).read_text(encoding="utf-8")
-        for key, value in values.items():
+        for key, value in reversed(values.items()):  # `ledger` holds `state`
             template = template.replace(f"@{key}@", value)
         written.append(_create(directory / name, template))
-    service = load_service(directory, {})
-    create_all(service.keys, service.origin, now)
-    ledger = open_ledger(service.ledger, create=True)
+    service = load_service(directory, dsn)
+    ledger = open_ledger(ledger_place(service), create=True)
     try:
+        _require_unused(ledger)
+        create_all(service.keys, service.origin, now)
         _publish_keys(_log(service, load_keys(service.keys, service.origin), ledger), ledger, service)
     finally:
         ledger.close()
-    return [*written, service.keys, service.ledger, service.log]
+    return [*map(str, (*written, service.keys)), ledger.where, str(service.log)]
+
+
+def _prepare_database(directory: Path, variable: str, environ: Mapping[str, str]) -> None:
+    """Make the ledger in its database before anything is written, so that a wrong DSN leaves nothing behind."""
+    for name in (SERVICE, DATAMAP, POLICIES, APPROVERS):
+        if (directory / name).exists():
+            raise _in_the_way(directory / name, "it is there already")
+    problems: list[Problem] = []
+    found = read_ledger({"dsn_env": variable}, directory, environ, problems)
+    if found is None:
+        raise ConfigError(problems[0].what, where="--ledger-dsn-env", remedy=problems[0].remedy)
+    ledger = open_ledger(Database(found.dsn, found.schema), create=True)
+    try:
+        _require_unused(ledger)
+    finally:
+        ledger.close()
+
+
+def _require_unused(ledger: SqlLedger) -> None:
+    if ledger.log_state.size():
+        raise ConfigError(
+            "this ledger is another instance's: it holds entries of a log",
+            where=ledger.where,
+            remedy="name another database or another `schema`, and remove the files that were written here",
+        )
 
 
 @contextmanager
@@ -134,7 +185,7 @@ def open_context(
     keys = load_keys(service.keys, service.origin)
     fingerprint = _fingerprint(directory)
     with ExitStack() as stack:
-        ledger = open_ledger(service.ledger)
+        ledger = open_ledger(ledger_place(service))
         stack.callback(ledger.close)
         stores = _Stores(datamap, kinds, directory)
         stack.callback(stores.close)
@@ -154,6 +205,26 @@ def open_context(
             reporter=reporter,
             stop_requested=stop_requested,
         )
+
+
+def ledger_place(service: ServiceSettings) -> Path | Database:
+    """Return where the ledger is."""
+    place = service.ledger
+    return Database(place.dsn, place.schema) if isinstance(place, LedgerDatabase) else place
+
+
+@contextmanager
+def open_old_ledger(directory: Path, environ: Mapping[str, str]) -> Iterator[SqlLedger]:
+    """Open only the ledger, of whatever revision, to upgrade it.
+
+    Raises:
+        RetentiondError: The configuration is wrong, or there is no ledger.
+    """
+    ledger = open_for_upgrade(ledger_place(load_service(directory, environ)))
+    try:
+        yield ledger
+    finally:
+        ledger.close()
 
 
 class _Stores:
@@ -239,9 +310,13 @@ def _create(path: Path, text: str) -> Path:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise ConfigError(
-            f"{path} cannot be written: {error.strerror}",
-            where=str(path),
-            remedy="`init` never writes over a file; name an empty directory",
-        ) from error
+        raise _in_the_way(path, error.strerror or "") from error
     return path
+
+
+def _in_the_way(path: Path, why: str) -> ConfigError:
+    return ConfigError(
+        f"{path} cannot be written: {why}",
+        where=str(path),
+        remedy="`init` never writes over a file; name an empty directory",
+    )

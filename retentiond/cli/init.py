@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -15,10 +16,22 @@ from retentiond.cli.common import current, shared_options, show
 @click.option("--instance", help="Names this instance in receipts and signatures.")
 @click.option("--issuer-id", help="A URI that says who answers for the receipts.")
 @click.option("--origin", help="The log's name, such as logs.example.com/api; part of the log's key, so for good.")
+@click.option(
+    "--ledger-dsn-env",
+    metavar="NAME",
+    help="Keep the ledger in PostgreSQL: the environment variable that holds its DSN. Else in a file.",
+)
 @shared_options
-def init(directory: Path | None, instance: str | None, issuer_id: str | None, origin: str | None) -> None:
+def init(
+    directory: Path | None,
+    instance: str | None,
+    issuer_id: str | None,
+    origin: str | None,
+    ledger_dsn_env: str | None,
+) -> None:
     """Write a commented configuration, keys and an empty ledger to DIRECTORY (default: the config directory)."""
     target = directory or current().directory
-    written = [str(path) for path in initialise(target, names=Names(instance, issuer_id, origin))]
+    names = Names(instance, issuer_id, origin, ledger_dsn_env)
+    written = initialise(target, names=names, environ=os.environ)
     words = "\n".join((*written, "next: describe your data in datamap.yaml and policies.yaml, then `retentiond check`"))
     show({"directory": str(target), "files": written}, lambda console: console.print(words, markup=False))

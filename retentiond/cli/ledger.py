@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
 
-from retentiond.cli.common import shared_options, show
+from retentiond.bootstrap import open_old_ledger
+from retentiond.cli.common import current, shared_options, show
 from retentiond.cli.working import working
 from retentiond.engine.checking import check_ledger
 from retentiond.errors import Exit
@@ -36,3 +38,13 @@ def check() -> Exit:
     words = "\n".join(findings) or "the ledger is sound and agrees with its log"
     show({"findings": findings}, lambda console: console.print(words, markup=False))
     return Exit.FINDINGS if findings else Exit.DONE
+
+
+@ledger.command()
+@shared_options
+def upgrade() -> None:
+    """Upgrade the tables of a ledger that an older release made. Back it up before; nobody may act meanwhile."""
+    with open_old_ledger(current().directory, os.environ) as opened:
+        changed = opened.upgrade()
+    words = "the ledger was upgraded" if changed else "the ledger is up to date"
+    show({"upgraded": changed}, lambda console: console.print(words, markup=False))

@@ -1,7 +1,12 @@
-"""The ledger: what happened, in SQLite. Schema, named queries (one module for each noun or two), migrations."""
+"""The ledger: what happened, in SQLite or PostgreSQL.
+
+Schema, named queries (one module for each noun or two) and migrations are the same for both; what differs stands behind
+`backend.Backend`.
+"""
 
 from __future__ import annotations
 
-from retentiond.ledger.ledger import SqlLedger, open_ledger
+from retentiond.ledger.database import Database
+from retentiond.ledger.ledger import SqlLedger, open_for_upgrade, open_ledger
 
-__all__ = ["SqlLedger", "open_ledger"]
+__all__ = ["Database", "SqlLedger", "open_for_upgrade", "open_ledger"]

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import bindparam, func, insert, select
 
 from retentiond.ledger.schema import approvals, approved_pairs, columns_of, used_nonces
-from retentiond.ledger.session import Session, values_of
+from retentiond.ledger.session import Session, insert_or, values_of
 from retentiond.ports.rows import ApprovalRow
 
 _ADD = insert(approvals)
@@ -24,7 +23,7 @@ _OF_PLAN = (
     .where(approvals.c.sequence.in_(_NEWEST_EACH))
     .order_by(approvals.c.sequence)
 )
-_USE_NONCE = insert(used_nonces).on_conflict_do_nothing()
+_USE_NONCE = insert_or(used_nonces, "DO NOTHING")
 _APPROVE_PAIR = insert(approved_pairs)
 _NEWEST_PAIR = (
     select(approved_pairs.c.policy_sha256, approved_pairs.c.dataset_sha256, approved_pairs.c.lists)

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, insert, o
 
 from retentiond.domain.plan import BatchState, RunState
 from retentiond.errors import LedgerError, NotFound
+from retentiond.ledger.holds import locked_epoch
 from retentiond.ledger.schema import batch_identifiers, batches, columns_of, plans, receipts
 from retentiond.ledger.session import Session, values_of
 from retentiond.ports.rows import BatchRow
@@ -125,10 +126,13 @@ class SqlBatches:
     def claim(self, plan: str, ordinal: int, now: datetime) -> int:
         """Claim a batch that has not ended, whoever claimed it before; return the new token.
 
+        No hold changes from here to the end of the transaction. Read the holds in the same transaction.
+
         Raises:
             LedgerError: The batch has ended, or its plan is still a draft.
             NotFound: There is no such batch.
         """
+        locked_epoch(self._session)
         token: int | None = self._session.value(_CLAIM, of_plan=plan, at_ordinal=ordinal, now=now)
         if token is None:
             batch = self._get(plan, ordinal)

@@ -1,21 +1,25 @@
-"""What can be wrong with a ledger itself: its file, its tables, and what they say of each other."""
+"""What can be wrong with a ledger itself: where it stands, its tables, and what they say of each other."""
 
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Iterator
 
-from sqlalchemy import Executable, bindparam, select, text
+from sqlalchemy import bindparam, select, text
 
+from retentiond.ledger.backend import Backend
 from retentiond.ledger.events import event_digest
-from retentiond.ledger.schema import GUARDS, REVISION, columns_of, events
+from retentiond.ledger.schema import REVISION, columns_of, events
 from retentiond.ledger.session import Session, values_of
+from retentiond.ledger.trouble import translated
 from retentiond.ports.rows import EventRow
 
 _AT_MOST = 100  # findings of one kind: the first tell the story
 _PAGE = 1_000
+_ENTRY_HAS = re.compile(r"@entry_has ([a-z0-9_.]+)@")
 
-# Each query yields what is wrong; its columns fill the words before it.
+# Each query yields what is wrong; its columns fill the words before it. What stands in @…@ is the engine's own.
 _CONTRADICTIONS = (
     (
         "the log lacks entry {0}",
@@ -32,28 +36,28 @@ _CONTRADICTIONS = (
     (
         "plan {0} is not the one that entry {1} of the log names",
         """SELECT id, log_index FROM plans WHERE NOT EXISTS (SELECT 1 FROM log_entries
-           WHERE "index" = plans.log_index AND instr(CAST(entry AS TEXT), 'sha256:' || plans.sha256))""",
+           WHERE "index" = plans.log_index AND @entry_has plans.sha256@)""",
     ),
     (
         "receipt {0} is not the one that entry {1} of the log names",
         """SELECT id, log_index FROM receipts WHERE NOT EXISTS (SELECT 1 FROM log_entries
-           WHERE "index" = receipts.log_index AND instr(CAST(entry AS TEXT), 'sha256:' || receipts.entry_sha256))""",
+           WHERE "index" = receipts.log_index AND @entry_has receipts.entry_sha256@)""",
     ),
     (
         "plan {0} counts {1} records, its batches {2}",
         """SELECT id, records, planned FROM (SELECT id, records, (SELECT coalesce(sum(count), 0) FROM batches
-           WHERE plan = plans.id) AS planned FROM plans) WHERE records <> planned""",
+           WHERE plan = plans.id) AS planned FROM plans) AS p WHERE records <> planned""",
     ),
     (
         "plan {0} counts {1} records, its parts {2}",
         """SELECT id, records, planned FROM (SELECT id, records, (SELECT coalesce(sum(due), 0) FROM parts
-           WHERE plan = plans.id) AS planned FROM plans) WHERE records <> planned""",
+           WHERE plan = plans.id) AS planned FROM plans) AS p WHERE records <> planned""",
     ),
     (
         "batch {1} of plan {0} has {2} records and {3} outcomes",
         """SELECT plan, ordinal, count, ended FROM (SELECT plan, ordinal, count,
-           (SELECT coalesce(sum(value), 0) FROM json_each(outcomes)) AS ended FROM batches
-           WHERE state IN ('verified', 'receipted', 'carried-over')) WHERE count <> ended""",
+           @sum_of_outcomes@ AS ended FROM batches
+           WHERE state IN ('verified', 'receipted', 'carried-over')) AS b WHERE count <> ended""",
     ),
     (
         "batch {1} of plan {0} has ended, and still holds plain identifiers",
@@ -78,7 +82,7 @@ _CONTRADICTIONS = (
     (
         "run {0} names receipt {1}, which is of another plan",
         """SELECT runs.id, runs.receipt FROM runs JOIN receipts ON receipts.id = runs.receipt
-           WHERE receipts.plan IS NOT runs.plan""",
+           WHERE receipts.plan IS NULL OR receipts.plan <> runs.plan""",
     ),
     (
         "receipt {0} is of plan {1}, and no run of that plan has it",
@@ -107,35 +111,31 @@ _EVENTS_AFTER = (
 )
 
 
-def findings(session: Session) -> Iterator[str]:
-    """Yield what is wrong with a ledger, the file first.
+def findings(session: Session, backend: Backend) -> Iterator[str]:
+    """Yield what is wrong with a ledger, the file or database first.
 
     Raises:
         LedgerError: It cannot be read further.
     """
-    yield from _file(session)
-    yield from _tables(session)
+    with translated(session.where):
+        yield from list(backend.findings(session.connection))
+    yield from _revision(session)
     for words, query in _CONTRADICTIONS:
-        for row in session.rows(text(f"SELECT * FROM ({query}) LIMIT {_AT_MOST}")):  # noqa: S608 - from above
+        for row in session.rows(text(f"SELECT * FROM ({_in_words_of(backend, query)}) AS found LIMIT {_AT_MOST}")):  # noqa: S608 - from above
             yield words.format(*row)
     yield from _events(session)
 
 
-def _file(session: Session) -> Iterator[str]:
-    for line in _column(session, text(f"PRAGMA integrity_check({_AT_MOST})")):
-        if line != "ok":
-            yield f"the file is damaged: {line}"
-    for row in session.rows(text("PRAGMA foreign_key_check")):
-        yield "row {1} of {0} names a row of {2} that is not there".format(*row)
+def _in_words_of(backend: Backend, query: str) -> str:
+    words = backend.check_words
+    query = query.replace("@sum_of_outcomes@", words.sum_of_outcomes)
+    return _ENTRY_HAS.sub(lambda found: words.entry_has.format(f"'sha256:' || {found[1]}"), query)
 
 
-def _tables(session: Session) -> Iterator[str]:
+def _revision(session: Session) -> Iterator[str]:
     revision = session.value(text("SELECT version_num FROM alembic_version"))
     if revision != REVISION:
         yield f"the tables are of revision {revision}, and this program works with {REVISION}"
-    triggers = _column(session, text("SELECT name FROM sqlite_master WHERE type = 'trigger'"))
-    for name in sorted(GUARDS - set(triggers)):
-        yield f"the trigger {name}, which keeps history from being changed, is gone"
 
 
 def _events(session: Session) -> Iterator[str]:
@@ -147,7 +147,3 @@ def _events(session: Session) -> Iterator[str]:
             if salt is not None and not hmac.compare_digest(event_digest(EventRow(**values), salt), digest):
                 yield f"event {row.sequence} is not what it was when it was written"
         after = rows[-1].sequence
-
-
-def _column(session: Session, query: Executable) -> list[str]:
-    return [row[0] for row in session.rows(query)]

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
-from sqlalchemy import bindparam, func, select, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import bindparam, func, insert, select, update
 
 from retentiond.ledger.schema import log_checkpoint, log_entries
-from retentiond.ledger.session import Session
+from retentiond.ledger.session import Session, insert_or
 
 _SIZE = select(func.coalesce(func.max(log_entries.c["index"]) + 1, 0))
 _STAGE = insert(log_entries)
@@ -20,7 +19,7 @@ _ENTRIES = (
     .limit(bindparam("at_most"))
 )
 _CHECKPOINT = select(log_checkpoint.c.note)
-_FIRST_CHECKPOINT = insert(log_checkpoint).on_conflict_do_nothing()
+_FIRST_CHECKPOINT = insert_or(log_checkpoint, "DO NOTHING")
 _SWAP_CHECKPOINT = update(log_checkpoint).where(log_checkpoint.c.note == bindparam("old")).values(note=bindparam("new"))
 
 
@@ -31,7 +30,8 @@ class SqlEntries:
         self._session = session
 
     def stage(self, entry: bytes) -> int:
-        """Stage an entry; return the index that it will have in the log."""
+        """Stage an entry; return the index that it will have in the log. Indexes have no gaps: others wait for them."""
+        self._session.lock_appends()
         index: int = self._session.value(_SIZE)
         self._session.insert(_STAGE, {"index": index, "entry": entry})
         return index

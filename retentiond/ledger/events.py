@@ -7,13 +7,12 @@ import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, select
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import bindparam, func, insert, select
 
 from retentiond.domain.record import micros
 from retentiond.ledger.columns import canonical
 from retentiond.ledger.schema import columns_of, events, facts
-from retentiond.ledger.session import Session, values_of
+from retentiond.ledger.session import Session, insert_or, values_of
 from retentiond.ledger.trouble import translated
 from retentiond.ports.rows import EventRow
 
@@ -23,8 +22,7 @@ _NEXT = select(func.coalesce(func.max(events.c.sequence) + 1, 1))
 _APPEND = insert(events)
 _NEWEST = select(*columns_of(events, EventRow)).order_by(events.c.sequence.desc()).limit(bindparam("at_most"))
 _GET_FACT = select(facts.c.value).where(facts.c.name == bindparam("of_name"))
-_ADD_FACT = insert(facts)
-_SET_FACT = _ADD_FACT.on_conflict_do_update(index_elements=["name"], set_={"value": _ADD_FACT.excluded.value})
+_SET_FACT = insert_or(facts, "(name) DO UPDATE SET value = excluded.value")
 
 
 def event_digest(event: EventRow, salt: bytes) -> bytes:
@@ -47,6 +45,7 @@ class SqlEvents:
 
     def append(self, kind: str, subject: str, at: datetime, detail: Mapping[str, object] | None = None) -> None:
         """Append an event; `detail` never holds a key, a row or a token."""
+        self._session.lock_appends()
         event = EventRow(self._session.value(_NEXT), at, kind, subject, dict(detail or {}))
         salt = secrets.token_bytes(SALT_BYTES)
         with translated(self._session.where):

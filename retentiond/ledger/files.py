@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from retentiond.errors import LedgerError
-from retentiond.ledger.connection import make_engine, open_file, transaction
+from retentiond.ledger.connection import open_file
 from retentiond.ledger.trouble import translated
 
 _WRITTEN_BY_SQLITE = ("", "-journal", "-wal", "-shm")
@@ -29,23 +29,6 @@ def is_there(path: Path) -> bool:
     return True
 
 
-def create(path: Path) -> None:
-    """Make an empty ledger, readable and writable by its owner only.
-
-    Raises:
-        LedgerError: The file exists, or cannot be made.
-    """
-    from retentiond.ledger.upgrade import upgrade  # noqa: PLC0415 - Alembic is slow to import, and rarely needed
-
-    with _appearing(path) as draft:
-        engine = make_engine(draft)
-        try:
-            with transaction(engine, str(path)) as connection, translated(str(path)):
-                upgrade(connection)
-        finally:
-            engine.dispose()
-
-
 def copy(source: Path, target: Path) -> None:
     """Write a consistent copy of a ledger while others go on using it.
 
@@ -53,7 +36,7 @@ def copy(source: Path, target: Path) -> None:
         LedgerError: The target exists or cannot be written, or the source cannot be read.
     """
     with (
-        _appearing(target) as draft,
+        appearing(target) as draft,
         translated(str(target)),
         closing(open_file(source)) as reader,
         closing(open_file(draft)) as writer,
@@ -73,8 +56,12 @@ def scrub(path: Path) -> bool:
 
 
 @contextmanager
-def _appearing(path: Path) -> Iterator[Path]:
-    """Hand out a new empty file, which takes the path's name when the block ends and vanishes when it raises."""
+def appearing(path: Path) -> Iterator[Path]:
+    """Hand out a new empty file, which takes the path's name when the block ends and vanishes when it raises.
+
+    Raises:
+        LedgerError: The path exists or cannot be written.
+    """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.new")
     try:
         with _file_errors(path):

@@ -1,4 +1,4 @@
-"""The ledger in a file of SQLite: opening it, its transactions, its lock, copies and checks of it."""
+"""The ledger: opening it, its transactions, its lock, copies and checks of it."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection
-
 from retentiond.errors import LedgerError
 from retentiond.ledger import files
-from retentiond.ledger.acting import acting_lock
 from retentiond.ledger.approvals import SqlApprovals
+from retentiond.ledger.backend import Access, Backend, transaction
 from retentiond.ledger.batches import SqlBatches
 from retentiond.ledger.checks import findings
 from retentiond.ledger.closures import SqlClosures
-from retentiond.ledger.connection import make_engine, transaction
+from retentiond.ledger.database import Database
 from retentiond.ledger.entries import SqlEntries, SqlLogState
 from retentiond.ledger.events import SqlEvents, SqlFacts
 from retentiond.ledger.holds import SqlHolds
 from retentiond.ledger.plans import SqlPlans
 from retentiond.ledger.receipts import SqlReceipts
 from retentiond.ledger.runs import SqlRuns
-from retentiond.ledger.schema import APPLICATION_ID, REVISION
+from retentiond.ledger.schema import REVISION
 from retentiond.ledger.session import Session
-from retentiond.ledger.trouble import is_damage, translated
+from retentiond.ledger.sqlite import SqliteBackend, create_file
+from retentiond.ledger.trouble import is_damage
 from retentiond.ports import ledger as port
 from retentiond.ports.log import LogState
 
@@ -47,47 +46,48 @@ class SqlTransaction:
 
 
 class SqlLedger:
-    """What happened, in one file. Threads may share it; `open_ledger` makes it.
+    """What happened. Threads may share it; `open_ledger` makes it."""
 
-    Args:
-        path: An existing file, absolute.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, backend: Backend) -> None:
         self.log_state: LogState = SqlLogState(self._session)
-        self._where = str(path)
-        self._engine = make_engine(path)
+        self.where = backend.where
+        self._backend = backend
         self._thread = threading.local()
 
     @contextmanager
-    def begin(self) -> Iterator[port.Transaction]:
+    def begin(self, *, shared: bool = False) -> Iterator[port.Transaction]:
         """Begin a transaction that may write; it waits some seconds for another one to end.
 
+        Args:
+            shared: Whether others like it may run beside it (PostgreSQL only): for what reads nothing but its own
+                batch and the holds, which are locked.
+
         Raises:
-            LedgerError: It cannot be begun or committed (locked, full disk, damaged); nothing of it happened.
+            LedgerBusy: This process acted, and has lost its lock: another one may act by now.
+            LedgerError: It cannot be begun or committed (locked, full disk, damaged, connection lost). Nothing of it
+                happened, unless the error says that this is unknown.
         """
-        with self._session() as session:
+        with self._session(Access.SHARED if shared else Access.ALONE) as session:
             yield SqlTransaction(session)
 
     def acting(self) -> AbstractContextManager[None]:
-        """Be the one process that acts; at the end, what was given up leaves the write-ahead log too.
+        """Be the one process that acts, until the block ends or the lock is lost: see `begin`.
 
         Raises:
             LedgerBusy: Another process acts on this ledger.
         """
-        return self._acting()
+        return self._backend.acting()
 
     def scrub(self) -> bool:
-        """Move the write-ahead log into the file and truncate it, so that it keeps nothing that was given up since.
+        """Overwrite what was given up since, as far as the engine can.
 
         Returns:
             False when a reader stood in the way; the next call does it then.
 
         Raises:
-            LedgerError: The file cannot be written.
+            LedgerError: The ledger cannot be written.
         """
-        return files.scrub(self.path)
+        return self._backend.scrub()
 
     def backup(self, target: Path) -> None:
         """Write a consistent copy; the target must not exist.
@@ -95,7 +95,7 @@ class SqlLedger:
         Raises:
             LedgerError: It exists or cannot be written, or the ledger cannot be read; no part of a copy is left.
         """
-        files.copy(self.path, target.absolute())
+        self._backend.backup(target.absolute())
 
     def check(self) -> Iterator[str]:
         """Yield what is wrong with the ledger itself; nothing when it is sound.
@@ -105,83 +105,108 @@ class SqlLedger:
         """
         found: list[str] = []
         try:
-            with self._session(snapshot=True) as session:
-                found.extend(findings(session))
+            with self._session(Access.SNAPSHOT) as session:
+                found.extend(findings(session, self._backend))
         except LedgerError as error:
             if not is_damage(error):
                 raise
             found.append(error.what)
         return iter(found)
 
-    def close(self) -> None:
-        """Let go of connections."""
-        self._engine.dispose()
-
-    def bring_up_to_date(self) -> None:
-        """Upgrade the tables where an older program made them.
+    def upgrade(self) -> bool:
+        """Upgrade the tables; False where they are up to date.
 
         Raises:
-            LedgerError: The file is no ledger, or a newer program made it.
+            LedgerBusy: A process acts on this ledger.
+            LedgerError: It cannot be upgraded, or a newer program made it.
         """
-        with self._session(snapshot=True) as session:
-            revision = self._revision(session.connection)
-        if revision == REVISION:
-            return
-        from retentiond.ledger.upgrade import known_revisions, upgrade  # noqa: PLC0415 - as in files.py
+        if self._revision() == REVISION:
+            return False
+        self._backend.upgrade()
+        return True
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self._backend.close()
+
+    def bring_up_to_date(self) -> None:
+        """Upgrade the tables where an older program made them and nobody else works with them.
+
+        Raises:
+            LedgerError: This is no ledger, a newer program made it, or its upgrade is for somebody to decide.
+        """
+        revision = self._revision()
+        if revision != REVISION:
+            self._backend.bring_up_to_date(revision)
+
+    def _revision(self) -> str:
+        """Return the revision of the tables, which this program knows."""
+        with self._session(Access.SNAPSHOT) as session:
+            revision = self._backend.revision(session.connection)
+        if revision != REVISION:
+            self._require_known(revision)
+        return revision
+
+    def _require_known(self, revision: str) -> None:
+        from retentiond.ledger.upgrade import known_revisions  # noqa: PLC0415 - as in sqlite.py
 
         if revision not in known_revisions():
             raise LedgerError(
                 f"the ledger's tables are of revision {revision}, which this program does not know",
-                where=self._where,
+                where=self.where,
                 remedy="use the version of retentiond that wrote it, or a newer one",
             )
-        with self._session() as session, translated(self._where):
-            upgrade(session.connection)
-
-    def _revision(self, connection: Connection) -> str:
-        with translated(self._where):
-            application: int = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
-            if application == APPLICATION_ID:
-                revision: str = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one()
-                return revision
-        raise LedgerError(
-            "the file is not a ledger of retentiond",
-            where=self._where,
-            remedy="name another file as `ledger` in retentiond.yaml; `retentiond init` makes one",
-        )
 
     @contextmanager
-    def _acting(self) -> Iterator[None]:
-        with acting_lock(self.path):
-            yield
-            self.scrub()
-
-    @contextmanager
-    def _session(self, *, snapshot: bool = False) -> Iterator[Session]:
+    def _session(self, access: Access = Access.ALONE) -> Iterator[Session]:
         if getattr(self._thread, "is_inside", False):
             raise LedgerError(
                 "a transaction was begun inside another one, and would wait for itself",
-                where=self._where,
+                where=self.where,
                 remedy="report this as a defect of retentiond",
             )
         self._thread.is_inside = True
         try:
-            with transaction(self._engine, self._where, snapshot=snapshot) as connection:
-                yield Session(connection, self._where)
+            with transaction(self._backend, access) as connection:
+                yield Session(connection, self._backend, shared=access is Access.SHARED)
         finally:
             self._thread.is_inside = False
 
 
-def open_ledger(path: Path, *, create: bool = False) -> SqlLedger:
-    """Open a ledger, and upgrade it where an older program made it.
+def open_ledger(place: Path | Database, *, create: bool = False) -> SqlLedger:
+    """Open a ledger; one in a file is upgraded where an older program made it.
 
     Args:
+        place: Its file, or the database and schema that hold it.
         create: Make it where there is none.
 
     Raises:
-        LedgerError: There is none, it is no ledger, it is damaged, or a newer program made it.
+        LedgerError: There is none, it is no ledger, it is damaged, it has to be upgraded, or a newer program made it.
     """
-    path = path.absolute()
+    ledger = SqlLedger(_backend(place, create=create))
+    try:
+        ledger.bring_up_to_date()
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger
+
+
+def open_for_upgrade(place: Path | Database) -> SqlLedger:
+    """Open a ledger of any revision that this program knows, to upgrade it.
+
+    Raises:
+        LedgerError: There is none.
+    """
+    return SqlLedger(_backend(place, create=False))
+
+
+def _backend(place: Path | Database, *, create: bool) -> Backend:
+    if isinstance(place, Database):
+        from retentiond.ledger.postgresql import open_backend  # noqa: PLC0415 - who has a file needs no psycopg
+
+        return open_backend(place, create=create)
+    path = place.absolute()
     if not files.is_there(path):
         if not create:
             raise LedgerError(
@@ -189,11 +214,5 @@ def open_ledger(path: Path, *, create: bool = False) -> SqlLedger:
                 where=str(path),
                 remedy="`retentiond init` makes one; or name another file as `ledger` in retentiond.yaml",
             )
-        files.create(path)
-    ledger = SqlLedger(path)
-    try:
-        ledger.bring_up_to_date()
-    except BaseException:
-        ledger.close()
-        raise
-    return ledger
+        create_file(path)
+    return SqliteBackend(path)

@@ -12,17 +12,15 @@ from sqlalchemy import (
     ForeignKey,
     ForeignKeyConstraint,
     Index,
-    Integer,
     LargeBinary,
     MetaData,
     Table,
-    Text,
 )
 
 from retentiond.domain.account import AccountState
 from retentiond.domain.plan import Basis, BatchState, RunState, Trigger
 from retentiond.domain.policy import Action
-from retentiond.ledger.columns import Moment, Reference, Structure, Word
+from retentiond.ledger.columns import AnyText, Moment, Reference, Structure, Whole, Word
 
 REVISION = "0001"
 APPLICATION_ID = 0x72746E64  # "rtnd", in the header of the file
@@ -31,11 +29,11 @@ metadata = MetaData()
 
 
 def _text(name: str) -> Column[str]:
-    return Column(name, Text, nullable=False)
+    return Column(name, AnyText, nullable=False)
 
 
 def _integer(name: str) -> Column[int]:
-    return Column(name, Integer, nullable=False)
+    return Column(name, Whole, nullable=False)
 
 
 def _bytes(name: str) -> Column[bytes]:
@@ -51,11 +49,15 @@ def _structure(name: str) -> Column[Any]:
 
 
 def _id(name: str = "id") -> Column[str]:
-    return Column(name, Text, primary_key=True)
+    return Column(name, AnyText, primary_key=True)
 
 
 def _sequence(name: str = "sequence") -> Column[int]:
-    return Column(name, Integer, primary_key=True)
+    return Column(name, Whole, primary_key=True, autoincrement=True)
+
+
+def _number(name: str) -> Column[int]:
+    return Column(name, Whole, primary_key=True, autoincrement=False)
 
 
 def _reference(name: str, target: str) -> Column[str]:
@@ -70,14 +72,14 @@ drafts = Table("drafts", metadata, _id(), _moment("begun_at"))
 plans = Table(
     "plans",
     metadata,
-    Column("id", Text, ForeignKey("drafts.id"), primary_key=True),
-    Column("sha256", Text, nullable=False, unique=True),
+    Column("id", AnyText, ForeignKey("drafts.id"), primary_key=True),
+    Column("sha256", AnyText, nullable=False, unique=True),
     Column("state", Word(RunState), nullable=False),
     Column("trigger", Word(Trigger), nullable=False),
     _moment("created_at"),
     _moment("expires_at"),
     _moment("reference_time"),
-    Column("log_index", Integer, nullable=False, unique=True),
+    Column("log_index", Whole, nullable=False, unique=True),
     _bytes("envelope"),
     _bytes("nonce"),
     _structure("policies"),
@@ -95,8 +97,8 @@ plans = Table(
 parts = Table(
     "parts",
     metadata,
-    Column("plan", Text, ForeignKey("plans.id"), primary_key=True),
-    Column("ordinal", Integer, primary_key=True),
+    Column("plan", AnyText, ForeignKey("plans.id"), primary_key=True),
+    _number("ordinal"),
     _text("dataset"),
     _text("policy"),
     _integer("rule"),
@@ -112,8 +114,8 @@ parts = Table(
 batches = Table(
     "batches",
     metadata,
-    Column("plan", Text, ForeignKey("drafts.id"), primary_key=True),
-    Column("ordinal", Integer, primary_key=True),
+    Column("plan", AnyText, ForeignKey("drafts.id"), primary_key=True),
+    _number("ordinal"),
     _integer("part"),
     _integer("group"),
     Column("objects", Boolean, nullable=False),
@@ -130,8 +132,8 @@ batches = Table(
 batch_identifiers = Table(
     "batch_identifiers",
     metadata,
-    Column("plan", Text, primary_key=True),
-    Column("ordinal", Integer, primary_key=True),
+    Column("plan", AnyText, primary_key=True),
+    _number("ordinal"),
     Column("plain", LargeBinary),
     Column("sealed", LargeBinary),
     ForeignKeyConstraint(["plan", "ordinal"], ["batches.plan", "batches.ordinal"]),
@@ -142,7 +144,7 @@ runs = Table(
     "runs",
     metadata,
     _id(),
-    Column("plan", Text, ForeignKey("plans.id"), nullable=False, unique=True),
+    Column("plan", AnyText, ForeignKey("plans.id"), nullable=False, unique=True),
     Column("state", Word(RunState), nullable=False),
     _moment("started_at"),
     _bytes("commitment_key"),
@@ -183,7 +185,7 @@ holds = Table(
     "holds",
     metadata,
     _sequence(),
-    Column("id", Text, nullable=False, unique=True),
+    Column("id", AnyText, nullable=False, unique=True),
     _text("matter"),
     _structure("scope"),
     _moment("placed_at"),
@@ -191,15 +193,13 @@ holds = Table(
     Column("released_at", Moment),
 )
 
-hold_epoch = Table(
-    "hold_epoch", metadata, _sequence("id"), _integer("epoch"), CheckConstraint("id = 1", name="one_row")
-)
+hold_epoch = Table("hold_epoch", metadata, _number("id"), _integer("epoch"), CheckConstraint("id = 1", name="one_row"))
 
 closures = Table(
     "closures",
     metadata,
     _sequence(),
-    Column("id", Text, nullable=False, unique=True),
+    Column("id", AnyText, nullable=False, unique=True),
     _text("commitment"),
     _bytes("account_sealed"),
     Column("state", Word(AccountState), nullable=False),
@@ -223,21 +223,21 @@ receipts = Table(
     _bytes("envelope"),
     _bytes("annex"),
     _text("entry_sha256"),
-    Column("log_index", Integer, nullable=False, unique=True),
+    Column("log_index", Whole, nullable=False, unique=True),
     _bytes("commitment_key"),
     _text("file"),
 )
 
-log_entries = Table("log_entries", metadata, _sequence("index"), _bytes("entry"))
+log_entries = Table("log_entries", metadata, _number("index"), _bytes("entry"))
 
 log_checkpoint = Table(
-    "log_checkpoint", metadata, _sequence("id"), _bytes("note"), CheckConstraint("id = 1", name="one_row")
+    "log_checkpoint", metadata, _number("id"), _bytes("note"), CheckConstraint("id = 1", name="one_row")
 )
 
 events = Table(
     "events",
     metadata,
-    _sequence(),
+    _number("sequence"),
     _moment("at"),
     _text("kind"),
     _text("subject"),
@@ -263,6 +263,9 @@ GUARDS = frozenset(
         "log_entries_in_order",
     )
 )
+
+# PostgreSQL empties whole tables without looking at rows.
+TRUNCATE_GUARDS = frozenset(f"{table}_kept" for table in (*_HISTORY, "batch_identifiers", "log_checkpoint"))
 
 
 def columns_of(table: Table, row: type[Any]) -> tuple[Column[Any], ...]:

@@ -1,4 +1,4 @@
-"""What SQLite says went wrong, in words for an operator."""
+"""What an engine says went wrong, in words for an operator."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from sqlalchemy.exc import StatementError
 
 from retentiond.errors import LedgerError
+from retentiond.ledger import sqlstates
 
 # By primary result code (https://sqlite.org/rescode.html): what happened, and what to do.
 _TROUBLE: dict[int, tuple[str, str]] = {
@@ -63,6 +64,10 @@ def _primary_code(error: BaseException | None) -> int | None:
 def in_words(error: Exception, where: str) -> LedgerError:
     """Return the error for operators; it names no value that stood in a statement."""
     cause = error.orig if isinstance(error, StatementError) and error.orig is not None else error
+    if sqlstates.is_postgresql(cause):
+        sqlstates.forget_values(error, cause)
+        what, remedy = sqlstates.words(cause)
+        return LedgerError(what, where=where, remedy=remedy)
     known = _TROUBLE.get(_primary_code(cause) or 0)
     if known is not None:
         return LedgerError(f"{known[0]} ({cause})", where=where, remedy=known[1])
@@ -79,7 +84,8 @@ def in_words(error: Exception, where: str) -> LedgerError:
 def is_damage(error: LedgerError) -> bool:
     """Tell whether an error says that the file itself is damaged, and not that it could not be read just now."""
     cause = error.__cause__
-    return _primary_code(cause.orig if isinstance(cause, StatementError) else cause) in _DAMAGE
+    cause = cause.orig if isinstance(cause, StatementError) else cause
+    return _primary_code(cause) in _DAMAGE or sqlstates.is_damage(cause)
 
 
 @contextmanager

@@ -294,16 +294,24 @@ class Ledger(Protocol):
 
     log_state: LogState
 
-    def begin(self) -> AbstractContextManager[Transaction]:
-        """Begin a transaction that may write; on SQLite always BEGIN IMMEDIATE.
+    def begin(self, *, shared: bool = False) -> AbstractContextManager[Transaction]:
+        """Begin a transaction that may write; what it read stays true until it ends.
+
+        A LedgerError inside may have ended it; then whatever follows in it, and its end, raise one, too.
+
+        Args:
+            shared: Whether others like it may run beside it, where the engine can: for what reads nothing but its own
+                batch and the holds.
 
         Raises:
-            LedgerError: It cannot be begun or committed (locked, full disk, damaged); nothing of it happened.
+            LedgerBusy: This process acted, and has lost its lock: another one may act by now. Stop.
+            LedgerError: It cannot be begun or committed (locked, full disk, damaged, connection lost). Nothing of it
+                happened, unless the error says that this is unknown: read again, and take nothing for done.
         """
         ...
 
     def acting(self) -> AbstractContextManager[None]:
-        """Be the one process that acts.
+        """Be the one process that acts, until the block ends or the lock is lost: see `begin`.
 
         Raises:
             LedgerBusy: Another process acts on this ledger.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from retentiond.settings.approvers import Approver, ApproversFile, load_approvers, parse_approvers
 from retentiond.settings.canonical import list_commitment_input
 from retentiond.settings.datamap import load_datamap
+from retentiond.settings.ledger import LedgerDatabase
 from retentiond.settings.policies import idle_policies, load_policies, uncovered_classes
 from retentiond.settings.schema import json_schema, write_schemas
 from retentiond.settings.service import ServiceSettings, load_service
@@ -12,6 +13,7 @@ from retentiond.settings.service import ServiceSettings, load_service
 __all__ = [
     "Approver",
     "ApproversFile",
+    "LedgerDatabase",
     "ServiceSettings",
     "idle_policies",
     "json_schema",

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
 from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from retentiond.domain.period import Period
 from retentiond.errors import ConfigError
 from retentiond.settings.document import Document, Trail, read_document
+from retentiond.settings.ledger import LedgerDatabase, LedgerModel, looks_like_dsn, read_ledger
 from retentiond.settings.problems import (
+    Problem,
     alternatives,
     blanks,
     first_error,
@@ -63,6 +65,16 @@ def _path(value: object) -> object:
     raise refuse(f"{shown(value)} is no path", "write a path, relative to the config directory")
 
 
+def _ledger(value: object) -> object:
+    """Take a file, or a database that was read already."""
+    if isinstance(value, str) and looks_like_dsn(value):
+        raise refuse(
+            "a DSN does not stand here, since it may hold a password",
+            "put it into a variable and name that: `ledger: {dsn_env: NAME}`, or RETENTIOND_LEDGER__DSN_ENV=NAME",
+        )
+    return value if isinstance(value, LedgerDatabase) else _path(value)
+
+
 def _switch(value: object) -> object:
     """Take true and false as words too: the environment has nothing else."""
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
@@ -88,9 +100,13 @@ class ServiceSettings(BaseSettings):
         stop_file: Nothing is changed in any store while it exists.
         single_operator: Whether plans are approved without a second person.
         plan_expires: How long a plan may wait before it is carried out.
+        ledger: A file of SQLite, or a database of PostgreSQL.
     """
 
-    model_config = SettingsConfigDict(extra="forbid", strict=True, frozen=True, validate_default=False)
+    # What was given may be a DSN in the wrong place, and causes are shown with --debug.
+    model_config = SettingsConfigDict(
+        extra="forbid", strict=True, frozen=True, validate_default=False, hide_input_in_errors=True
+    )
 
     instance: Annotated[str, AfterValidator(_instance)]
     issuer_id: Annotated[str, AfterValidator(_issuer)]
@@ -100,13 +116,16 @@ class ServiceSettings(BaseSettings):
     single_operator: Annotated[bool, BeforeValidator(_switch, json_schema_input_type=bool)] = False
     identifiers: Identifiers = Identifiers()
     plan_expires: PeriodValue = Period(days=1)
-    ledger: _PathValue = Path("ledger.db")
+    ledger: Annotated[Path | LedgerDatabase, BeforeValidator(_ledger, json_schema_input_type=str | LedgerModel)] = Path(
+        "ledger.db"
+    )
     log: _PathValue = Path("log")
     receipts: _PathValue = Path("receipts")
     keys: _PathValue = Path("keys")
     journal: _PathValue = Path("journal")
 
 
+_SOURCES = frozenset(("dsn_env", "dsn_file"))
 _PATHS = ("stop_file", "ledger", "log", "receipts", "keys", "journal")
 
 
@@ -121,8 +140,10 @@ def load_service(config_dir: Path, environ: Mapping[str, str]) -> ServiceSetting
         ConfigError: The file or a variable is wrong; `where` names the place or the variable.
     """
     document = read_document(config_dir / FILE)
-    given = _from_environment(environ)
+    given = _from_environment(document, environ)
     raise_first(document, blanks(document))
+    ledger = _read_ledger(document, given, config_dir, environ)
+    sources = [given, document.root] if ledger is None else [{"ledger": ledger}, given, document.root]
 
     class Sourced(ServiceSettings):
         """The settings, with this environment and this file as their only sources."""
@@ -136,27 +157,58 @@ def load_service(config_dir: Path, environ: Mapping[str, str]) -> ServiceSetting
             dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
             file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return tuple(InitSettingsSource(settings_cls, dict(each)) for each in (given, document.root))
+            return tuple(InitSettingsSource(settings_cls, dict(each)) for each in sources)
 
     try:
         found = Sourced()
     except ValidationError as error:
         raise _error(document, given, error) from error
     base = config_dir.absolute()
-    return found.model_copy(update={name: base / getattr(found, name) for name in _PATHS})
+    paths = {name: getattr(found, name) for name in _PATHS}
+    return found.model_copy(update={name: base / path for name, path in paths.items() if isinstance(path, Path)})
 
 
-def _from_environment(environ: Mapping[str, str]) -> Mapping[str, Any]:
+def _read_ledger(
+    document: Document, given: Mapping[str, Any], base: Path, environ: Mapping[str, str]
+) -> LedgerDatabase | None:
+    """Return the ledger's database; None where it is a file. A variable wins over the file's field of its name."""
+    written, set_there = document.root.get("ledger"), given.get("ledger")
+    if isinstance(set_there, str) or not (isinstance(set_there, dict) or isinstance(written, dict)):
+        return None
+    merged: dict[str, Any] = dict(written) if isinstance(written, dict) else {}
+    if isinstance(set_there, dict):
+        if set_there.keys() & _SOURCES:
+            merged = {name: value for name, value in merged.items() if name not in _SOURCES}
+        merged |= set_there
+    problems: list[Problem] = []
+    database = read_ledger(merged, base, environ, problems)
+    if problems:
+        raise _first(document, given, problems)
+    return database
+
+
+def _from_environment(document: Document, environ: Mapping[str, str]) -> Mapping[str, Any]:
     """Return what the environment sets, nested as the file nests it."""
     names = {_variable(trail): trail for trail in _trails()}
+    written = document.root.get("ledger")
+    named = written.get("dsn_env") if isinstance(written, dict) else None
+    holds_dsn = environ.get(_variable(("ledger", "dsn_env")), named)  # it may be called RETENTIOND_… too
     given: dict[str, Any] = {}
     for variable, value in environ.items():
         if not variable.startswith(PREFIX) or variable == CONFIG_DIRECTORY:
+            continue
+        if variable == holds_dsn:
             continue
         if variable not in names:
             remedy = alternatives(variable, names, "variables")
             raise ConfigError(f"no setting is called {variable}", where=variable, remedy=remedy)
         *outer, last = names[variable]
+        if outer and _variable(tuple(outer)) in environ:
+            raise ConfigError(
+                f"{variable} contradicts {_variable(tuple(outer))}",
+                where=variable,
+                remedy="set one, and unset the other",
+            )
         inner = given
         for name in outer:
             inner = inner.setdefault(name, {})
@@ -165,12 +217,17 @@ def _from_environment(environ: Mapping[str, str]) -> Mapping[str, Any]:
 
 
 def _trails() -> list[tuple[str, ...]]:
-    nested = {"identifiers": Identifiers}
-    return [
+    nested: dict[str, type[BaseModel]] = {"identifiers": Identifiers, "ledger": LedgerModel}
+    fields = [
         (name, *inner)
         for name in ServiceSettings.model_fields
-        for inner in ([(each,) for each in nested[name].model_fields] if name in nested else [()])
+        for inner in (_fields_of(nested[name]) if name in nested else [()])
     ]
+    return [*fields, ("ledger",)]
+
+
+def _fields_of(model: type[BaseModel]) -> list[tuple[str, ...]]:
+    return [(field.alias or name,) for name, field in model.model_fields.items()]
 
 
 def _variable(trail: Trail) -> str:
@@ -178,7 +235,10 @@ def _variable(trail: Trail) -> str:
 
 
 def _error(document: Document, given: Mapping[str, Any], error: ValidationError) -> ConfigError:
-    problems = problems_of(ServiceSettings, error, ())
+    return _first(document, given, problems_of(ServiceSettings, error, ()))
+
+
+def _first(document: Document, given: Mapping[str, Any], problems: list[Problem]) -> ConfigError:
     for problem in problems:
         if _stands_in(given, problem.path):
             return ConfigError(problem.what, where=_variable(problem.path), remedy=problem.remedy)

@@ -13,6 +13,11 @@ from retentiond.domain.policy import Action
 from retentiond.ledger import SqlLedger
 from retentiond.ports.rows import BatchRow, ClosureRow, PlanRow, ReceiptRow, RunRow
 
+
+class Broken(Exception):
+    """What a block may raise."""
+
+
 NOW = datetime(2026, 11, 24, 3, 10, 37, 123456, tzinfo=UTC)
 PLAIN = b"plain identifiers \x00\xff of acct-1, 'acct-2'"
 SEALED = b"sealed: nobody reads this"

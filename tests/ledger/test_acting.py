@@ -7,27 +7,24 @@ from pathlib import Path
 import pytest
 
 from retentiond.errors import LedgerBusy, LedgerError
-from retentiond.ledger import SqlLedger, open_ledger
-from tests.ledger.conftest import Starter, said
-from tests.ledger.test_transactions import OPEN, Broken
+from retentiond.ledger import SqlLedger
+from tests.ledger.processes import Starter, said
+from tests.ledger.samples import Broken
 
-ACT = (
-    OPEN
-    + """
+ACT = """
 with ledger.acting():
     say("acting")
     sys.stdin.readline()
 say("over")
 """
-)
 
 
 def lock_of(ledger: SqlLedger) -> Path:
-    return Path(f"{ledger.path}.lock")
+    return Path(f"{Path(ledger.where)}.lock")
 
 
 def test_a_second_process_is_told_who_acts_and_does_not_wait(ledger: SqlLedger, start: Starter) -> None:
-    other = start(ACT, ledger.path)
+    other = start(ACT, Path(ledger.where))
     assert said(other) == "acting"
     with pytest.raises(LedgerBusy, match=f"process {other.pid} is acting") as caught, ledger.acting():
         pytest.fail("two processes act")
@@ -40,24 +37,6 @@ def test_a_second_process_is_told_who_acts_and_does_not_wait(ledger: SqlLedger, 
     assert said(other) == "over"
     with ledger.acting():
         assert lock_of(ledger).read_text() == str(os.getpid())
-
-
-def test_a_killed_process_acts_no_more(ledger: SqlLedger, start: Starter) -> None:
-    other = start(ACT, ledger.path)
-    assert said(other) == "acting"
-    other.kill()
-    other.wait()
-    with ledger.acting():
-        pass
-
-
-def test_two_parts_of_one_process_do_not_both_act(ledger: SqlLedger) -> None:
-    second = open_ledger(ledger.path)
-    with ledger.acting(), pytest.raises(LedgerBusy, match=f"process {os.getpid()} is acting"), second.acting():
-        pytest.fail("both act")
-    with second.acting():
-        pass
-    second.close()
 
 
 def test_a_block_that_raises_lets_go(ledger: SqlLedger) -> None:

@@ -78,17 +78,17 @@ def test_a_backup_replaces_nothing(used: SqlLedger, tmp_path: Path) -> None:
     assert "another name" in caught.value.remedy
     assert target.read_bytes() == b"precious"
     with pytest.raises(LedgerError, match="such a file already"):
-        used.backup(used.path)
+        used.backup(Path(used.where))
     assert [file.name for file in tmp_path.iterdir() if file.name.endswith(".new")] == []
 
 
 def test_a_backup_that_fails_leaves_no_part_of_it(used: SqlLedger, tmp_path: Path) -> None:
     used.close()
-    with used.path.open("r+b") as file:
+    with Path(used.where).open("r+b") as file:
         file.write(b"\x00" * 100)
     with pytest.raises(LedgerError, match="damaged"):
         used.backup(tmp_path / "copy")
-    assert list(tmp_path.iterdir()) == [used.path]
+    assert list(tmp_path.iterdir()) == [Path(used.where)]
     with pytest.raises(LedgerError, match="No such file or directory"):
         used.backup(tmp_path / "no" / "copy")
 
@@ -106,7 +106,7 @@ def test_a_sound_ledger_has_no_findings_in_any_state_of_a_run(ledger: SqlLedger)
 
 
 def test_a_check_needs_no_turn_to_write(used: SqlLedger) -> None:
-    other = open_ledger(used.path)
+    other = open_ledger(Path(used.where))
     with other.begin() as tx:
         tx.facts.set("a", "b")
         assert list(used.check()) == []
@@ -116,7 +116,7 @@ def test_a_check_needs_no_turn_to_write(used: SqlLedger) -> None:
 @contextmanager
 def unguarded(ledger: SqlLedger) -> Iterator[sqlite3.Connection]:
     """Somebody with the file in hand, who switches off what protects it and on again what would be missed."""
-    with closing(sqlite3.connect(ledger.path, isolation_level=None)) as raw:
+    with closing(sqlite3.connect(Path(ledger.where), isolation_level=None)) as raw:
         triggers = raw.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for name, _ in triggers:
             raw.execute(f"DROP TRIGGER {name}")
@@ -180,13 +180,13 @@ def test_tampering_is_found_and_named(used: SqlLedger, tampering: str, finding: 
 
 
 def test_a_trigger_that_is_gone_is_missed(used: SqlLedger) -> None:
-    with closing(sqlite3.connect(used.path)) as raw:
+    with closing(sqlite3.connect(Path(used.where))) as raw:
         raw.execute("DROP TRIGGER events_fixed")
     assert list(used.check()) == ["the trigger events_fixed, which keeps history from being changed, is gone"]
 
 
 def test_forgotten_details_are_no_finding(used: SqlLedger) -> None:
-    with closing(sqlite3.connect(used.path)) as raw:
+    with closing(sqlite3.connect(Path(used.where))) as raw:
         raw.execute("UPDATE events SET detail = NULL, salt = NULL WHERE sequence < 100")
         raw.commit()
     assert list(used.check()) == []
@@ -194,17 +194,17 @@ def test_forgotten_details_are_no_finding(used: SqlLedger) -> None:
 
 def test_a_damaged_page_is_a_finding(used: SqlLedger) -> None:
     used.close()
-    size = used.path.stat().st_size
-    with used.path.open("r+b") as file:
+    size = Path(used.where).stat().st_size
+    with Path(used.where).open("r+b") as file:
         file.seek(size - 3 * 4096)
         file.write(os.urandom(3 * 4096))
-    ledger = open_ledger(used.path)
+    ledger = open_ledger(Path(used.where))
     assert any("damaged" in finding for finding in ledger.check())
     ledger.close()
 
 
 def test_a_check_that_cannot_look_says_so_and_not_that_all_is_well(used: SqlLedger) -> None:
     limit_pages(used, 0)
-    used.path.rename(used.path.with_name("elsewhere"))
+    Path(used.where).rename(Path(used.where).with_name("elsewhere"))
     with pytest.raises(LedgerError, match="cannot be opened"):
         used.check()

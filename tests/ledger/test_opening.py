@@ -17,10 +17,11 @@ from sqlalchemy import Connection
 
 from retentiond.errors import LedgerError
 from retentiond.ledger import SqlLedger, open_ledger, schema, upgrade
-from retentiond.ledger.connection import make_engine, open_file, transaction
+from retentiond.ledger.backend import transaction
+from retentiond.ledger.connection import open_file
+from retentiond.ledger.sqlite import SqliteBackend
 from tests.ledger import samples
-from tests.ledger.conftest import Starter
-from tests.ledger.test_transactions import OPEN
+from tests.ledger.processes import Starter
 
 
 def test_a_ledger_that_is_not_there_is_not_made_by_opening_it(path: Path) -> None:
@@ -62,8 +63,7 @@ def test_create_opens_what_is_there(path: Path) -> None:
 
 
 def test_processes_that_make_one_ledger_at_once_leave_one_whole_ledger(path: Path, start: Starter) -> None:
-    code = OPEN.replace("Path(sys.argv[1])", "Path(sys.argv[1]), create=True")
-    processes = [start(code, path) for _ in range(4)]
+    processes = [start("", path, "create") for _ in range(4)]
     results = [process.communicate() for process in processes]
     assert any(process.returncode == 0 for process in processes), results
     for process, (_, errors) in zip(processes, results, strict=True):
@@ -107,16 +107,16 @@ def test_the_database_of_another_program_is_refused_and_left_as_it_is(path: Path
 
 
 def test_a_ledger_of_a_newer_program_is_refused_with_a_remedy(ledger: SqlLedger) -> None:
-    with closing(sqlite3.connect(ledger.path)) as raw:
+    with closing(sqlite3.connect(Path(ledger.where))) as raw:
         raw.execute("UPDATE alembic_version SET version_num = '9999'")
         raw.commit()
     with pytest.raises(LedgerError, match="revision 9999, which this program does not know") as caught:
-        open_ledger(ledger.path, create=True)
+        open_ledger(Path(ledger.where), create=True)
     assert "or a newer one" in caught.value.remedy
 
 
 def test_the_migrations_make_the_tables_that_the_program_knows(ledger: SqlLedger) -> None:
-    with transaction(make_engine(ledger.path), "here") as connection:
+    with transaction(SqliteBackend(Path(ledger.where))) as connection:
         context = MigrationContext.configure(connection, opts={"compare_server_default": True})
         assert compare_metadata(context, schema.metadata) == []
         triggers = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars().all()
@@ -141,20 +141,20 @@ def test_a_migration_that_fails_leaves_no_ledger(path: Path, monkeypatch: pytest
 
 def test_a_damaged_beginning_is_an_error_that_names_the_backup(ledger: SqlLedger) -> None:
     ledger.close()
-    with ledger.path.open("r+b") as file:
+    with Path(ledger.where).open("r+b") as file:
         file.write(b"\x00" * 100)
     with pytest.raises(LedgerError, match="damaged") as caught:
-        open_ledger(ledger.path)
+        open_ledger(Path(ledger.where))
     assert "restore the newest backup" in caught.value.remedy
 
 
 def test_a_truncated_ledger_is_an_error(ledger: SqlLedger) -> None:
     samples.make_plan(ledger)
     ledger.close()
-    with ledger.path.open("r+b") as file:
-        file.truncate(ledger.path.stat().st_size // 2)
+    with Path(ledger.where).open("r+b") as file:
+        file.truncate(Path(ledger.where).stat().st_size // 2)
     with pytest.raises(LedgerError, match="damaged") as caught:
-        list(open_ledger(ledger.path).check())
+        list(open_ledger(Path(ledger.where)).check())
     assert "restore the newest backup" in caught.value.remedy
 
 
@@ -206,5 +206,5 @@ def test_a_ledger_that_cannot_be_seen_is_not_taken_for_absent(open_directory: Pa
 
 
 def test_opening_a_ledger_that_is_up_to_date_needs_no_migration_machinery(ledger: SqlLedger, start: Starter) -> None:
-    process: subprocess.Popen[str] = start(OPEN + 'say("alembic" in sys.modules)', ledger.path)
+    process: subprocess.Popen[str] = start('say("alembic" in sys.modules)', Path(ledger.where))
     assert process.communicate()[0].strip() == "False"

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from retentiond.domain.plan import BatchState
 from retentiond.errors import LedgerError
 from retentiond.ledger import SqlLedger
+from retentiond.ledger.backend import Access
 from tests.ledger import samples
 from tests.ledger.samples import NOW, later
 
@@ -34,7 +35,7 @@ def make_secret_plan(ledger: SqlLedger) -> None:
 def test_plain_identifiers_are_in_no_file_after_the_batch_ended(ledger: SqlLedger) -> None:
     with ledger.acting():
         make_secret_plan(ledger)
-        assert found_in_files(ledger.path, MARK) > 9_000  # but for those that a page's end cuts in two
+        assert found_in_files(Path(ledger.where), MARK) > 9_000  # but for those that a page's end cuts in two
         with ledger.begin() as tx:
             row = replace(
                 tx.batches.of_plan("plan-1")[0],
@@ -43,15 +44,15 @@ def test_plain_identifiers_are_in_no_file_after_the_batch_ended(ledger: SqlLedge
                 outcomes={"purged": 5},
             )
             tx.batches.finish(row, samples.SEALED, NOW)
-    assert found_in_files(ledger.path, MARK) == 0
-    assert found_in_files(ledger.path, samples.SEALED) == 1
+    assert found_in_files(Path(ledger.where), MARK) == 0
+    assert found_in_files(Path(ledger.where), samples.SEALED) == 1
 
 
 def test_a_reader_in_the_way_is_told_and_the_next_scrub_does_it(ledger: SqlLedger) -> None:
     make_secret_plan(ledger)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("retentiond.ledger.connection.BUSY_SECONDS", 0.1)
-        with ledger._session(snapshot=True) as session:
+        with ledger._session(Access.SNAPSHOT) as session:
             assert session.value(text("SELECT count(*) FROM batches")) == 1
             assert ledger.scrub() is False
     assert ledger.scrub() is True
@@ -64,7 +65,7 @@ def test_discarded_drafts_are_in_no_file(ledger: SqlLedger) -> None:
     with ledger.begin() as tx:
         tx.plans.discard_drafts()
     assert ledger.scrub()
-    assert found_in_files(ledger.path, MARK) == 0
+    assert found_in_files(Path(ledger.where), MARK) == 0
 
 
 def test_sealed_identifiers_are_in_no_file_after_their_time(ledger: SqlLedger) -> None:
@@ -73,7 +74,7 @@ def test_sealed_identifiers_are_in_no_file_after_their_time(ledger: SqlLedger) -
     with ledger.begin() as tx:
         assert tx.batches.destroy_identifiers(later(days=7)) == 2
     assert ledger.scrub()
-    assert found_in_files(ledger.path, samples.SEALED) == 0
+    assert found_in_files(Path(ledger.where), samples.SEALED) == 0
 
 
 def test_the_sealed_account_is_in_no_file_after_its_closure(ledger: SqlLedger) -> None:
@@ -82,7 +83,7 @@ def test_the_sealed_account_is_in_no_file_after_its_closure(ledger: SqlLedger) -
         tx.receipts.add(replace(samples.receipt("r", "", 5), kind="closure", closure="closure-1"))
         tx.closures.close("closure-1", "r")
     assert ledger.scrub()
-    assert found_in_files(ledger.path, b"sealed account") == 0
+    assert found_in_files(Path(ledger.where), b"sealed account") == 0
 
 
 def test_an_error_and_its_causes_name_no_value(ledger: SqlLedger) -> None:

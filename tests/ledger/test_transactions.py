@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import random
-import signal
 import sqlite3
-import threading
 import time
 from pathlib import Path
 
@@ -14,23 +11,8 @@ from retentiond.domain.hold import Hold, Scope
 from retentiond.errors import LedgerError
 from retentiond.ledger import SqlLedger, connection, open_ledger
 from tests.ledger import samples
-from tests.ledger.conftest import Starter, said
-from tests.ledger.samples import NOW, PLAIN
-
-OPEN = """
-import sys
-from datetime import UTC, datetime
-from pathlib import Path
-from retentiond.ledger import open_ledger
-NOW = datetime(2026, 11, 24, tzinfo=UTC)
-ledger = open_ledger(Path(sys.argv[1]))
-def say(text):
-    print(text, flush=True)
-"""
-
-
-class Broken(Exception):
-    """What a block may raise."""
+from tests.ledger.processes import Starter, said
+from tests.ledger.samples import NOW, PLAIN, Broken
 
 
 def test_a_block_that_raises_leaves_nothing(ledger: SqlLedger) -> None:
@@ -73,31 +55,13 @@ def test_a_transaction_inside_another_is_refused_at_once(ledger: SqlLedger) -> N
         assert tx.facts.get("outer") == "lives"
 
 
-def test_threads_take_turns(ledger: SqlLedger) -> None:
-    def count() -> None:
-        for _ in range(20):
-            with ledger.begin() as tx:
-                tx.facts.set("n", str(int(tx.facts.get("n") or 0) + 1))
-
-    threads = [threading.Thread(target=count) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    with ledger.begin() as tx:
-        assert tx.facts.get("n") == "80"
-
-
 def test_processes_take_turns(ledger: SqlLedger, start: Starter) -> None:
-    code = (
-        OPEN
-        + """
+    code = """
 for _ in range(50):
     with ledger.begin() as tx:
         tx.facts.set("n", str(int(tx.facts.get("n") or 0) + 1))
 """
-    )
-    for process in [start(code, ledger.path) for _ in range(3)]:
+    for process in [start(code, Path(ledger.where)) for _ in range(3)]:
         assert process.wait(60) == 0, process.communicate()
     with ledger.begin() as tx:
         assert tx.facts.get("n") == "150"
@@ -105,25 +69,22 @@ for _ in range(50):
 
 def test_a_transaction_that_only_reads_so_far_keeps_others_from_writing(ledger: SqlLedger, start: Starter) -> None:
     """A claim reads the epoch; nobody can place a hold between that and the claim."""
-    code = (
-        OPEN
-        + """
+    code = """
 with ledger.begin() as tx:
     say(tx.holds.epoch())
     sys.stdin.readline()
     tx.facts.set("claimed at epoch", str(tx.holds.epoch()))
 say("done")
 """
-    )
-    claimer = start(code, ledger.path)
+    claimer = start(code, Path(ledger.where))
     assert said(claimer) == "0"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(connection, "BUSY_SECONDS", 0.1)
-        impatient = open_ledger(ledger.path)
+        impatient = open_ledger(Path(ledger.where))
         with pytest.raises(LedgerError, match="locked by another process") as caught, impatient.begin() as tx:
             tx.holds.add(Hold("h", "m", Scope(accounts=("a",)), NOW))
         assert "try again" in caught.value.remedy
-        assert str(ledger.path) in str(caught.value)
+        assert str(Path(ledger.where)) in str(caught.value)
         impatient.close()
     assert claimer.stdin is not None
     claimer.stdin.write("\n")
@@ -134,60 +95,9 @@ say("done")
     assert said(claimer) == "done"
 
 
-def test_a_killed_process_leaves_what_it_committed_and_nothing_else(ledger: SqlLedger, start: Starter) -> None:
-    code = (
-        OPEN
-        + """
-with ledger.begin() as tx:
-    tx.events.append("committed", "s", NOW)
-    tx.entries.stage(b"committed")
-with ledger.begin() as tx:
-    for _ in range(200):
-        tx.events.append("not committed", "s" * 10_000, NOW)
-    tx.entries.stage(b"not committed")
-    say("in the middle")
-    sys.stdin.readline()
-"""
-    )
-    process = start(code, ledger.path)
-    assert said(process) == "in the middle"
-    process.kill()
-    assert process.wait() == -signal.SIGKILL
-    with ledger.begin() as tx:
-        assert [row.kind for row in tx.events.newest(9)] == ["committed"]
-        assert tx.entries.stage(b"next") == 1
-    assert list(ledger.check()) == []
-
-
-def test_what_was_reported_survives_kills_at_any_moment(ledger: SqlLedger, start: Starter) -> None:
-    code = (
-        OPEN
-        + """
-while True:
-    with ledger.begin() as tx:
-        tx.events.append("k", "s", NOW)
-        index = tx.entries.stage(b"entry")
-    say(index)
-"""
-    )
-    moments = random.Random(9)
-    for _ in range(5):
-        process = start(code, ledger.path)
-        said(process)
-        time.sleep(moments.uniform(0, 0.1))
-        process.kill()
-        lines = process.communicate()[0].split()
-        reported = int(lines[-1]) if lines else 0
-        assert ledger.log_state.size() > reported
-        with ledger.begin() as tx:
-            assert tx.events.newest(1)[0].sequence == tx.entries.stage(b"entry")  # numbered from 1, and from 0
-            tx.events.append("k", "s", NOW)
-        assert list(ledger.check()) == []
-
-
 def limit_pages(ledger: SqlLedger, more: int) -> None:
     """Make the disk full, as far as SQLite knows, after some more pages."""
-    with sqlite3.connect(ledger.path) as raw:
+    with sqlite3.connect(Path(ledger.where)) as raw:
         pages = raw.execute("PRAGMA page_count").fetchone()[0]
     raw.close()
     ledger.close()
@@ -195,7 +105,7 @@ def limit_pages(ledger: SqlLedger, more: int) -> None:
     def limit(dbapi: sqlite3.Connection, _record: object) -> None:
         dbapi.execute(f"PRAGMA max_page_count = {pages + more}")
 
-    event.listen(ledger._engine, "connect", limit)
+    event.listen(ledger._backend.engine, "connect", limit)
 
 
 def test_a_full_disk_is_an_error_and_nothing_is_half_written(ledger: SqlLedger) -> None:
@@ -239,9 +149,7 @@ def test_a_block_that_goes_on_after_sqlite_rolled_back_commits_nothing(ledger: S
 
 def test_a_file_that_may_not_grow_is_an_error_and_nothing_is_half_written(path: Path, start: Starter) -> None:
     open_ledger(path, create=True).close()
-    code = (
-        OPEN
-        + """
+    code = """
 import resource
 from retentiond.errors import LedgerError
 def step(size):
@@ -249,7 +157,7 @@ def step(size):
         tx.events.append("k", "s", NOW)
         tx.entries.stage(b"x" * size)
 step(10)
-limit = 64 * 1024 + max(p.stat().st_size for p in ledger.path.parent.iterdir())
+limit = 64 * 1024 + max(p.stat().st_size for p in Path(ledger.where).parent.iterdir())
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 try:
     step(4_000_000)
@@ -260,7 +168,6 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM
 step(4_000_000)
 say(ledger.log_state.size())
 """
-    )
     process = start(code, path)
     message = said(process)
     assert "full" in message or "could not be read or written" in message

@@ -73,7 +73,8 @@ def test_everything_can_be_set_in_the_environment_which_wins(tmp_path: Path) -> 
     assert (found.instance, found.issuer_id, found.origin) == ("other", "urn:example:x", "other.example/log")
     assert (found.mode, found.single_operator, found.stop_file) == ("observe", True, Path("/run/stop"))
     assert (found.identifiers.keep, found.plan_expires) == (Period(days=3), Period(seconds=7200))
-    assert [path.name for path in (found.ledger, found.log, found.receipts, found.keys, found.journal)] == list("abcde")
+    assert found.ledger == tmp_path / "a"
+    assert [path.name for path in (found.log, found.receipts, found.keys, found.journal)] == list("bcde")
 
 
 def test_only_the_environment_that_is_handed_in_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +94,7 @@ def test_only_the_environment_that_is_handed_in_counts(tmp_path: Path, monkeypat
         ("identifiers: {keep: 7}", "4:21", "7 has no unit", "number and a unit"),
         ("identifiers: {kept: 7 days}", "4:15", "no field 'kept'", "mean 'keep'"),
         ("identifiers: {keep: }", "4:15", "blank", "write a value"),
-        ("ledger: postgresql://db/x", "4:9", "only files", "write a path"),
+        ("ledger: postgresql://u:secret@db/x", "4:9", "a DSN does not stand here", "dsn_env: NAME"),
         ('keys: ""', "4:7", "no path", "config directory"),
         ("keys: 5", "4:7", "no path", "config directory"),
         ("journal:", "4:1", "no path", "config directory"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from retentiond.ledger.migrations.guards_0001 import guard_history
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -12,27 +14,17 @@ depends_on = None
 
 _APPLICATION_ID = 0x72746E64
 
-# What may be changed in a row of history; everything else of it is fixed.
-_MAY_CHANGE: dict[str, set[str]] = {
-    "plans": {"state"},
-    "parts": set(),
-    "runs": {"state", "finished_at", "receipt"},
-    "approvals": set(),
-    "used_nonces": set(),
-    "approved_pairs": set(),
-    "holds": {"released_at"},
-    "closures": {"account_sealed", "state", "receipt"},
-    "receipts": {"file"},
-    "log_entries": set(),
-}
+# PostgreSQL's texts compare by code point, as SQLite's do, and its whole numbers have 64 bits.
+_TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+_WHOLE = sa.Integer().with_variant(sa.BigInteger(), "postgresql")
 
 
 def _text(name: str, *, unique: bool = False) -> sa.Column[str]:
-    return sa.Column(name, sa.Text, nullable=False, unique=unique)
+    return sa.Column(name, _TEXT, nullable=False, unique=unique)
 
 
 def _integer(name: str, *, unique: bool = False) -> sa.Column[int]:
-    return sa.Column(name, sa.Integer, nullable=False, unique=unique)
+    return sa.Column(name, _WHOLE, nullable=False, unique=unique)
 
 
 def _moment(name: str, *, nullable: bool = False) -> sa.Column[int]:
@@ -48,19 +40,36 @@ def _flag(name: str) -> sa.Column[bool]:
 
 
 def _key(name: str, target: str = "") -> sa.Column[str]:
-    return sa.Column(name, sa.Text, *([sa.ForeignKey(target)] if target else []), primary_key=True)
+    return sa.Column(name, _TEXT, *([sa.ForeignKey(target)] if target else []), primary_key=True)
 
 
 def _sequence(name: str = "sequence") -> sa.Column[int]:
-    return sa.Column(name, sa.Integer, primary_key=True)
+    return sa.Column(name, _WHOLE, primary_key=True, autoincrement=True)
+
+
+def _number(name: str) -> sa.Column[int]:
+    return sa.Column(name, _WHOLE, primary_key=True, autoincrement=False)
 
 
 def _reference(name: str, target: str) -> sa.Column[str]:
-    return sa.Column(name, sa.Text, sa.ForeignKey(target, deferrable=True, initially="DEFERRED"))
+    if _on_postgresql():  # its table may not be there yet: `_refer` follows
+        return sa.Column(name, _TEXT)
+    return sa.Column(name, _TEXT, sa.ForeignKey(target, deferrable=True, initially="DEFERRED"))
+
+
+def _refer(table: str, column: str, target: str) -> None:
+    op.create_foreign_key(
+        f"{table}_{column}_fkey", table, target, [column], ["id"], deferrable=True, initially="DEFERRED"
+    )
+
+
+def _on_postgresql() -> bool:
+    return op.get_bind().dialect.name == "postgresql"
 
 
 def upgrade() -> None:
-    op.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+    if not _on_postgresql():
+        op.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
     _create_plans()
     _create_batches()
     _create_runs()
@@ -68,10 +77,9 @@ def upgrade() -> None:
     _create_holds_and_closures()
     _create_receipts()
     _create_log_and_events()
-    for table, may_change in _MAY_CHANGE.items():
-        _fix(table, may_change)
-    _guard_batches()
-    _guard_log_and_events()
+    if _on_postgresql():
+        _finish_on_postgresql()
+    guard_history()
 
 
 def downgrade() -> None:
@@ -107,7 +115,7 @@ def _create_plans() -> None:
     op.create_table(
         "parts",
         _key("plan", "plans.id"),
-        sa.Column("ordinal", sa.Integer, primary_key=True),
+        _number("ordinal"),
         _text("dataset"),
         _text("policy"),
         _integer("rule"),
@@ -125,7 +133,7 @@ def _create_batches() -> None:
     op.create_table(
         "batches",
         _key("plan", "drafts.id"),
-        sa.Column("ordinal", sa.Integer, primary_key=True),
+        _number("ordinal"),
         _integer("part"),
         _integer("group"),
         _flag("objects"),
@@ -140,7 +148,7 @@ def _create_batches() -> None:
     op.create_table(
         "batch_identifiers",
         _key("plan"),
-        sa.Column("ordinal", sa.Integer, primary_key=True),
+        _number("ordinal"),
         _bytes("plain", nullable=True),
         _bytes("sealed", nullable=True),
         sa.ForeignKeyConstraint(["plan", "ordinal"], ["batches.plan", "batches.ordinal"]),
@@ -152,7 +160,7 @@ def _create_runs() -> None:
     op.create_table(
         "runs",
         _key("id"),
-        sa.Column("plan", sa.Text, sa.ForeignKey("plans.id"), nullable=False, unique=True),
+        sa.Column("plan", _TEXT, sa.ForeignKey("plans.id"), nullable=False, unique=True),
         _text("state"),
         _moment("started_at"),
         _bytes("commitment_key"),
@@ -199,7 +207,7 @@ def _create_holds_and_closures() -> None:
         _text("reason"),
         _moment("released_at", nullable=True),
     )
-    op.create_table("hold_epoch", _sequence("id"), _integer("epoch"), sa.CheckConstraint("id = 1", name="one_row"))
+    op.create_table("hold_epoch", _number("id"), _integer("epoch"), sa.CheckConstraint("id = 1", name="one_row"))
     op.execute("INSERT INTO hold_epoch (id, epoch) VALUES (1, 0)")
     op.create_table(
         "closures",
@@ -223,7 +231,7 @@ def _create_receipts() -> None:
         "receipts",
         _key("id"),
         _text("kind"),
-        sa.Column("plan", sa.Text, sa.ForeignKey("plans.id"), unique=True),
+        sa.Column("plan", _TEXT, sa.ForeignKey("plans.id"), unique=True),
         _reference("closure", "closures.id"),
         _moment("issued_at"),
         _bytes("envelope"),
@@ -236,64 +244,28 @@ def _create_receipts() -> None:
 
 
 def _create_log_and_events() -> None:
-    op.create_table("log_entries", _sequence("index"), _bytes("entry"))
-    op.create_table("log_checkpoint", _sequence("id"), _bytes("note"), sa.CheckConstraint("id = 1", name="one_row"))
+    op.create_table("log_entries", _number("index"), _bytes("entry"))
+    op.create_table("log_checkpoint", _number("id"), _bytes("note"), sa.CheckConstraint("id = 1", name="one_row"))
     op.create_table(
         "events",
-        _sequence(),
+        _number("sequence"),
         _moment("at"),
         _text("kind"),
         _text("subject"),
-        sa.Column("detail", sa.Text),
+        sa.Column("detail", _TEXT),
         _bytes("salt", nullable=True),
         _bytes("digest"),
     )
     op.create_table("facts", _key("name"), _text("value"))
 
 
-def _refuse(name: str, when: str, message: str) -> None:
-    op.execute(f"CREATE TRIGGER {name} BEFORE {when} BEGIN SELECT RAISE(ABORT, '{message}'); END")
-
-
-def _stay(table: str) -> None:
-    _refuse(f"{table}_stay", f"DELETE ON {table}", f"rows of {table} are history and stay")
-
-
-def _fix(table: str, may_change: set[str]) -> None:
-    _stay(table)
-    columns = [column["name"] for column in sa.inspect(op.get_bind()).get_columns(table)]
-    fixed = ", ".join(f'"{name}"' for name in columns if name not in may_change)
-    _refuse(f"{table}_fixed", f"UPDATE OF {fixed} ON {table}", f"this part of {table} is history and is not changed")
-
-
-def _guard_batches() -> None:
-    planned = "EXISTS (SELECT 1 FROM plans WHERE id = {}.plan)"
-    for table in ("batches", "batch_identifiers"):
-        message = "the batches of a plan are history and stay"
-        _refuse(f"{table}_stay", f"DELETE ON {table} WHEN {planned.format('OLD')}", message)
-    _refuse("batches_frozen", f"INSERT ON batches WHEN {planned.format('NEW')}", "a plan takes no more batches")
-    _refuse(
-        "batches_fixed",
-        'UPDATE OF plan, ordinal, part, "group", objects, count ON batches',
-        "what a batch was planned as is not changed",
-    )
-
-
-def _guard_log_and_events() -> None:
-    _stay("log_checkpoint")
-    _stay("events")
-    same = " AND ".join(f"NEW.{name} IS OLD.{name}" for name in ("sequence", "at", "kind", "subject", "digest"))
-    forgets = f"{same} AND NEW.detail IS NULL AND NEW.salt IS NULL"
-    _refuse(
-        "events_fixed",
-        f"UPDATE ON events WHEN NOT ({forgets})",
-        "of an event only detail and salt may be forgotten, both at once",
-    )
-    # A conflicting INSERT OR REPLACE fires no DELETE trigger; out of order it does not get that far.
-    for table, column, first in (("log_entries", "index", 0), ("events", "sequence", 1)):
-        following = f'(SELECT coalesce(max("{column}") + 1, {first}) FROM {table})'  # noqa: S608 - names from the line above
-        _refuse(
-            f"{table}_in_order",
-            f'INSERT ON {table} WHEN NEW."{column}" IS NOT {following}',
-            f"rows of {table} follow each other without a gap",
-        )
+def _finish_on_postgresql() -> None:
+    for table, column, target in (
+        ("plans", "closure", "closures"),
+        ("runs", "receipt", "receipts"),
+        ("closures", "receipt", "receipts"),
+        ("receipts", "closure", "closures"),
+    ):
+        _refer(table, column, target)
+    for column in ("plain", "sealed"):  # compressed or sealed already
+        op.execute(f"ALTER TABLE batch_identifiers ALTER COLUMN {column} SET STORAGE EXTERNAL")

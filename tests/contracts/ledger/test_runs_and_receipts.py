@@ -25,8 +25,8 @@ def test_a_plan_has_one_run(ledger: SqlLedger) -> None:
     samples.make_plan(ledger)
     with ledger.begin() as tx:
         tx.runs.add(samples.run())
-        with pytest.raises(LedgerError, match="refuses a change"):
-            tx.runs.add(samples.run("run-2"))
+    with pytest.raises(LedgerError, match="refuses a change"), ledger.begin() as tx:
+        tx.runs.add(samples.run("run-2"))
 
 
 def test_the_newest_runs_come_first(ledger: SqlLedger) -> None:
@@ -61,7 +61,7 @@ def test_a_run_does_not_end_with_a_receipt_that_is_not_there(ledger: SqlLedger) 
     samples.make_plan(ledger)
     with ledger.begin() as tx:
         tx.runs.add(samples.run())
-    with pytest.raises(LedgerError, match="FOREIGN KEY"), ledger.begin() as tx:
+    with pytest.raises(LedgerError, match=r"(?i)foreign key"), ledger.begin() as tx:
         tx.runs.finish("run-1", RunState.DONE, NOW, "receipt-9")
     with ledger.begin() as tx:
         assert tx.runs.get("run-1") == samples.run()
@@ -91,8 +91,9 @@ def test_a_plan_has_one_receipt_and_closures_have_theirs(ledger: SqlLedger) -> N
     samples.make_plan(ledger)
     with ledger.begin() as tx:
         tx.receipts.add(samples.receipt())
-        with pytest.raises(LedgerError, match="refuses a change"):
-            tx.receipts.add(samples.receipt("receipt-2", log_index=2))
+    with pytest.raises(LedgerError, match="refuses a change"), ledger.begin() as tx:
+        tx.receipts.add(samples.receipt("receipt-2", log_index=2))
+    with ledger.begin() as tx:
         for index in (3, 4):
             tx.closures.add(samples.closure(f"closure-{index}"))
             row = replace(samples.receipt(f"c-{index}", "", index), kind="closure", closure=f"closure-{index}")

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 
-from retentiond.ledger import SqlLedger
-from tests.ledger.conftest import Starter, said
-from tests.ledger.test_transactions import OPEN, Broken
+from retentiond.ledger import Database, SqlLedger
+from tests.ledger.processes import Starter, said
+from tests.ledger.samples import Broken
 
 
 def test_entries_are_numbered_from_zero_without_gaps(ledger: SqlLedger) -> None:
@@ -58,16 +59,13 @@ def test_of_many_writers_one_wins_each_time(ledger: SqlLedger) -> None:
         old = won[0]
 
 
-def test_of_many_processes_one_wins(ledger: SqlLedger, start: Starter) -> None:
-    code = (
-        OPEN
-        + """
+def test_of_many_processes_one_wins(place: Path | Database, start: Starter) -> None:
+    code = """
 say("ready")
 sys.stdin.readline()
 say(ledger.log_state.swap_checkpoint(None, sys.argv[2].encode()))
 """
-    )
-    processes = [start(code, ledger.path, name) for name in ("a", "b", "c")]
+    processes = [start(code, place, name) for name in ("a", "b", "c")]
     for process in processes:
         assert said(process) == "ready"
     for process in processes:
