@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from retentiond.connectors.s3.listing import Version
+from retentiond.connectors.s3.names import NULL, UPLOAD, key_of
 from retentiond.domain.dataset import ClockFormat, Dataset
 from retentiond.domain.keypattern import KeyPattern
 from retentiond.domain.record import Record, micros
@@ -37,6 +38,8 @@ class RecordReader:
         ]
 
     def _record(self, each: Version, newer: Version | None, account: str | None, pattern_clock: int | None) -> Record:
+        if each.upload:
+            return self._upload(each, account)
         clock = pattern_clock if self._dataset.clock.format is ClockFormat.PATTERN else each.modified
         since = newer or (each if each.marker else None)
         tombstoned = since.modified if since else None
@@ -46,20 +49,32 @@ class RecordReader:
             # A multipart upload bears the time of its beginning, so a newer version can look older.
             tombstoned = max(tombstoned, each.modified)
         return Record(
-            key=(each.key,),
+            key=key_of(each.key),
             version=each.version.encode(),
             account=account,
             clock=clock,
             size_bytes=each.size_bytes,
-            place=MARKER if each.marker else NONCURRENT if newer else "",
+            place=_place(each, newer),
             tombstoned=tombstoned,
+        )
+
+    def _upload(self, each: Version, account: str | None) -> Record:
+        """Return an upload that was never completed: nobody sees it, so it is hidden since it began."""
+        return Record(
+            key=key_of(each.key),
+            version=each.version.encode(),
+            account=account,
+            clock=each.modified,
+            place=UPLOAD,
+            tombstoned=each.modified,
         )
 
     def _account(self, key: str) -> str | None:
         if self._pattern is None or not self._dataset.account_field:
             return None
         parts = self._pattern.match(key)
-        return parts.get(self._dataset.account_field) if parts else None
+        account = parts.get(self._dataset.account_field) if parts else None
+        return account if account is not None and key_of(account) == (account,) else None
 
     def _pattern_clock(self, key: str) -> int | None:
         source = self._dataset.clock
@@ -67,6 +82,20 @@ class RecordReader:
             return None
         moment = self._pattern.clock(key, source.field, source.zone)
         return micros(moment) if moment else None
+
+
+def _place(each: Version, newer: Version | None) -> str:
+    if each.marker:
+        return MARKER
+    if each.version in ("", NULL):
+        # The next upload takes its place under the same name, so the plan remembers what it meant.
+        return f"as {each.modified} {each.etag}"
+    return NONCURRENT if newer else ""
+
+
+def replaceable(record: Record) -> bool:
+    """Tell whether an upload can take a record's place under the same name."""
+    return record.place != UPLOAD and record.version in (b"", NULL.encode())
 
 
 def _pattern_of(dataset: Dataset) -> KeyPattern | None:

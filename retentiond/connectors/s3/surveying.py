@@ -7,8 +7,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from retentiond.connectors.s3.bucket import Bucket
+from retentiond.connectors.s3.bucket import Bucket, Versioning
 from retentiond.connectors.s3.failures import told
+from retentiond.connectors.s3.fitness import refusal
 from retentiond.connectors.s3.records import RecordReader
 from retentiond.domain.dataset import Dataset
 from retentiond.errors import ConnectorError, DatasetRefused
@@ -30,7 +31,7 @@ def survey(bucket: Bucket, dataset: Dataset) -> Survey:
     unreachable = _failing(bucket.exists, where)
     if unreachable:
         return Survey((*findings, unreachable))
-    findings += _versioning(bucket, where)
+    findings += _versioning(bucket, dataset, where)
     unlisted = _failing(lambda: next(bucket.pages(dataset.prefix)), where)
     findings += [unlisted] if unlisted else []
     for look in (_lock, _lifecycle):
@@ -61,27 +62,16 @@ def _declaration(dataset: Dataset, where: str) -> Iterator[Finding]:
         yield Finding("objects have no columns for attributes or blobs", where, remedy, refuses=True)
 
 
-def _versioning(bucket: Bucket, where: str) -> Iterator[Finding]:
+def _versioning(bucket: Bucket, dataset: Dataset, where: str) -> Iterator[Finding]:
     try:
         with told(bucket.name, "see whether the bucket keeps versions", "s3:GetBucketVersioning"):
             answer = bucket.client.get_bucket_versioning(Bucket=bucket.name)
     except ConnectorError as error:
         yield Finding(error.what, where, error.remedy, refuses=True)
         return
-    if answer.get("Status") == "Suspended":
-        yield Finding(
-            "versioning is suspended: an upload takes the place of the version named `null`, whatever its age",
-            where,
-            "enable versioning; buckets where it is suspended are not supported yet",
-            refuses=True,
-        )
-    elif answer.get("Status") != "Enabled":
-        yield Finding(
-            "the bucket keeps no versions: no condition protects an object that is uploaded again under its key",
-            where,
-            "enable versioning; buckets without versions come later: they need `keys: write-once`",
-            refuses=True,
-        )
+    refused = refusal(dataset, Versioning(answer.get("Status", Versioning.NEVER)), where)
+    if refused:
+        yield Finding(refused.what, where, refused.remedy, refuses=True)
     if answer.get("MFADelete") == "Enabled":
         yield Finding(
             "MFA delete is on: versions go only with a code that somebody types",

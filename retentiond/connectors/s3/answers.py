@@ -1,0 +1,133 @@
+"""What servers answer, read with lxml row by row, and what DeleteObjects is sent: nothing is believed about either."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes
+from xml.sax.saxutils import escape
+
+from lxml import etree
+
+_LISTS = {
+    "Version": "Versions",
+    "DeleteMarker": "DeleteMarkers",
+    "Contents": "Contents",
+    "Upload": "Uploads",
+    "CommonPrefixes": "CommonPrefixes",
+    "Deleted": "Deleted",
+    "Error": "Errors",
+}
+_CODED = ("Key", "Prefix")
+_TIMES = ("LastModified", "Initiated")
+
+
+class Malformed(Exception):
+    """An answer that is not the XML that it should be."""
+
+
+class Failure(NamedTuple):
+    """What an answer says went wrong; the region where the bucket is, if it names that."""
+
+    code: str
+    message: str
+    region: str
+
+
+def read_failure(body: bytes) -> Failure:
+    """Return what an error's body says; empty texts for what it does not say."""
+    try:
+        root = _root(body)
+    except Malformed:
+        return Failure("", "", "")
+    said = {_name(each.tag): each.text or "" for each in root}
+    return Failure(said.get("Code", ""), said.get("Message", ""), said.get("Region", ""))
+
+
+def read_answer(body: bytes, expected: str) -> Mapping[str, Any]:
+    """Return an answer as boto3 would have it: lists of rows, texts, times and numbers read.
+
+    Args:
+        expected: The name of its outermost element.
+
+    Raises:
+        Malformed: It is something else, or not whole.
+    """
+    root = _root(body)
+    if _name(root.tag) != expected:
+        message = f"{_name(root.tag)} in place of {expected}"
+        raise Malformed(message)
+    answer: dict[str, Any] = {}
+    coded = any(_name(each.tag) == "EncodingType" and each.text == "url" for each in root.iterchildren())
+    for element in root.iterchildren(tag=etree.Element):
+        name = _name(element.tag)
+        if name in _LISTS:
+            answer.setdefault(_LISTS[name], []).append(_row(element, coded=coded))
+        else:
+            answer[name] = element.text or ""
+    if answer.get("IsTruncated") in ("true", "false"):
+        answer["IsTruncated"] = answer["IsTruncated"] == "true"
+    return answer
+
+
+def read_texts(body: bytes) -> Mapping[str, str]:
+    """Return the texts of an answer of one level.
+
+    Raises:
+        Malformed: It is not whole.
+    """
+    return {_name(each.tag): each.text or "" for each in _root(body).iterchildren(tag=etree.Element)}
+
+
+def deletion(names: Iterable[tuple[str, str]]) -> bytes:
+    """Return the body of a DeleteObjects for keys and version ids, the latter empty where there are none."""
+    objects = "".join(
+        f"<Object><Key>{escape(key)}</Key>{f'<VersionId>{escape(version)}</VersionId>' if version else ''}</Object>"
+        for key, version in names
+    )
+    return (f'<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/">{objects}<Quiet>false</Quiet></Delete>').encode()
+
+
+def _root(body: bytes) -> Any:  # noqa: ANN401 - lxml's element
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, remove_comments=True)
+    try:
+        return etree.fromstring(body, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise Malformed(str(error)) from error
+
+
+def _name(tag: str) -> str:
+    return tag.rpartition("}")[2]
+
+
+def _row(element: Any, *, coded: bool) -> dict[str, Any]:  # noqa: ANN401 - lxml's element
+    row: dict[str, Any] = {_name(child.tag): child.text or "" for child in element}
+    if coded:
+        for name in _CODED:
+            if name in row:
+                row[name] = _decoded(row[name])
+    for name in _TIMES:
+        if name in row:
+            row[name] = read_time(row[name])
+    if "IsLatest" in row:
+        row["IsLatest"] = row["IsLatest"] == "true"
+    size = row.get("Size", "")
+    row["Size"] = int(size) if size.isascii() and size.isdigit() else 0
+    return row
+
+
+def _decoded(text: str) -> str:
+    """Return a key that was URL-encoded; bytes that are not UTF-8 become lone surrogates, as Python has file names."""
+    if "%" not in text and "+" not in text:
+        return text
+    return unquote_to_bytes(text.replace("+", " ")).decode("utf-8", "surrogateescape")
+
+
+def read_time(text: str) -> datetime | None:
+    """Return a time; None for what is not ISO 8601 with a zone, which no clock is read from."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
