@@ -80,6 +80,20 @@ def read_texts(body: bytes) -> Mapping[str, str]:
     return {_name(each.tag): each.text or "" for each in _root(body).iterchildren(tag=etree.Element)}
 
 
+def read_tags(body: bytes) -> Mapping[str, str]:
+    """Return the tags of an object by name.
+
+    Raises:
+        Malformed: The answer is not a set of tags, or not whole.
+    """
+    root = _root(body)
+    if _name(root.tag) != "Tagging":
+        message = f"{_name(root.tag)} in place of Tagging"
+        raise Malformed(message)
+    rows = (_row(each, coded=False) for group in root.iterchildren() for each in group.iterchildren())
+    return {row["Key"]: row.get("Value", "") for row in rows if "Key" in row}
+
+
 def deletion(names: Iterable[tuple[str, str]]) -> bytes:
     """Return the body of a DeleteObjects for keys and version ids, the latter empty where there are none."""
     objects = "".join(

@@ -17,7 +17,7 @@ from retentiond.connectors.s3.failures import MALFORMED_CODES, TRANSIENT_CODES, 
 from retentiond.connectors.s3.listing import Page, Progress, broken, read_page
 from retentiond.connectors.s3.names import NULL, Name, in_order, unfit
 from retentiond.connectors.s3.pace import Pace
-from retentiond.connectors.s3.wire import Answer, Wire
+from retentiond.connectors.s3.wire import Answer, Wire, is_content
 from retentiond.errors import ConnectorError
 
 if TYPE_CHECKING:
@@ -191,11 +191,15 @@ class Bucket:
         """
         with told(self.name, doing, action, ""):
             try:
-                return self.wire.send("GET", key, query)
+                answer = self.wire.send("GET", key, query)
             except ClientError as error:
                 if code_of(error) in absent:
                     return None
                 raise
+        if is_content(answer.headers):
+            remedy = "declare nothing that needs it: this server does not know the request, and answers with content"
+            raise ConnectorError(f"the server does not let us {doing}", where=self.where, remedy=remedy)
+        return answer
 
     def erase(self, names: Sequence[Name]) -> Trouble | None:
         """Remove exact versions, objects or an upload in one request; None only when the store says that all went."""

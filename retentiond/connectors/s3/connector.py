@@ -16,15 +16,17 @@ from retentiond.connectors.s3.failures import told
 from retentiond.connectors.s3.fitness import check_fitness
 from retentiond.connectors.s3.hiding import Hiding
 from retentiond.connectors.s3.judging import Judge, Sight
+from retentiond.connectors.s3.labels import Reading
 from retentiond.connectors.s3.leftovers import Leftovers
 from retentiond.connectors.s3.listing import by_key
 from retentiond.connectors.s3.look import look
 from retentiond.connectors.s3.names import UPLOAD, name_of
 from retentiond.connectors.s3.options import S3Options
 from retentiond.connectors.s3.pace import Pace
+from retentiond.connectors.s3.probing import probe
 from retentiond.connectors.s3.purging import Purge
-from retentiond.connectors.s3.records import RecordReader
 from retentiond.connectors.s3.scanning import windows
+from retentiond.connectors.s3.settings import replicas
 from retentiond.connectors.s3.surveying import survey
 from retentiond.connectors.s3.uploads import lists_none, uploads_below
 from retentiond.domain.dataset import Dataset, Shape, Store
@@ -32,7 +34,7 @@ from retentiond.domain.decision import Cases
 from retentiond.domain.plan import Sighting
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
-from retentiond.errors import DatasetRefused
+from retentiond.errors import ConnectorError, DatasetRefused
 from retentiond.evidence.levels import EvidenceLevel
 from retentiond.ports.stores import Acted, Order, Remnant, Survey, Verified, Window
 
@@ -44,10 +46,8 @@ _METHODS = {
     (True, True): "list-uploads",
     (True, False): "list-uploads",
 }
-_REMNANTS = (
-    Remnant("replicas of the bucket", "replication does not carry removals by version id to other buckets"),
-    Remnant("access logs and inventories", "the store's own logs may name keys of removed objects"),
-)
+_REPLICAS = "replication does not carry removals by version id to other buckets"
+_LOGS = Remnant("access logs and inventories", "the store's own logs may name keys of removed objects")
 
 
 class S3Connector:
@@ -58,18 +58,26 @@ class S3Connector:
         writer: To change the store; it sends no request twice by itself, since each sending asks the fence.
         verifier: To verify, on connections of its own.
         pause: Waits so many seconds.
+        probe_prefix: Below which probe() may write; empty for nowhere.
     """
 
     kind = "s3"
     shapes: frozenset[Shape] = frozenset()
 
     def __init__(
-        self, reader: Bucket, writer: Bucket, verifier: Bucket, pause: Callable[[float], None] = time.sleep
+        self,
+        reader: Bucket,
+        writer: Bucket,
+        verifier: Bucket,
+        pause: Callable[[float], None] = time.sleep,
+        *,
+        probe_prefix: str = "",
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._verifier = verifier
         self._pause = pause
+        self._probe_prefix = probe_prefix
         self._leftovers: dict[str, Leftovers] = {}
 
     def survey(self, dataset: Dataset) -> Survey:
@@ -89,10 +97,10 @@ class S3Connector:
             ConnectorError: The listing is incomplete.
             DatasetRefused: The dataset declares a clock or an owner that its objects cannot have.
         """
-        reader = RecordReader(dataset)
+        reading = Reading(self._reader, dataset)
         versioning = check_fitness(dataset, self._reader)
         objects = by_key(self._reader.pages(dataset.prefix, versioning))
-        return windows(chain(objects, uploads_below(self._reader, dataset.prefix)), reader, cases, wanted)
+        return windows(chain(objects, uploads_below(self._reader, dataset.prefix)), reading, cases, wanted)
 
     def references(self, dataset: Dataset) -> Iterator[Sequence[str]]:  # noqa: ARG002 - objects name no objects
         """Yield nothing."""
@@ -106,6 +114,7 @@ class S3Connector:
         """
         if not key or not key.startswith(dataset.prefix):
             return ()
+        reading = Reading(self._reader, dataset)
         versioning = self._reader.versioning()
         objects = look(lambda prefix: self._reader.pages(prefix, versioning), [key])
         uploads = look(self._reader.upload_pages, [key])
@@ -113,8 +122,7 @@ class S3Connector:
         for seen in (objects, uploads):
             if seen.failure and not lists_none(seen.failure):
                 raise seen.failure
-            versions = seen.versions.get(key)
-            records += RecordReader(dataset).records(versions) if versions else ()
+            records += reading.records([seen.versions.get(key, [])])[0]
         return records
 
     def act(self, order: Order) -> Acted:
@@ -165,7 +173,19 @@ class S3Connector:
 
     def remnants(self, dataset: Dataset) -> Sequence[Remnant]:  # noqa: ARG002 - the same for all datasets of a bucket
         """Return where copies may remain that this bucket cannot rule out."""
-        return _REMNANTS
+        try:
+            targets = replicas(self._reader)
+        except ConnectorError:
+            targets = ()  # replicas are among what is not covered in any case
+        names = f"replicated to {', '.join(targets)}; " if targets else ""
+        return (Remnant("replicas of the bucket", names + _REPLICAS), _LOGS)
+
+    def probe(self) -> Survey:
+        """Find out which conditions the server honours, where the operator gave a place to write to."""
+        if not self._probe_prefix:
+            note = f"{self._reader.where}: which conditions the server honours was not probed: `probe: PREFIX/` lets it"
+            return Survey(notes=(note,))
+        return probe(self._reader, self._writer, self._probe_prefix)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -190,7 +210,7 @@ def open_connector(options: S3Options, *, page: int = PAGE, attempts: int = _ATT
     reader, writer, verifier = (
         Bucket(access, options.bucket, pace, page=page, attempts=most) for most in (attempts, 1, attempts)
     )
-    opened = S3Connector(reader, writer, verifier)
+    opened = S3Connector(reader, writer, verifier, probe_prefix=options.probe or "")
     try:
         reader.exists()
     except BaseException:

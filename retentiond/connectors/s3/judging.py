@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from retentiond.connectors.s3.bucket import Bucket, Versioning
+from retentiond.connectors.s3.labels import Reading
 from retentiond.connectors.s3.listing import Version
 from retentiond.connectors.s3.look import Look, look
 from retentiond.connectors.s3.names import NULL, UPLOAD, name_of
-from retentiond.connectors.s3.records import RecordReader, replaceable
+from retentiond.connectors.s3.records import replaceable
 from retentiond.domain.plan import Sighting
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
@@ -17,6 +18,7 @@ from retentiond.errors import ConnectorError
 from retentiond.ports.stores import Order
 
 Seen = tuple[Record, Sighting]
+Judged = tuple[Look, dict[str, dict[str, Seen]]]
 
 
 class Judge:
@@ -24,7 +26,6 @@ class Judge:
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        self._reader = RecordReader(order.dataset)
         self._winner = order.cases.python()
 
     def look(self, bucket: Bucket, records: Iterable[Record]) -> Sight:
@@ -37,7 +38,8 @@ class Judge:
             named = named or bool(name.version and not name.upload)
         seen = self._objects(bucket, objects, named=named) if objects else Look({}, None)
         begun = look(bucket.upload_pages, uploads)
-        return Sight((seen, self._judged(seen)), (begun, self._judged(begun)))
+        reading = Reading(bucket, self._order.dataset)
+        return Sight(self._judged(reading, seen), self._judged(reading, begun))
 
     def _objects(self, bucket: Bucket, keys: Sequence[str], *, named: bool) -> Look:
         try:
@@ -48,16 +50,19 @@ class Judge:
             return Look({}, _lost_versions(bucket))
         return look(lambda prefix: bucket.pages(prefix, versioning), keys)
 
-    def _judged(self, seen: Look) -> dict[str, dict[str, Seen]]:
-        return {key: self._of_key(versions) for key, versions in seen.versions.items()}
+    def _judged(self, reading: Reading, seen: Look) -> Judged:
+        try:
+            records = reading.records(list(seen.versions.values()))
+        except ConnectorError as error:
+            return Look({}, error), {}
+        keys = zip(seen.versions.items(), records, strict=True)
+        return seen, {key: self._of_key(versions, each) for (key, versions), each in keys}
 
-    def _of_key(self, versions: Sequence[Version]) -> dict[str, Seen]:
-        if not versions:
-            return {}
+    def _of_key(self, versions: Sequence[Version], records: Sequence[Record]) -> dict[str, Seen]:
         holds_data = any(not each.marker for each in versions)
-        records = self._reader.records(versions)
+        hidden = bool(versions) and versions[0].marker
         return {
-            each.version or NULL: (record, self._of_version(record, hidden=versions[0].marker, holds_data=holds_data))
+            each.version or NULL: (record, self._of_version(record, hidden=hidden, holds_data=holds_data))
             for each, record in zip(versions, records, strict=True)
         }
 
@@ -73,9 +78,7 @@ class Judge:
 class Sight:
     """A look at objects and one at uploads, judged."""
 
-    def __init__(
-        self, objects: tuple[Look, dict[str, dict[str, Seen]]], uploads: tuple[Look, dict[str, dict[str, Seen]]]
-    ) -> None:
+    def __init__(self, objects: Judged, uploads: Judged) -> None:
         self._objects, self._uploads = objects, uploads
 
     def of(self, record: Record) -> Sighting:

@@ -128,12 +128,15 @@ class Purge:
     def _look_after(self, indexes: Sequence[int], trouble: Trouble) -> None:
         """Tell what went and what did not by looking: the answer does not say it reliably."""
         sight = self._judge.look(self._reader, (self._order.records[index] for index in indexes))
+        stayed = []
         for index in indexes:
-            record = self._order.records[index]
-            seen = sight.of(record)
+            seen = sight.of(self._order.records[index])
             if seen is Sighting.ABSENT:
                 self._sheet.note(index, Outcome.ALREADY_GONE if trouble.absent else Outcome.DONE)
             elif seen is Sighting.UNKNOWN or not trouble.final:
                 self._sheet.note(index, Outcome.UNKNOWN, trouble.why)
             else:
-                self._sheet.note(index, Outcome.REFUSED, trouble.why)
+                stayed.append(index)
+        locks = self._locks.of([name_of(self._order.records[index]) for index in stayed])
+        for index, lock in zip(stayed, locks, strict=True):
+            self._sheet.note(index, Outcome.REFUSED, lock or trouble.why)

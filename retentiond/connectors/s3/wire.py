@@ -127,9 +127,15 @@ class Wire:
         path = path if path.startswith("/") else f"/{path}"
         self._pace.wait()
         reply = self._connections(url).urlopen(
-            method, path, body=body or None, headers=dict(request.headers.items()), retries=False, redirect=False
+            method,
+            path,
+            body=body or None,
+            headers=dict(request.headers.items()),
+            retries=False,
+            redirect=False,
+            preload_content=False,
         )
-        answer = Answer(reply.status, {name.lower(): value for name, value in reply.headers.items()}, reply.data)
+        answer = _read(reply, method)
         failure = _failure(answer)
         if failure is not None and (failure.code in _SLOW or failure.code in ("503", "429")):
             self._pace.slower()
@@ -144,6 +150,22 @@ class Wire:
                 self.close()
                 self._pool, self._origin = _open(origin, self._access), origin
             return self._pool
+
+
+def _read(reply: urllib3.BaseHTTPResponse, method: str) -> Answer:
+    """Read an answer; of one that is an object's content, nothing but its headers."""
+    headers = {name.lower(): value for name, value in reply.headers.items()}
+    if method == "GET" and is_content(headers):
+        reply.close()
+        return Answer(reply.status, headers, b"")
+    body = reply.read()
+    reply.release_conn()
+    return Answer(reply.status, headers, body)
+
+
+def is_content(headers: Mapping[str, str]) -> bool:
+    """Tell whether an answer is an object's content: some servers give that to whatever is asked of an object."""
+    return "etag" in headers
 
 
 def _open(origin: str, access: Access) -> urllib3.HTTPConnectionPool:
