@@ -31,7 +31,7 @@ class Rclone:
         at = time.time() - age.total_seconds()  # noqa: TID251 - the server's clock is the machine's
         os.utime(path, (at, at))
 
-    def keys(self) -> set[str]:
+    def named(self) -> set[str]:
         return {str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file()}
 
 

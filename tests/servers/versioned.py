@@ -108,7 +108,7 @@ class Bucket:
         self.uploads[(key if isinstance(key, bytes) else key.encode(), identifier)] = _now() - age
         return identifier
 
-    def keys(self) -> set[bytes]:
+    def with_data(self) -> set[bytes]:
         return {key for key, versions in self.objects.items() if any(each.body is not None for each in versions)}
 
     def remove(self, key: bytes, version: str | None) -> str:

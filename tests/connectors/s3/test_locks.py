@@ -31,7 +31,7 @@ def test_what_is_locked_is_told_with_its_date_and_never_asked_for(server: Server
         assert list(acted.outcomes) == [Outcome.DONE, Outcome.REFUSED, Outcome.DONE]
         assert acted.reasons == {1: "object-lock until 2199-03-01T12:30:00Z"}
         assert list(connector.verify(order).sightings) == [Sighting.ABSENT, Sighting.DUE, Sighting.ABSENT]
-    assert server.bucket.keys() == {b"locked"}
+    assert server.bucket.with_data() == {b"locked"}
     assert all(b"locked" not in request.body for request in server.deletions)
     assert not any("bypass" in name.lower() for request in server.seen for name in request.headers)
 

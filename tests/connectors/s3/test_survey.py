@@ -125,7 +125,7 @@ def test_rclone_honours_nothing_and_the_probe_says_so(rclone: Rclone) -> None:
     notes, findings = probed(rclone.url)
     assert ["is NOT honoured" in note for note in notes] == [True, True]
     assert findings == []
-    assert rclone.keys() == set()
+    assert rclone.named() == set()
 
 
 def test_moto_is_probed_too(moto_s3: str, behind: Behind) -> None:

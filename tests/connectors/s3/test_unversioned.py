@@ -30,7 +30,7 @@ def test_objects_go_by_their_keys(rclone: Rclone) -> None:
         assert (set(verified.sightings), verified.method) == ({Sighting.ABSENT}, "list-objects")
         assert connector.settle(ONCE) is EvidenceLevel.DELETED
         assert set(connector.act(order).outcomes) == {Outcome.ALREADY_GONE}
-    assert rclone.keys() == {"young"}
+    assert rclone.named() == {"young"}
 
 
 @pytest.mark.parametrize("body", [b"{}", b"{} and more"])
@@ -45,7 +45,7 @@ def test_an_object_that_bears_the_name_by_now_stays(rclone: Rclone, body: bytes)
         assert list(acted.outcomes) == [Outcome.CHANGED, Outcome.DONE]
         assert "another object" in acted.reasons[0]
         assert list(connector.verify(order).sightings) == [Sighting.CHANGED, Sighting.ABSENT]
-    assert rclone.keys() == {"again"}
+    assert rclone.named() == {"again"}
 
 
 def test_each_call_is_looked_at_right_before(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +65,7 @@ def test_each_call_is_looked_at_right_before(server: Server, monkeypatch: pytest
         server.script = upload_after_the_first_call
         acted = connector.act(ordered(DUE, records, dataset=ONCE))
     assert list(acted.outcomes) == [Outcome.DONE] * 3 + [Outcome.CHANGED]
-    assert server.bucket.keys() == {b"k3"}
+    assert server.bucket.with_data() == {b"k3"}
 
 
 @pytest.mark.parametrize("versioning", ["", "Suspended"])
@@ -81,7 +81,7 @@ def test_without_the_declaration_nothing_is_read_or_done(server: Server, version
         with pytest.raises(DatasetRefused):
             connector.act(ordered(DUE, records, dataset=plain))
         assert any(finding.refuses for finding in connector.survey(plain).findings)
-    assert server.bucket.keys() == {b"key"}
+    assert server.bucket.with_data() == {b"key"}
     assert server.deletions == []
 
 
@@ -98,7 +98,7 @@ def test_suspended_versions_go_by_their_id_and_null_by_what_it_was(server: Serve
         order = ordered(DUE, records, dataset=ONCE)
         outcomes = dict(zip((record.key[0] for record in records), connector.act(order).outcomes, strict=True))
     assert outcomes == {"key": Outcome.DONE, "other": Outcome.CHANGED}
-    assert server.bucket.keys() == {b"other"}
+    assert server.bucket.with_data() == {b"other"}
 
 
 def test_versioning_that_was_enabled_after_the_plan_leaves_its_objects_seen(server: Server) -> None:
@@ -112,7 +112,7 @@ def test_versioning_that_was_enabled_after_the_plan_leaves_its_objects_seen(serv
         order = ordered(DUE, records, dataset=ONCE)
         connector.act(order)
         assert list(connector.verify(order).sightings) == [Sighting.DUE]
-    assert server.bucket.keys() == {b"key"}
+    assert server.bucket.with_data() == {b"key"}
 
 
 def test_version_ids_are_never_absent_from_a_bucket_that_forgot_its_versions(server: Server) -> None:
@@ -168,4 +168,4 @@ def test_named_records_go_too(rclone: Rclone) -> None:
     with opened(rclone.url) as connector:
         records, _ = scanned(connector, named_cases(), ONCE)
         assert list(connector.act(ordered(named_cases(), records, dataset=ONCE)).outcomes) == [Outcome.DONE]
-    assert rclone.keys() == set()
+    assert rclone.named() == set()
