@@ -17,7 +17,14 @@ from retentiond.domain.waiting import LEGAL_HOLD, OBJECT_LOCK, waits
 from retentiond.errors import ConnectorError
 
 _THREADS = 8
-_NO_CONFIGURATION = ("ObjectLockConfigurationNotFoundError", "ObjectLockConfigurationNotFound", "NotImplemented", "501")
+_NO_CONFIGURATION = (
+    "ObjectLockConfigurationNotFoundError",
+    "ObjectLockConfigurationNotFound",
+    "NotImplemented",
+    "501",
+    "MethodNotAllowed",
+    "405",
+)
 _HEADERS = ("legal-hold", "mode", "retain-until-date")
 _NONE = ("NoSuchObjectLockConfiguration", "NoSuchKey", "NoSuchVersion", "404", "MethodNotAllowed", "405")
 
