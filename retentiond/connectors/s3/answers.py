@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -16,11 +16,8 @@ _LISTS = {
     "Contents": "Contents",
     "Upload": "Uploads",
     "CommonPrefixes": "CommonPrefixes",
-    "Deleted": "Deleted",
-    "Error": "Errors",
 }
 _CODED = ("Key", "Prefix")
-_TIMES = ("LastModified", "Initiated")
 
 
 class Malformed(Exception):
@@ -94,6 +91,29 @@ def read_tags(body: bytes) -> Mapping[str, str]:
     return {row["Key"]: row.get("Value", "") for row in rows if "Key" in row}
 
 
+def read_deletion(body: bytes) -> tuple[int, list[str], list[str]]:
+    """Return of how many keys a DeleteResult says that they went, the markers that it names, and its error codes.
+
+    Raises:
+        Malformed: The answer is something else, or not whole.
+    """
+    root = _root(body)
+    if _name(root.tag) != "DeleteResult":
+        message = f"{_name(root.tag)} in place of DeleteResult"
+        raise Malformed(message)
+    deleted, markers, codes = 0, list[str](), list[str]()
+    for element in root.iterchildren(tag=etree.Element):
+        name = _name(element.tag)
+        deleted += name == "Deleted"
+        wanted = {"Deleted": "DeleteMarkerVersionId", "Error": "Code"}.get(name)
+        texts = [child.text or "" for child in element if _name(child.tag) == wanted]
+        if name == "Error":
+            codes.append(next(filter(None, texts), "no code"))
+        else:
+            markers += filter(None, texts)
+    return deleted, markers, codes
+
+
 def deletion(names: Iterable[tuple[str, str]]) -> bytes:
     """Return the body of a DeleteObjects for keys and version ids, the latter empty where there are none."""
     objects = "".join(
@@ -112,23 +132,33 @@ def _root(body: bytes) -> Any:  # noqa: ANN401 - lxml's element
 
 
 def _name(tag: str) -> str:
-    return tag.rpartition("}")[2]
+    found = _NAMES.get(tag)
+    if found is None:
+        found = tag.rpartition("}")[2]
+        if len(_NAMES) < _MOST_NAMES:
+            _NAMES[tag] = found
+    return found
+
+
+# The same few names in each of a million rows; a server that sends others does not fill memory.
+_NAMES: dict[str, str] = {}
+_MOST_NAMES = 1_000
 
 
 def _row(element: Any, *, coded: bool) -> dict[str, Any]:  # noqa: ANN401 - lxml's element
-    row: dict[str, Any] = {_name(child.tag): child.text or "" for child in element}
-    if coded:
-        for name in _CODED:
-            if name in row:
-                row[name] = _decoded(row[name])
-    for name in _TIMES:
-        if name in row:
-            row[name] = read_time(row[name])
-    if "IsLatest" in row:
-        row["IsLatest"] = row["IsLatest"] == "true"
-    size = row.get("Size", "")
-    row["Size"] = int(size) if size.isascii() and size.isdigit() else 0
+    row: dict[str, Any] = {}
+    for child in element:
+        name = _name(child.tag)
+        text = child.text or ""
+        if name in _READ:
+            row[name] = _READ[name](text)
+        else:
+            row[name] = _decoded(text) if coded and name in _CODED else text
     return row
+
+
+def _size(text: str) -> int:
+    return int(text) if text.isascii() and text.isdigit() else 0
 
 
 def _decoded(text: str) -> str:
@@ -145,3 +175,11 @@ def read_time(text: str) -> datetime | None:
     except ValueError:
         return None
     return moment if moment.tzinfo else None
+
+
+_READ: Mapping[str, Callable[[str], Any]] = {
+    "LastModified": read_time,
+    "Initiated": read_time,
+    "IsLatest": lambda text: text == "true",
+    "Size": _size,
+}

@@ -7,11 +7,11 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import ClientError
 
-from retentiond.connectors.s3.answers import Malformed, deletion, read_answer, read_texts
+from retentiond.connectors.s3.answers import Malformed, deletion, read_answer, read_deletion, read_texts
 from retentiond.connectors.s3.client import Access
 from retentiond.connectors.s3.failures import MALFORMED_CODES, TRANSIENT_CODES, code_of, told
 from retentiond.connectors.s3.listing import Page, Progress, broken, read_page
@@ -230,32 +230,38 @@ class Bucket:
                 answer = self._hide_one(keys[0]) if unfit(keys[0]) else self._delete([(key, "") for key in keys])
         except ConnectorError as error:
             return frozenset(), _told_trouble(error)
-        deleted = answer.get("Deleted", ())
-        markers = frozenset(each["DeleteMarkerVersionId"] for each in deleted if each.get("DeleteMarkerVersionId"))
+        markers = frozenset(answer.markers)
         trouble = _trouble(answer, len(keys))
         if trouble is None and len(markers) != len(keys):
             trouble = Trouble(f"the server named {len(markers)} of {len(keys)} delete markers", final=False)
         return markers, trouble
 
-    def _delete(self, names: Sequence[tuple[str, str]]) -> Mapping[str, Any]:
+    def _delete(self, names: Sequence[tuple[str, str]]) -> _Said:
         body = deletion(names)
         # Servers older than the newer checksums demand this one.
         digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
         headers = {"Content-Type": "application/xml", "Content-MD5": digest}
         answer = self.wire.send("POST", query={"delete": ""}, body=body, headers=headers)
         try:
-            said = read_answer(answer.body, "DeleteResult")
+            said = _Said(*read_deletion(answer.body))
         except Malformed as error:
             raise broken(f"the answer to a deletion is not whole ({error})", self.where) from error
-        if any(each.get("Code") == "SlowDown" for each in said.get("Errors", ())):
+        if "SlowDown" in said.codes:
             self.pace.slower()
         return said
 
-    def _hide_one(self, key: str) -> Mapping[str, Any]:
+    def _hide_one(self, key: str) -> _Said:
         """Return the answer to a deletion in a URL as DeleteObjects would put it."""
-        answer = self.wire.send("DELETE", key)
-        version = answer.headers.get("x-amz-version-id", "")
-        return {"Deleted": [{"DeleteMarkerVersionId": "" if version == NULL else version}]}
+        version = self.wire.send("DELETE", key).headers.get("x-amz-version-id", "")
+        return _Said(1, [version] if version not in ("", NULL) else [], [])
+
+
+class _Said(NamedTuple):
+    """What an answer to a deletion says: how many keys went, the markers that were put, and codes of errors."""
+
+    deleted: int
+    markers: Sequence[str]
+    codes: Sequence[str]
 
 
 _UPLOADS = "ListMultipartUploadsResult"
@@ -272,12 +278,10 @@ def _told_trouble(error: ConnectorError) -> Trouble:
     return Trouble(error.what, final=not error.transient, malformed=code in MALFORMED_CODES)
 
 
-def _trouble(answer: Mapping[str, Any], asked: int) -> Trouble | None:
+def _trouble(said: _Said, asked: int) -> Trouble | None:
     # Keys come back changed and in another order: an answer says that something failed, not what.
-    codes = sorted({str(each.get("Code") or "no code") for each in answer.get("Errors", ())})
-    if codes:
-        return Trouble(", ".join(codes), final=TRANSIENT_CODES.isdisjoint(codes))
-    told_of = len(answer.get("Deleted", ()))
-    if told_of != asked:
-        return Trouble(f"the server spoke of {told_of} of {asked} records", final=False)
+    if said.codes:
+        return Trouble(", ".join(sorted(set(said.codes))), final=TRANSIENT_CODES.isdisjoint(said.codes))
+    if said.deleted != asked:
+        return Trouble(f"the server spoke of {said.deleted} of {asked} records", final=False)
     return None

@@ -20,7 +20,7 @@ from retentiond.connectors.s3.labels import Reading
 from retentiond.connectors.s3.leftovers import Leftovers
 from retentiond.connectors.s3.listing import by_key
 from retentiond.connectors.s3.look import look
-from retentiond.connectors.s3.names import UPLOAD, name_of
+from retentiond.connectors.s3.names import UPLOAD, text_of
 from retentiond.connectors.s3.options import S3Options
 from retentiond.connectors.s3.pace import Pace
 from retentiond.connectors.s3.probing import probe
@@ -161,7 +161,7 @@ class S3Connector:
                 leftovers = self._leftovers.setdefault(order.dataset.name, Leftovers())
                 versions = sight.versions(record) or ()
                 held = any(not each.marker for each in versions)
-                leftovers.note(name_of(record).key, holds_data=held, versions=bool(record.version))
+                leftovers.note(text_of(record), holds_data=held, versions=bool(record.version))
 
     def settle(self, dataset: Dataset) -> EvidenceLevel:
         """Return how gone the purged versions are, by what this connector verified since it last settled.

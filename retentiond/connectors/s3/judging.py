@@ -8,7 +8,7 @@ from retentiond.connectors.s3.bucket import Bucket, Versioning
 from retentiond.connectors.s3.labels import Reading
 from retentiond.connectors.s3.listing import Version
 from retentiond.connectors.s3.look import Look, look
-from retentiond.connectors.s3.names import NULL, UPLOAD, name_of
+from retentiond.connectors.s3.names import NULL, UPLOAD, text_of
 from retentiond.connectors.s3.records import replaceable
 from retentiond.domain.plan import Sighting
 from retentiond.domain.policy import Action
@@ -33,9 +33,11 @@ class Judge:
         uploads, objects = list[str](), list[str]()
         named = False
         for record in records:
-            name = name_of(record)
-            (uploads if name.upload else objects).append(name.key)
-            named = named or bool(name.version and not name.upload)
+            if record.place == UPLOAD:
+                uploads.append(text_of(record))
+            else:
+                objects.append(text_of(record))
+                named = named or bool(record.version)
         seen = self._objects(bucket, objects, named=named) if objects else Look({}, None)
         begun = look(bucket.upload_pages, uploads)
         reading = Reading(bucket, self._order.dataset)
@@ -83,18 +85,18 @@ class Sight:
 
     def of(self, record: Record) -> Sighting:
         """Return what was seen of a record."""
-        name = name_of(record)
-        found = (self._uploads if name.upload else self._objects)[1].get(name.key)
+        found = (self._uploads if record.place == UPLOAD else self._objects)[1].get(text_of(record))
         if found is None:
             return Sighting.UNKNOWN
-        if (name.version or NULL) not in found:
+        version = record.version.decode() or NULL
+        if version not in found:
             return Sighting.ABSENT
-        now, sighting = found[name.version or NULL]
+        now, sighting = found[version]
         return sighting if _the_same(record, now) else Sighting.CHANGED
 
     def versions(self, record: Record) -> Sequence[Version] | None:
         """Return all versions of a record's key, newest first; None when the look did not come to it."""
-        return (self._uploads if record.place == UPLOAD else self._objects)[0].versions.get(name_of(record).key)
+        return (self._uploads if record.place == UPLOAD else self._objects)[0].versions.get(text_of(record))
 
     @property
     def failure(self) -> ConnectorError | None:

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
 from itertools import chain, groupby, pairwise
-from operator import attrgetter
+from operator import attrgetter, le
 from typing import Any, NamedTuple
 
 from retentiond.connectors.s3.names import NULL, in_order
@@ -72,22 +71,31 @@ def read_page(answer: Mapping[str, Any], where: str) -> Page:
     except KeyError as error:
         raise broken(f"an entry of a listing has no {error.args[0]}", where) from error
     for entries in (versions, markers):
-        if any(in_order(later.key) < in_order(earlier.key) for earlier, later in pairwise(entries)):
+        if not _ordered([each.key for each in entries]):
             raise broken("a listing is not in the order of its keys", where)
     return Page(list(heapq.merge(versions, markers, key=_place)) if markers else versions, names, more)
 
 
+def _ordered(keys: list[str]) -> bool:
+    try:
+        "".join(keys).encode()
+    except UnicodeEncodeError:
+        return all(in_order(earlier) <= in_order(later) for earlier, later in pairwise(keys))
+    return all(map(le, keys, keys[1:]))  # texts of whole characters have the order of their bytes
+
+
 def _version(entry: Mapping[str, Any], *, exact: bool, marker: bool) -> Version:
     key: str = entry["Key"]
+    moment = entry.get("LastModified")
     return Version(
-        key=key,
-        version=entry.get("VersionId") or NULL,
-        modified=_micros(entry.get("LastModified")),
-        size_bytes=entry.get("Size", 0),
-        latest=bool(entry.get("IsLatest")),
-        marker=marker,
-        exact=exact or "\n" not in key,
-        etag="" if marker else entry.get("ETag", ""),
+        key,
+        entry.get("VersionId") or NULL,
+        micros(moment) if moment else None,
+        entry.get("Size", 0),
+        bool(entry.get("IsLatest")),
+        marker,
+        exact or "\n" not in key,
+        "" if marker else entry.get("ETag", ""),
     )
 
 
@@ -100,17 +108,13 @@ def _upload(entry: Mapping[str, Any], *, exact: bool) -> Version:
     return Version(
         key=key,
         version=entry["UploadId"],
-        modified=_micros(entry.get("Initiated")),
+        modified=micros(entry["Initiated"]) if entry.get("Initiated") else None,
         size_bytes=0,
         latest=False,
         marker=False,
         exact=exact or "\n" not in key,
         upload=True,
     )
-
-
-def _micros(moment: object) -> int | None:
-    return micros(moment) if isinstance(moment, datetime) else None
 
 
 def _place(version: Version) -> tuple[bytes, bool, int, bool]:

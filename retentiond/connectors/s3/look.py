@@ -55,7 +55,7 @@ def _read(pages: Callable[[str], Iterator[Page]], wanted: list[str], found: dict
     examined = position = 0
     for versions in by_key(pages(_shared(wanted))):
         key = versions[0].key
-        while position < len(wanted) and in_order(wanted[position]) < in_order(key):
+        while position < len(wanted) and wanted[position] != key and in_order(wanted[position]) < in_order(key):
             found[wanted[position]] = []
             position += 1
         if position < len(wanted) and wanted[position] == key:

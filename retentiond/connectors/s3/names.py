@@ -28,9 +28,13 @@ class Name(NamedTuple):
 
 def name_of(record: Record) -> Name:
     """Return a record's name as requests have it."""
+    return Name(text_of(record), record.version.decode(), record.place == UPLOAD)
+
+
+def text_of(record: Record) -> str:
+    """Return a record's key as requests have it; bytes that are not UTF-8 become lone surrogates."""
     part = record.key[0]
-    key = part.decode("utf-8", "surrogateescape") if isinstance(part, bytes) else str(part)
-    return Name(key, record.version.decode(), upload=record.place == UPLOAD)
+    return part.decode("utf-8", "surrogateescape") if isinstance(part, bytes) else str(part)
 
 
 def key_of(key: str) -> Key:

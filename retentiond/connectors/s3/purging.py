@@ -41,6 +41,7 @@ class Purge:
         self._judge = Judge(order)
         self._locks = Locks(reader, order.at)
         self._sheet = Sheet(len(order.records))
+        self._names = [name_of(record) for record in order.records]
 
     def run(self) -> Acted:
         """Carry it out.
@@ -83,19 +84,19 @@ class Purge:
     def _unlocked(self, indexes: Sequence[int]) -> list[int]:
         """Note what is locked, and what no request can safely name; return the rest."""
         free = []
-        locks = self._locks.of([name_of(self._order.records[index]) for index in indexes])
+        locks = self._locks.of([self._names[index] for index in indexes])
         for index, lock in zip(indexes, locks, strict=True):
             record = self._order.records[index]
             if lock:
                 self._sheet.note(index, Outcome.REFUSED, lock)
-            elif not record.version and unsafe(name_of(record).key):
+            elif not record.version and unsafe(self._names[index].key):
                 self._sheet.note(index, Outcome.REFUSED, _UNSAFE)
             else:
                 free.append(index)
         return free
 
     def _remove(self, indexes: Sequence[int]) -> None:
-        names = [name_of(self._order.records[index]) for index in indexes]
+        names = [self._names[index] for index in indexes]
         for positions in requests_for(names, CALL):
             self._remove_together([indexes[position] for position in positions])
 
@@ -123,7 +124,7 @@ class Purge:
 
     def _fenced(self, indexes: Sequence[int]) -> Trouble | None:
         self._order.fence()
-        return self._writer.erase([name_of(self._order.records[index]) for index in indexes])
+        return self._writer.erase([self._names[index] for index in indexes])
 
     def _look_after(self, indexes: Sequence[int], trouble: Trouble) -> None:
         """Tell what went and what did not by looking: the answer does not say it reliably."""
@@ -137,6 +138,6 @@ class Purge:
                 self._sheet.note(index, Outcome.UNKNOWN, trouble.why)
             else:
                 stayed.append(index)
-        locks = self._locks.of([name_of(self._order.records[index]) for index in stayed])
+        locks = self._locks.of([self._names[index] for index in stayed])
         for index, lock in zip(stayed, locks, strict=True):
             self._sheet.note(index, Outcome.REFUSED, lock or trouble.why)
