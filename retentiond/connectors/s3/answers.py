@@ -148,12 +148,14 @@ _MOST_NAMES = 1_000
 def _row(element: Any, *, coded: bool) -> dict[str, Any]:  # noqa: ANN401 - lxml's element
     row: dict[str, Any] = {}
     for child in element:
-        name = _name(child.tag)
-        text = child.text or ""
-        if name in _READ:
-            row[name] = _READ[name](text)
-        else:
-            row[name] = _decoded(text) if coded and name in _CODED else text
+        tag = child.tag
+        row[_NAMES.get(tag) or _name(tag)] = child.text or ""
+    for name in _CODED if coded else ():
+        if name in row:
+            row[name] = _decoded(row[name])
+    for name, read in _READ.items():
+        if name in row:
+            row[name] = read(row[name])
     return row
 
 

@@ -27,6 +27,7 @@ from retentiond.connectors.s3.probing import probe
 from retentiond.connectors.s3.purging import Purge
 from retentiond.connectors.s3.scanning import windows
 from retentiond.connectors.s3.settings import replicas
+from retentiond.connectors.s3.sharding import pages_at_once
 from retentiond.connectors.s3.surveying import survey
 from retentiond.connectors.s3.uploads import lists_none, uploads_below
 from retentiond.domain.dataset import Dataset, Shape, Store
@@ -99,7 +100,7 @@ class S3Connector:
         """
         reading = Reading(self._reader, dataset)
         versioning = check_fitness(dataset, self._reader)
-        objects = by_key(self._reader.pages(dataset.prefix, versioning))
+        objects = by_key(pages_at_once(self._reader, dataset.prefix, versioning))
         return windows(chain(objects, uploads_below(self._reader, dataset.prefix)), reading, cases, wanted)
 
     def references(self, dataset: Dataset) -> Iterator[Sequence[str]]:  # noqa: ARG002 - objects name no objects
