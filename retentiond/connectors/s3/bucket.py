@@ -204,7 +204,7 @@ class Bucket:
     def erase(self, names: Sequence[Name]) -> Trouble | None:
         """Remove exact versions, objects or an upload in one request; None only when the store says that all went."""
         try:
-            with told(self.name, "remove versions", "s3:DeleteObjectVersion", ""):
+            with told(self.name, "remove versions", _permission(names[0]), ""):
                 if names[0].upload or unfit(names[0].key):
                     return self._erase_one(names[0])
                 answer = self._delete([(name.key, name.version) for name in names])
@@ -271,6 +271,12 @@ _LISTINGS = {
     "list-type": ("list objects", "s3:ListBucket", "ListBucketResult", "max-keys"),
     "uploads": ("list uploads", "s3:ListBucketMultipartUploads", _UPLOADS, "max-uploads"),
 }
+
+
+def _permission(name: Name) -> str:
+    if name.upload:
+        return "s3:AbortMultipartUpload"
+    return "s3:DeleteObjectVersion" if name.version else "s3:DeleteObject"
 
 
 def _told_trouble(error: ConnectorError) -> Trouble:
