@@ -18,7 +18,7 @@ from retentiond.connectors.s3.listing import Page
 from retentiond.connectors.s3.names import in_order
 
 STRANDS = 8
-_AHEAD = 4
+_AHEAD = 2
 _MOST = 64
 
 
