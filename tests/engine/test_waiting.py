@@ -16,6 +16,7 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.record import Record
 from retentiond.domain.waiting import waits
 from retentiond.engine import drafting, waiting
+from retentiond.engine.checking import check
 from retentiond.engine.closures import account_status, close_account
 from retentiond.engine.overview import status
 from retentiond.engine.running import run_all
@@ -155,3 +156,33 @@ def test_what_is_remembered_names_no_key_and_ends(office: Office, monkeypatch: p
         monkeypatch.setattr(waiting, "MOST", 2)
         waiting.remember(ctx, tx, "payloads", records, {3: waits("object-lock", until)})
         assert known(office.clock.at) == [True, False, True, False]
+
+
+def test_check_reckons_with_the_lock_that_every_upload_gets(office: Office, server: Server) -> None:
+    with office.open() as ctx:
+        before = [each.fits for each in check(ctx).retention]
+    server.bucket.settings["object-lock"] = (
+        "<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention>"
+        "<Mode>COMPLIANCE</Mode><Days>60</Days></DefaultRetention></Rule></ObjectLockConfiguration>"
+    )
+    server.bucket.lock = False  # so that the answer is the one above
+    with office.open() as ctx:
+        report = check(ctx)
+    assert (before, [each.fits for each in report.retention]) == ([True, True], [False, True])
+    assert any("60 days by default (COMPLIANCE)" in note for note in report.notes)
+    assert any("may last" in finding.what for finding in report.findings)
+
+
+def test_check_probes_where_it_may_and_a_plan_never_does(office: Office, server: Server) -> None:
+    server.bucket.lock = False
+    server.bucket.put("acct/a", OLD)
+    with office.open() as ctx:
+        assert any("was not probed" in note for note in check(ctx).notes)
+    office.edit("datamap.yaml", "backups: none", "probe: retentiond-probe/, backups: none")
+    writes = len([request for request in server.seen if request.method == "PUT"])
+    with office.open() as ctx:
+        plan(ctx)
+        assert len([request for request in server.seen if request.method == "PUT"]) == writes == 0
+        notes = check(ctx).notes
+    assert sum("is NOT honoured" in note for note in notes) == 2
+    assert set(server.bucket.objects) == {b"acct/a"}
