@@ -60,6 +60,7 @@ class S3Connector:
         verifier: To verify, on connections of its own.
         pause: Waits so many seconds.
         probe_prefix: Below which probe() may write; empty for nowhere.
+        strands: In how many strands a large prefix is listed at once.
     """
 
     kind = "s3"
@@ -73,12 +74,14 @@ class S3Connector:
         pause: Callable[[float], None] = time.sleep,
         *,
         probe_prefix: str = "",
+        strands: int = 1,
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._verifier = verifier
         self._pause = pause
         self._probe_prefix = probe_prefix
+        self._strands = strands
         self._leftovers: dict[str, Leftovers] = {}
 
     def survey(self, dataset: Dataset) -> Survey:
@@ -100,7 +103,7 @@ class S3Connector:
         """
         reading = Reading(self._reader, dataset)
         versioning = check_fitness(dataset, self._reader)
-        objects = by_key(pages_at_once(self._reader, dataset.prefix, versioning))
+        objects = by_key(pages_at_once(self._reader, dataset.prefix, versioning, self._strands))
         return windows(chain(objects, uploads_below(self._reader, dataset.prefix)), reading, cases, wanted)
 
     def references(self, dataset: Dataset) -> Iterator[Sequence[str]]:  # noqa: ARG002 - objects name no objects
@@ -211,7 +214,7 @@ def open_connector(options: S3Options, *, page: int = PAGE, attempts: int = _ATT
     reader, writer, verifier = (
         Bucket(access, options.bucket, pace, page=page, attempts=most) for most in (attempts, 1, attempts)
     )
-    opened = S3Connector(reader, writer, verifier, probe_prefix=options.probe or "")
+    opened = S3Connector(reader, writer, verifier, probe_prefix=options.probe or "", strands=options.listing_strands)
     try:
         reader.exists()
     except BaseException:

@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
+_MOST_STRANDS = 32
+_AMAZON_STRANDS = 8
+_NEWER = frozenset(("probe", "strands"))
 _ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
 
@@ -37,6 +40,8 @@ class S3Options(BaseModel):
             fits: in the path, unless the server is Amazon's.
         probe: What the keys begin with of the objects that `check` may write and remove again, to find out which
             conditions the server honours; None for writing nothing.
+        strands: In how many strands a large prefix is listed at once; None for as many as fit: 8 on Amazon's servers,
+            and 1 on others, of which it is not known that they roll up names without leaving any out.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
@@ -46,18 +51,26 @@ class S3Options(BaseModel):
     endpoint: Annotated[str, AfterValidator(_web_address)] | None = None
     path_style: bool | None = None
     probe: Annotated[str, AfterValidator(_prefix)] | None = None
+    strands: Annotated[int, Field(ge=1, le=_MOST_STRANDS)] | None = None
 
     @model_serializer(mode="wrap")
     def _without_unused(self, plain: SerializerFunctionWrapHandler) -> dict[str, Any]:
         found: dict[str, Any] = plain(self)
-        if self.probe is None:
-            del found["probe"]  # so that the digests of stores that were approved stay as they were
-        return found
+        # What is not used is left out, so that the digests of stores that were approved stay as they were.
+        return {name: value for name, value in found.items() if name not in _NEWER or value is not None}
 
     @property
     def addressing(self) -> Literal["path", "virtual", "auto"]:
         """How the client library is to address the bucket."""
         if self.path_style is not None:
             return "path" if self.path_style else "virtual"
-        own = self.endpoint or any(os.environ.get(name) for name in _ENDPOINT_VARIABLES)
-        return "path" if own else "auto"
+        return "path" if self._elsewhere else "auto"
+
+    @property
+    def listing_strands(self) -> int:
+        """In how many strands a large prefix is listed at once."""
+        return self.strands or (1 if self._elsewhere else _AMAZON_STRANDS)
+
+    @property
+    def _elsewhere(self) -> bool:
+        return bool(self.endpoint or any(os.environ.get(name) for name in _ENDPOINT_VARIABLES))

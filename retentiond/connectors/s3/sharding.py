@@ -1,8 +1,9 @@
 """Listing a large prefix in several strands at once, in the order of its keys all the same.
 
 A listing is a chain of requests, each of which waits for the one before. Where what stands below a prefix fits into one
-answer that rolls names up, these names are told apart by how they begin, and each beginning is listed by itself. A key
-that is written under none of them meanwhile is younger than the listing, as one written behind it would be.
+answer that rolls names up, these names are told apart by how they begin, and each beginning is listed by itself. This
+relies on the server to leave none out; acts and verifications never list so. A key that is written under none of them
+meanwhile is younger than the listing, as one written behind it would be.
 """
 
 from __future__ import annotations
@@ -17,26 +18,29 @@ from retentiond.connectors.s3.bucket import Bucket, Versioning
 from retentiond.connectors.s3.listing import Page
 from retentiond.connectors.s3.names import in_order
 
-STRANDS = 8
+_ENOUGH = 8
 _AHEAD = 2
 _MOST = 64
 
 
-def pages_at_once(bucket: Bucket, prefix: str, versioning: Versioning) -> Iterator[Page]:
+def pages_at_once(bucket: Bucket, prefix: str, versioning: Versioning, strands: int) -> Iterator[Page]:
     """Yield the pages of a listing, as `Bucket.pages` does; large ones are asked for in several strands.
+
+    Args:
+        strands: How many at once; with 1 it is not asked how names roll up.
 
     Raises:
         ConnectorError: The listing is not complete.
     """
     whole = bucket.pages(prefix, versioning)
     first = next(whole)
-    shards = _shards(bucket, prefix, versioning) if first.more else []
+    shards = _shards(bucket, prefix, versioning) if first.more and strands > 1 else []
     if not shards:
         yield first
         yield from whole
         return
     whole.close()  # type: ignore[attr-defined]  # what it held is listed again, in its shard
-    yield from _in_order(bucket, shards, versioning)
+    yield from _in_order(bucket, shards, versioning, strands)
 
 
 def _shards(bucket: Bucket, prefix: str, versioning: Versioning) -> list[str]:
@@ -52,7 +56,7 @@ def _shards(bucket: Bucket, prefix: str, versioning: Versioning) -> list[str]:
 def _beginnings(names: Sequence[str], length: int) -> list[str]:
     """Return the shortest beginnings, of one length and longer than the prefix, that make enough shards."""
     found: list[str] = []
-    while len(found) < STRANDS and any(len(name) >= length for name in names):
+    while len(found) < _ENOUGH and any(len(name) >= length for name in names):
         longer = list(dict.fromkeys(name[:length] for name in names))
         if len(longer) > _MOST:
             break
@@ -78,14 +82,14 @@ class _Strand:
             self.pages.put(None)
 
 
-def _in_order(bucket: Bucket, shards: Sequence[str], versioning: Versioning) -> Iterator[Page]:
+def _in_order(bucket: Bucket, shards: Sequence[str], versioning: Versioning, strands: int) -> Iterator[Page]:
     stop = Event()
     waiting = deque(shards)
     running: deque[tuple[_Strand, Future[None]]] = deque()
-    with ThreadPoolExecutor(STRANDS, thread_name_prefix="list") as pool:
+    with ThreadPoolExecutor(strands, thread_name_prefix="list") as pool:
         try:
             while waiting or running:
-                while waiting and len(running) < STRANDS:
+                while waiting and len(running) < strands:
                     strand = _Strand()
                     running.append((strand, pool.submit(strand.run, bucket, waiting.popleft(), versioning, stop)))
                 strand, future = running[0]

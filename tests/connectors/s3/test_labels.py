@@ -175,3 +175,4 @@ def test_content_is_never_taken_for_tags(rclone: Rclone) -> None:
     with opened(rclone.url) as connector, pytest.raises(ConnectorError) as raised:
         scanned(connector, cases(dataset=dataset), dataset)
     assert "tags" in raised.value.what
+    assert "answers with content" in raised.value.remedy

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from retentiond.connectors.s3.bucket import Versioning
+from retentiond.connectors.s3.options import S3Options
 from retentiond.connectors.s3.sharding import pages_at_once
 from retentiond.domain.decision import named_cases
 from retentiond.errors import ConnectorError
@@ -18,7 +19,7 @@ NAMES = [f"in/{first}{second}/{number}" for first in "abcdÃ©" for second in "01Ã
 
 def listed(server: Server, prefix: str, *, page: int, versioning: Versioning = Versioning.ENABLED) -> list[str]:
     with opened(server.url, page=page) as connector:
-        pages = pages_at_once(connector._reader, prefix, versioning)
+        pages = pages_at_once(connector._reader, prefix, versioning, 8)
         return [each.key for page_ in pages for each in page_.versions]
 
 
@@ -65,6 +66,7 @@ def test_versions_of_one_key_stay_together(server: Server) -> None:
         for _ in range(3):
             server.bucket.put(name, OLD)
     with opened(server.url, page=20) as connector:
+        connector._strands = 8
         records, _ = scanned(connector, named_cases(), replace(PAYLOADS, prefix="in/"))
     assert len({(record.key, record.version) for record in records}) == len(records) == 3 * len(NAMES)
 
@@ -87,7 +89,24 @@ def test_a_listing_that_nobody_reads_on_ends(server: Server) -> None:
     for number in range(200):
         server.bucket.put(f"in/{number % 3}/{number}", OLD)
     with opened(server.url, page=5) as connector:
-        pages = pages_at_once(connector._reader, "in/", Versioning.ENABLED)
+        pages = pages_at_once(connector._reader, "in/", Versioning.ENABLED, 8)
         next(pages)
         pages.close()
         assert not [thread for thread in threading.enumerate() if thread.name.startswith("list")]
+
+
+def test_one_strand_never_asks_how_names_roll_up(server: Server) -> None:
+    for name in NAMES:
+        server.bucket.put(name, OLD)
+    with opened(server.url, page=20) as connector:
+        scanned(connector, named_cases())
+    assert not any("delimiter" in request.query for request in server.seen)
+
+
+def test_only_amazons_servers_are_trusted_to_roll_up_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert S3Options(bucket="bucket").listing_strands == 8
+    assert S3Options(bucket="bucket", endpoint="https://s3.example.org").listing_strands == 1
+    assert S3Options(bucket="bucket", endpoint="https://s3.example.org", strands=4).listing_strands == 4
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://s3.example.org")
+    assert S3Options(bucket="bucket").listing_strands == 1
+    assert "strands" not in S3Options(bucket="bucket").model_dump(mode="json")
