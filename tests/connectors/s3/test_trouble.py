@@ -145,8 +145,9 @@ def test_a_deletion_is_not_sent_to_another_region_without_the_fence(server: Serv
 def test_what_is_no_region_is_not_followed(server: Server, region: str) -> None:
     moved = error(301, "PermanentRedirect", headers={"x-amz-bucket-region": region, "Location": "http://127.0.0.1:9/"})
     server.script = lambda _request, _forward: moved
-    with pytest.raises(ConnectorError), opened(server.url, attempts=3):
+    with pytest.raises(ConnectorError) as raised, opened(server.url, attempts=3):
         pass
+    assert "another region" in raised.value.what
     assert len(server.seen) == 1
 
 
