@@ -51,6 +51,7 @@ def _forecast_document(forecast: Forecast) -> dict[str, Any]:
         "kept": forecast.kept,
         "held": forecast.held,
         "undetermined": forecast.undetermined,
+        "waiting": forecast.waiting,
         "bytes": forecast.size_bytes,
         "doubts": dict(forecast.doubts),
     }

@@ -135,6 +135,8 @@ class Forecast:
         doubts: Undetermined records by reason.
         oldest: Microseconds since the epoch of the oldest record that is due; None when none is.
         follows: The dataset whose rows name these objects; empty for none.
+        waiting: Records that are due, and that their store does not let go before a date; they are in no plan till
+            then.
     """
 
     dataset: str
@@ -148,3 +150,4 @@ class Forecast:
     doubts: tuple[tuple[str, int], ...] = ()
     oldest: int | None = None
     follows: str = ""
+    waiting: int = 0

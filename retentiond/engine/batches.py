@@ -13,13 +13,15 @@ from retentiond.domain.hold import Hold, HoldIndex
 from retentiond.domain.plan import Basis, BatchState, Outcome, Part, Sighting, fixed_cases
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
+from retentiond.domain.waiting import read_wait
 from retentiond.engine import guards
 from retentiond.engine.context import Context
 from retentiond.engine.identifiers import Ended, Final, decode_ended, decode_records, encode_ended
 from retentiond.engine.kinship import CHILD_REMAINS
+from retentiond.engine.waiting import remember
 from retentiond.errors import ConnectorError, LedgerError
 from retentiond.ports.rows import BatchRow, PlanRow
-from retentiond.ports.stores import Order, Verified
+from retentiond.ports.stores import Acted, Order, Verified
 from retentiond.telemetry import logger
 
 TRIES = 3
@@ -135,7 +137,8 @@ def _attempt(ctx: Context, work: Work, batch: BatchRow, claim: Claim) -> BatchRo
         if reason:
             reasons[index] = reason if reason != "refused" else acted.reasons.get(place, reason)
     ended = Ended(claim.records, [final for final in finals if final is not None], reasons)
-    return _finish(ctx, batch, ended, verified, _stops(acted.outcomes, verified.sightings, part.action))
+    stops = _stops(acted, verified.sightings, part.action)
+    return _finish(ctx, batch, dataset.name, ended, verified, stops)
 
 
 def _check_lengths(order: Order, outcomes: Sequence[Outcome], sightings: Sequence[Sighting]) -> None:
@@ -292,22 +295,27 @@ def judge(action: Action, outcome: Outcome, sighting: Sighting) -> tuple[Final, 
     return Final.CARRIED_OVER, NOT_VERIFIED
 
 
-def _stops(outcomes: Sequence[Outcome], sightings: Sequence[Sighting], action: Action) -> str:
+def _stops(acted: Acted, sightings: Sequence[Sighting], action: Action) -> str:
     """Return why the dataset stops at this batch; empty when it goes on."""
-    judged = [judge(action, *each) for each in zip(outcomes, sightings, strict=True)]
+    judged = [judge(action, *each) for each in zip(acted.outcomes, sightings, strict=True)]
     reasons = {reason for _, reason in judged}
     if NOT_VERIFIED in reasons:
         return NOT_VERIFIED
     if UNKNOWN in reasons:
         return UNKNOWN
-    return STORE_FAILED if judged and all(reason == "refused" for _, reason in judged) else ""
+    refused = [place for place, (_, reason) in enumerate(judged) if reason == "refused"]
+    waits = bool(refused) and all(read_wait(acted.reasons.get(place, "")) for place in refused)
+    return STORE_FAILED if judged and len(refused) == len(judged) and not waits else ""
 
 
-def _finish(ctx: Context, batch: BatchRow, ended: Ended, verified: Verified, stops: str) -> BatchRow:
+def _finish(
+    ctx: Context, batch: BatchRow, dataset: str, ended: Ended, verified: Verified, stops: str
+) -> BatchRow:  # fmt: skip
     now = ctx.now()
     result = replace(batch, state=BatchState.VERIFIED, outcomes=ended.counts(), reason=stops)
     with ctx.ledger.begin() as tx:
         tx.batches.finish(result, seal_ended(ctx, batch, ended), now)
+        remember(ctx, tx, dataset, ended.records, ended.reasons)
         name = f"verified:{batch.plan}:{batch.part}"
         tx.facts.set(name, f"{verified.method}\n{verified.role}\n{now.isoformat()}")
     _log_batch(result)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from retentiond.domain.condition import fields
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import cases_of
+from retentiond.domain.period import Period
 from retentiond.domain.promise import Span, StoreTerms, effective_retention
 from retentiond.engine import guards
 from retentiond.engine.context import Context
 from retentiond.engine.surveying import survey
 from retentiond.errors import ConnectorError, GuardStopped, LogIntegrityError
-from retentiond.ports.stores import Finding
+from retentiond.ports.stores import Finding, Probing, Survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ def check(ctx: Context) -> Report:
     """Check everything; one failing store does not hide what the others say."""
     findings: list[Finding] = [*_instance(ctx)]
     notes: list[str] = [*_people(ctx)]
+    locks: dict[str, Period] = {}
     for dataset in ctx.datamap.datasets.values():
         try:
             seen = survey(ctx, dataset)
@@ -52,9 +54,14 @@ def check(ctx: Context) -> Report:
         findings.extend(_clocks(ctx, dataset) if not any(each.refuses for each in seen.findings) else ())
         notes.extend(_orphans(ctx, dataset))
         notes.extend(f"{dataset.name}: {note}" for note in seen.notes)
+        if seen.lock is not None:
+            locks[dataset.store] = seen.lock
+    for probed in _probes(ctx):
+        findings.extend(probed.findings)
+        notes.extend(probed.notes)
     findings.extend(_unmapped(ctx))
     findings.extend(_classes(ctx))
-    retention = [each for policy in ctx.policies.policies for each in _retention(ctx, policy)]
+    retention = [each for policy in ctx.policies.policies for each in _retention(ctx, policy, locks)]
     findings.extend(_promises(retention))
     return Report(tuple(dict.fromkeys(findings)), tuple(retention), tuple(dict.fromkeys(notes)))
 
@@ -160,14 +167,24 @@ def _classes(ctx: Context) -> Iterator[Finding]:
             )
 
 
-def _retention(ctx: Context, policy_id: str) -> Iterator[Retention]:
+def _probes(ctx: Context) -> Iterator[Survey]:
+    for store in ctx.datamap.stores.values():
+        try:
+            connector = ctx.store(store.name)
+        except ConnectorError:
+            continue  # a finding of each of its datasets already
+        if isinstance(connector, Probing):
+            yield connector.probe()
+
+
+def _retention(ctx: Context, policy_id: str, locks: Mapping[str, Period]) -> Iterator[Retention]:
     policy = ctx.policies.policies[policy_id]
     stores = dict.fromkeys(
         dataset.store for dataset in ctx.datamap.datasets.values() if dataset.data_class == policy.data_class
     )
     for name in stores:
         store = ctx.datamap.stores[name]
-        terms = StoreTerms(backups=store.backups_keep, backups_declared=store.backups_declared)
+        terms = StoreTerms(lock=locks.get(name), backups=store.backups_keep, backups_declared=store.backups_declared)
         for found in effective_retention(policy, terms):
             yield _line(policy_id, found.rule, f"live in {name}", found.live)
             if found.backups is not None:

@@ -142,7 +142,7 @@ def advance_closure(ctx: Context, closure: ClosureRow) -> list[Carried]:
         planned = make_plan(ctx, Request(Trigger.CLOSURE, account=account, closure=closure.id))
     if planned.plan is not None:
         return carried
-    left = sum(forecast.held + forecast.undetermined for forecast in planned.forecasts)
+    left = sum(each.held + each.undetermined + each.waiting for each in planned.forecasts)
     if not left and not planned.failures:
         _issue_closure_receipt(ctx, closure, account)
     return carried

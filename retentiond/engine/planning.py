@@ -255,7 +255,7 @@ def _remember(ctx: Context, request: Request, forecasts: tuple[Forecast, ...], r
     due: dict[str, int] = {}
     oldest: dict[str, int] = {}
     for forecast in forecasts:
-        due[forecast.policy] = due.get(forecast.policy, 0) + forecast.due
+        due[forecast.policy] = due.get(forecast.policy, 0) + forecast.due + forecast.waiting
         if forecast.oldest is not None:
             oldest[forecast.policy] = min(forecast.oldest, oldest.get(forecast.policy, forecast.oldest))
     with ctx.ledger.begin() as tx:

@@ -13,6 +13,7 @@ from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import Part, RunState
 from retentiond.domain.policy import Action
 from retentiond.domain.record import moment
+from retentiond.domain.waiting import read_wait
 from retentiond.engine import manifest
 from retentiond.engine.batches import Work, at_of, read_ended
 from retentiond.engine.bundles import write_bundle
@@ -261,11 +262,7 @@ def _annex(
     held: Counter[str] = Counter()
     for total in sums.values():
         held.update(total.held)
-    carried = [
-        annexes.CarriedOver(part.dataset, reason, count)
-        for part in parts
-        for reason, count in sorted(sums[part.ordinal].carried.items())
-    ]
+    carried = [each for part in parts for each in _carried(part.dataset, sums[part.ordinal].carried)]
     remnants = _remnants(ctx, _datasets(ctx, work), now)
     return annexes.RunAnnex(
         nonce=secrets.token_bytes(32),
@@ -276,6 +273,18 @@ def _annex(
         held=tuple(annexes.Held(ctx.replay.commit("matter", matter), count) for matter, count in sorted(held.items())),
         single_operator=ctx.terms.single_operator,
     )
+
+
+def _carried(dataset: str, reasons: Counter[str]) -> list[annexes.CarriedOver]:
+    """Return what was carried over, by reason; with a date, the one by which all of it can go."""
+    counts: Counter[str] = Counter()
+    dates: dict[str, datetime | None] = {}
+    for text, count in reasons.items():
+        reason, until = read_wait(text) or (text, None)
+        counts[reason] += count
+        known = dates.setdefault(reason, until)
+        dates[reason] = max(known, until) if known and until else None
+    return [annexes.CarriedOver(dataset, reason, count, dates[reason]) for reason, count in sorted(counts.items())]
 
 
 def _part(

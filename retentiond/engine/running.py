@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from retentiond.domain.account import AccountState
-from retentiond.domain.plan import RunState, Trigger
+from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.engine.approvals import find_plan, void
 from retentiond.engine.closures import account_of, advance_closure, due_closures
 from retentiond.engine.context import Context
@@ -98,9 +99,10 @@ def _run_policies(ctx: Context, session: Session, policies: tuple[str, ...]) -> 
     session.overdue += _overdue_of(ctx, planned)
     session.held = planned.plan is None and any(forecast.held for forecast in planned.forecasts)
     if planned.plan is None:
+        session.overdue += _waiting(planned.forecasts).total()
         return
     if planned.plan.state is RunState.WAITING:
-        session.overdue += planned.plan.records
+        session.overdue += planned.plan.records + _waiting(planned.forecasts).total()
         session.stopped, session.stopped_plan = _needs_approval(planned), planned.plan
         return
     _carry(ctx, session, planned.plan)
@@ -134,6 +136,14 @@ def _supersede(ctx: Context, carried: PlanRow) -> None:
             void(ctx, plan, "superseded")
 
 
+def _waiting(forecasts: Iterable[Forecast]) -> Counter[str]:
+    """Return how many records that are due their stores do not let go yet, by policy."""
+    found: Counter[str] = Counter()
+    for forecast in forecasts:
+        found[forecast.policy] += forecast.waiting
+    return found
+
+
 def _needs_approval(planned: Planned) -> GuardStopped:
     plan_id = planned.plan.id if planned.plan else ""
     return GuardStopped(
@@ -158,7 +168,7 @@ def _resume(ctx: Context, session: Session, plan: PlanRow) -> None:
 
 def _account_for(ctx: Context, session: Session, carried: Carried) -> None:
     session.carried.append(carried)
-    left = carried.carried_over()
+    left = carried.carried_over() + _waiting(carried.plan.forecasts)
     outcomes: Counter[str] = sum(carried.outcomes().values(), Counter())
     session.overdue += left.total()
     session.held = session.held or (outcomes["held"] > 0 and outcomes["held"] == outcomes.total())

@@ -20,6 +20,7 @@ from retentiond.engine.drafting import Buffer, Draft
 from retentiond.engine.guards import ABSURD_CLOCKS
 from retentiond.engine.kinship import CHILD_REMAINS, Kinship
 from retentiond.engine.surveying import survey
+from retentiond.engine.waiting import waiting
 from retentiond.errors import DatasetRefused, GuardStopped
 from retentiond.ports.stores import Survey, Tally, Window
 
@@ -39,6 +40,11 @@ class Subject:
     follower: Dataset | None
     policies: Mapping[str, Policy]
     account: str
+
+    @property
+    def datasets(self) -> tuple[Dataset, ...]:
+        """The dataset, and the one that follows it."""
+        return (self.dataset, self.follower) if self.follower else (self.dataset,)
 
     def cases(self, dataset: Dataset, reference: datetime) -> Cases:
         """Return the cases of one of the two datasets."""
@@ -62,6 +68,7 @@ class Count:
     policy: str
     tallies: dict[int, Tally] = field(default_factory=dict)
     held: int = 0
+    waiting: int = 0
     planned: Tally = field(default_factory=Tally)
     undetermined: Counter[str] = field(default_factory=Counter)
 
@@ -91,13 +98,14 @@ class Count:
             policy=self.policy,
             examined=self.examined,
             due=due,
-            kept=self.examined - due - self.held - unsure,
+            kept=self.examined - due - self.held - self.waiting - unsure,
             held=self.held,
             undetermined=unsure,
             size_bytes=self.planned.size_bytes,
             doubts=tuple(sorted(doubts.items())),
             oldest=self.planned.oldest,
             follows=self.dataset.follows,
+            waiting=self.waiting,
         )
 
 
@@ -123,9 +131,8 @@ def plan_dataset(ctx: Context, draft: Draft, kin: Kinship, subject: Subject, ref
         ConnectorError: It could not be read completely.
         GuardStopped: Too many clocks are absurd, or too much is due.
     """
-    for dataset in (subject.dataset, subject.follower):
-        if dataset is not None:
-            refuse(dataset, survey(ctx, dataset))
+    for dataset in subject.datasets:
+        refuse(dataset, survey(ctx, dataset))
     with ctx.ledger.begin() as tx:
         holds = tx.holds.active()
     return _Scan(ctx, draft, kin, subject, holds, reference).run()
@@ -145,6 +152,8 @@ class _Scan:
         self, ctx: Context, draft: Draft, kin: Kinship, subject: Subject, holds: Sequence[Hold], reference: datetime
     ) -> None:
         self._ctx = ctx
+        with ctx.ledger.begin() as tx:
+            self._locked = {each.name: waiting(ctx, tx, each.name, reference) for each in subject.datasets}
         self._draft = draft
         self._kin = kin
         self._subject = subject
@@ -195,6 +204,8 @@ class _Scan:
                     self._rows.held += 1
                 elif record.ties.standing and self._waits(record, case):
                     self._rows.undetermined[CHILD_REMAINS] += 1
+                elif self._must_wait(record):
+                    self._rows.waiting += 1
                 elif self._buffers[case].add(record):
                     self._flush(case)
             self._ctx.reporter.advance(sum(tally.count for tally in window.tallies.values()))
@@ -216,6 +227,15 @@ class _Scan:
             self._held_names.update(record.blobs)
             self._objects.held += len(objects)
         return held
+
+    def _must_wait(self, record: Record) -> bool:
+        """Tell whether its store does not let go of a record yet, or of an object that goes before it."""
+        if record in self._locked[self._subject.dataset.name]:
+            return True
+        if self._subject.follower is None or self._index is None:
+            return False
+        locked = self._locked[self._subject.follower.name]
+        return bool(locked) and any(each in locked for name in record.blobs for each in self._index.objects(name))
 
     def _flush(self, index: int) -> None:
         records = self._buffers[index].take()

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
 from retentiond.domain.dataset import Dataset, Shape, Store
 from retentiond.domain.decision import Cases
+from retentiond.domain.period import Period
 from retentiond.domain.plan import Outcome, Sighting
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
@@ -103,10 +104,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a connector sees of a dataset before it is planned."""
+    """What a connector sees of a dataset before it is planned.
+
+    Attributes:
+        lock: How long the store locks what is written into it, whatever a policy says; None for not at all.
+    """
 
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    lock: Period | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +182,15 @@ class Connector(Protocol):
 
     def close(self) -> None:
         """Let go of connections and files."""
+        ...
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """A connector that can find out by trying what its store honours; it writes only where the operator lets it."""
+
+    def probe(self) -> Survey:
+        """Try, on things of its own, and remove them again; where it may not write, say so."""
         ...
 
 

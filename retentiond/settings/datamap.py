@@ -24,7 +24,7 @@ from retentiond.domain.owner import OwnerSource, Via, pairs
 from retentiond.settings.canonical import canonical, digest
 from retentiond.settings.datamap_checks import check_datamap
 from retentiond.settings.datamap_links import children, parents
-from retentiond.settings.datamap_model import Account, Clock, DataMapFile, DatasetModel, StoreModel
+from retentiond.settings.datamap_model import Account, Clock, DataMapFile, DatasetModel, StoreModel, label_of
 from retentiond.settings.document import read_document
 from retentiond.settings.problems import Problem, alternatives, declared, raise_first, validated
 
@@ -94,9 +94,12 @@ def _dataset(name: str, given: DatasetModel, store: Store, before: Sequence[Chil
         prefix=model.prefix or "",
         key=tuple(model.key),
         key_pattern=model.key_pattern or "",
-        owners=tuple(_owner(each) for each in model.account or () if each.pattern is None),
-        account_field=next((each.pattern for each in model.account or () if each.pattern), ""),
-        attributes=model.attributes,
+        owners=tuple(_owner(each) for each in model.account or () if not (each.pattern or each.label)),
+        account_field=next((each.pattern or each.label for each in model.account or ()), ""),
+        attributes={
+            name: each if isinstance(each, str) else label_of(each.tag, each.metadata)
+            for name, each in model.attributes.items()
+        },
         tombstone=_tombstone(model),
         blobs=link,
         follows=model.follows or "",
@@ -142,7 +145,12 @@ def _clock(model: Clock | None) -> ClockSource:
     if model.pattern is not None:
         return ClockSource(ClockFormat.PATTERN, field=model.pattern, zone=model.zone, earliest=model.earliest)
     return ClockSource(
-        model.format, column=model.column or "", zone=model.zone, earliest=model.earliest, json=model.json_path
+        model.format,
+        column=model.column or "",
+        field=model.label,
+        zone=model.zone,
+        earliest=model.earliest,
+        json=model.json_path,
     )
 
 

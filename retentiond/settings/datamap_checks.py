@@ -28,7 +28,8 @@ _SHAPES: Mapping[str, _Shape] = {
     "files": _Shape(tables=False, tombstones=("directory",)),
     "s3": _Shape(tables=False, tombstones=("marker",)),
 }
-_ONLY_TABLES = ("key", "attributes", "blobs", "parent")
+_ONLY_TABLES = ("key", "blobs", "parent")
+_LABELLED = frozenset(("s3",))
 _ONLY_OBJECTS = ("key_pattern", "keys", "follows")
 
 
@@ -59,6 +60,7 @@ def _dataset_problems(model: DataMapFile, name: str, dataset: DatasetModel) -> I
     yield from _place_problems(path, dataset, store.kind, shape)
     yield from _tombstone_problems(path, dataset, store.kind, shape)
     yield from _clock_problems(path, dataset, shape)
+    yield from _label_problems(path, dataset, store.kind, shape)
     yield from _pattern_problems(path, dataset, shape)
     yield from _link_problems(model, name, dataset)
 
@@ -142,10 +144,27 @@ def _clock_problems(path: Trail, dataset: DatasetModel, shape: _Shape) -> Iterat
     if clock is None:
         if dataset.follows is None:
             yield Problem(path, "it has no clock, so nothing in it would ever be due", remedy)
-    elif shape.tables and clock.column is None:
+    elif shape.tables and clock.column is None and not clock.label:
         yield Problem((*path, "clock"), "the clock of a table stands in a column", remedy)
     elif not shape.tables and clock.column is not None:
         yield Problem((*path, "clock"), "an object has no columns", remedy)
+
+
+def _label_problems(path: Trail, dataset: DatasetModel, kind: str, shape: _Shape) -> Iterator[Problem]:
+    """Yield what asks for tags or metadata where there are none, and for columns of objects."""
+    columns = any(isinstance(each, str) for each in dataset.attributes.values())
+    if columns and not shape.tables:
+        remedy = "write {tag: …} or {metadata: …} in a bucket, or remove it"
+        yield Problem((*path, "attributes"), "'attributes' in columns is for tables", remedy, key=True)
+    if kind in _LABELLED or kind not in _SHAPES:
+        return
+    asked = {
+        "clock": bool(dataset.clock and dataset.clock.label),
+        "account": any(each.label for each in dataset.account or ()),
+        "attributes": any(not isinstance(each, str) for each in dataset.attributes.values()),
+    }
+    for field in (name for name, wanted in asked.items() if wanted):
+        yield Problem((*path, field), f"a store of the kind {kind} has no tags or metadata", "only a bucket has them")
 
 
 def _in_key(accounts: list[Account] | None) -> str | None:
@@ -159,8 +178,9 @@ def _pattern_problems(path: Trail, dataset: DatasetModel, shape: _Shape) -> Iter
         if account is not None:
             yield Problem((*path, "account"), "the owner of a row stands in a column", "write `account: column`")
         return
-    if dataset.account and account is None:
-        yield Problem((*path, "account"), "an object has no columns", "write `account: {pattern: …}`")
+    if dataset.account and account is None and not dataset.account[0].label:
+        remedy = "write `account: {pattern: …}`, or in a bucket {tag: …} or {metadata: …}"
+        yield Problem((*path, "account"), "an object has no columns", remedy)
     if dataset.key_pattern is None:
         for field, value in (("account", account), ("clock", clock)):
             if value is not None:

@@ -82,13 +82,34 @@ Table = Annotated[
 _Join = Annotated[dict[Column, Column], Field(min_length=1)]
 
 
-class Clock(Declared):
-    """Where a record's clock stands: in a column or its JSON, in the key, or with the object."""
+def label_of(tag: str | None, metadata: str | None) -> str:
+    """Return how a dataset names a tag or a piece of metadata of its objects; empty for neither."""
+    return f"tag:{tag}" if tag is not None else f"metadata:{metadata}" if metadata is not None else ""
 
-    newer: ClassVar[frozenset[str]] = frozenset(("json_path", "json"))
+
+class ObjectLabel(Declared):
+    """Where an attribute of an object stands: in a tag, or in its metadata."""
+
+    newer: ClassVar[frozenset[str]] = frozenset(("tag", "metadata"))
+
+    tag: Text | None = None
+    metadata: Text | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> ObjectLabel:
+        _exactly_one(self, ("tag", "metadata"), "an attribute")
+        return self
+
+
+class Clock(Declared):
+    """Where a record's clock stands: in a column or its JSON, in the key, or with the object, its tags or metadata."""
+
+    newer: ClassVar[frozenset[str]] = frozenset(("json_path", "json", "tag", "metadata"))
 
     column: Column | None = None
     json_path: JsonPathValue | None = Field(None, alias="json")
+    tag: Text | None = None
+    metadata: Text | None = None
     pattern: Text | None = None
     modified: Literal[True] | None = None
     format: Annotated[ClockFormat, BeforeValidator(_format, json_schema_input_type=Literal[_COLUMN_FORMATS])] = (
@@ -97,11 +118,16 @@ class Clock(Declared):
     zone: Zone = "UTC"
     earliest: Moment = EARLIEST
 
+    @property
+    def label(self) -> str:
+        """The tag or metadata that it stands in, such as `tag:created`; empty for none."""
+        return label_of(self.tag, self.metadata)
+
     @model_validator(mode="after")
     def _one_place(self) -> Clock:
-        _exactly_one(self, ("column", "pattern", "modified"), "a clock")
-        if self.column is None and "format" in self.model_fields_set:
-            raise refuse("only a column's clock has a format", "remove `format`")
+        _exactly_one(self, ("column", "pattern", "modified", "tag", "metadata"), "a clock")
+        if (self.pattern or self.modified) and "format" in self.model_fields_set:
+            raise refuse("only a clock in a column, a tag or metadata has a format", "remove `format`")
         if self.column is None and self.json_path is not None:
             raise refuse("only a column holds JSON", "add `column`, or remove `json`")
         if self.modified and "zone" in self.model_fields_set:
@@ -110,16 +136,16 @@ class Clock(Declared):
 
 
 class Account(Declared):
-    """Where a record's owner stands: in a column or its JSON, in another table, or in the key."""
+    """Where a record's owner stands: in a column or its JSON, in another table, in the key, in a tag or in metadata."""
 
-    later: ClassVar[Mapping[str, str]] = {
-        "tag": "an owner that stands in an object's tag",
-        "metadata": "an owner that stands in an object's metadata",
-    }
-    newer: ClassVar[frozenset[str]] = frozenset(("json_path", "json", "array", "via", "on", "take", "optional"))
+    newer: ClassVar[frozenset[str]] = frozenset(
+        ("json_path", "json", "array", "via", "on", "take", "optional", "tag", "metadata")
+    )
 
     column: Column | None = None
     pattern: Text | None = None
+    tag: Text | None = None
+    metadata: Text | None = None
     json_path: JsonPathValue | None = Field(None, alias="json")
     array: Literal[True] | None = None
     via: Table | None = None
@@ -129,13 +155,18 @@ class Account(Declared):
 
     @model_validator(mode="after")
     def _one_place(self) -> Account:
-        _exactly_one(self, ("column", "pattern", "via"), "an owner")
+        _exactly_one(self, ("column", "pattern", "via", "tag", "metadata"), "an owner")
         if self.column is None and (self.json_path is not None or self.array):
             raise refuse("only a column holds JSON or an array", "add `column`, or remove `json` and `array`")
         if (self.via is None) != (self.on is None) or (self.via is None) != (self.take is None):
             remedy = "write {via: TABLE, on: {column here: column there}, take: COLUMN}"
             raise refuse("an owner in another table needs `via`, `on` and `take`", remedy)
         return self
+
+    @property
+    def label(self) -> str:
+        """The tag or metadata that it stands in, such as `tag:owner`; empty for none."""
+        return label_of(self.tag, self.metadata)
 
 
 def _accounts(value: object) -> object:
@@ -150,8 +181,8 @@ def _owners(value: list[Account]) -> list[Account]:
         raise refuse("an owner is named twice in the same place", "name each place once")
     if len(value) == 1 and value[0].optional:
         raise refuse("the only owner is never optional", "remove `optional`: a record without an owner is kept")
-    if len(value) > 1 and any(each.pattern is not None for each in value):
-        raise refuse("an object has one owner in its key", "write `account: {pattern: …}`")
+    if len(value) > 1 and any(each.pattern or each.label for each in value):
+        raise refuse("an object has one owner", "write one `account: {pattern: …}`, {tag: …} or {metadata: …}")
     return value
 
 
@@ -197,7 +228,7 @@ def _key(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-def _attributes(value: dict[str, str]) -> dict[str, str]:
+def _attributes(value: dict[str, str | ObjectLabel]) -> dict[str, str | ObjectLabel]:
     for name in value:
         if name in _RESERVED:
             raise refuse(f"an attribute cannot be called {name!r}, a word of conditions", "give it another name")
@@ -229,7 +260,7 @@ class DatasetModel(Declared):
         ]
         | None
     ) = None
-    attributes: Annotated[dict[Name, Column], AfterValidator(_attributes)] = Field(default_factory=dict)
+    attributes: Annotated[dict[Name, Column | ObjectLabel], AfterValidator(_attributes)] = Field(default_factory=dict)
     tombstone: Annotated[Tombstone, _word_or_mapping("marker", "a tombstone", Tombstone | Literal["marker"])] | None = (
         None
     )

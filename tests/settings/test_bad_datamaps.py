@@ -161,7 +161,7 @@ BAD = [
         "format of a pattern",
         STORES
         + "  t: {store: disk, prefix: '', key_pattern: '{d:%Y}', class: c, clock: ▸{pattern: d, format: date}}\n",
-        "only a column's clock",
+        "only a clock in a column",
         "remove `format`",
     ),
     Bad(
@@ -301,8 +301,13 @@ BAD += [
     Bad("elsewhere, but where", STORES + ROWS % ", account: ▸{column: a, take: b}", "needs `via`", "{via: TABLE"),
     Bad("elsewhere, joined by nothing", STORES + ROWS % ", account: {via: k, on: ▸{}, take: u}", "is empty", "one"),
     Bad("own table", STORES + ROWS % ", account: {via: ▸T, on: {a: b}, take: u}", "dataset's own", "account: COLUMN"),
-    Bad("tag in a list", STORES + ROWS % ", account: [a, {▸tag: b}]", "tag is not supported", "remove 'tag'"),
-    Bad("tag alone", STORES + ROWS % ", account: {▸tag: b}", "tag is not supported", "remove 'tag'"),
+    Bad("tag in a list", STORES + ROWS % ", account: ▸[a, {tag: b}]", "an object has one owner", "{tag: …}"),
+    Bad("tag of a row", STORES + ROWS % ", account: ▸{tag: b}", "has no tags or metadata", "only a bucket"),
+    Bad("tag of a row, clock", (STORES + ROWS % "").replace("{column: at}", "▸{tag: at}"), "has no tags", "a bucket"),
+    Bad("tag of a row, attribute", STORES + ROWS % ", attributes: ▸{f: {metadata: f}}", "has no tags", "a bucket"),
+    Bad("tag and metadata", STORES + ROWS % ", account: ▸{tag: b, metadata: c}", "exactly one of", "remove the others"),
+    Bad("tag of a file", STORES + OBJECTS % ", account: ▸{tag: b}", "has no tags or metadata", "only a bucket"),
+    Bad("columns of objects", STORES + OBJECTS % ", ▸attributes: {f: f}", "is for tables", "{tag: …}"),
     Bad("path of an owner", STORES + ROWS % ", account: {column: a, json: ▸b.c}", "begin with $", "$.meta.created"),
     Bad("path of a clock", (STORES + ROWS % "").replace("at}", "at, json: ▸'$..a'}"), "from '..a' on", "$.meta"),
     Bad("wildcard", (STORES + ROWS % "").replace("at}", "at, json: ▸'$.a[*]'}"), "from '[*]' on", "owners[0]"),
@@ -314,7 +319,7 @@ BAD += [
         "remove `json`",
     ),
     Bad("columns of an object", STORES + OBJECTS % ", account: ▸[a, b]", "an object has no columns", "pattern"),
-    Bad("owners in a key", STORES + OBJECTS % ", account: ▸[{pattern: a}, b]", "one owner in its key", "pattern"),
+    Bad("owners in a key", STORES + OBJECTS % ", account: ▸[{pattern: a}, b]", "an object has one owner", "pattern"),
     Bad(
         "table of nothing", STORES + (ROWS % "").replace("table: t", "table: ▸{schema: s}"), "'name' is missing", "add"
     ),

@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import re
+import base64
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
 
-from retentiond.connectors.s3.failures import TRANSIENT_CODES, told
+from botocore.exceptions import ClientError
+
+from retentiond.connectors.s3.answers import Malformed, deletion, read_answer, read_deletion, read_texts
+from retentiond.connectors.s3.client import Access
+from retentiond.connectors.s3.failures import MALFORMED_CODES, TRANSIENT_CODES, code_of, told
 from retentiond.connectors.s3.listing import Page, Progress, broken, read_page
+from retentiond.connectors.s3.names import NULL, Name, in_order, unfit
+from retentiond.connectors.s3.pace import Pace
+from retentiond.connectors.s3.wire import Answer, Wire, is_content
 from retentiond.errors import ConnectorError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import ObjectIdentifierTypeDef
 
 PAGE = 1_000
 CALL = 1_000
 
-# What XML 1.0 cannot carry, or carries as something else; such a key makes a whole DeleteObjects fail.
-_UNFIT_FOR_XML = re.compile("[\x00-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
-# What a server or proxy may take out of a URL's path, so that the request reaches another key.
-_UNFIT_FOR_URL = re.compile(r"(?:^|/)(?:\.{0,2})(?:/|$)")
 
+class Versioning(StrEnum):
+    """What a bucket keeps of an object that is uploaded again."""
 
-class Name(NamedTuple):
-    """One version of an object, as requests name it."""
-
-    key: str
-    version: str
+    ENABLED = "Enabled"
+    SUSPENDED = "Suspended"
+    NEVER = "never"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +41,14 @@ class Trouble:
 
     Attributes:
         final: Whether the store said no, so that asking again does not help.
+        malformed: Whether the server could not read the request, so that some of its keys may go without the others.
+        absent: Whether what was to be removed was not there.
     """
 
     why: str
     final: bool
+    malformed: bool = False
+    absent: bool = False
 
 
 class Bucket:
@@ -48,17 +56,25 @@ class Bucket:
 
     Args:
         page: How many entries to ask for in one page of a listing.
+        attempts: How often a request is sent at most; 1 where each sending must be allowed anew.
     """
 
-    def __init__(self, client: S3Client, name: str, *, page: int = PAGE) -> None:
-        self.client = client
+    def __init__(self, access: Access, name: str, pace: Pace, *, page: int = PAGE, attempts: int = 1) -> None:
+        self.access = access
         self.name = name
         self.where = f"s3://{name}"
+        self.pace = pace
+        self.wire = Wire(access, pace, attempts)
         self._page = page
+
+    @property
+    def client(self) -> S3Client:
+        """What sends everything else, under the credentials of now."""
+        return self.access.client
 
     def close(self) -> None:
         """Let go of the connections."""
-        self.client.close()
+        self.wire.close()
 
     def exists(self) -> None:
         """Return if the bucket can be reached.
@@ -67,119 +83,211 @@ class Bucket:
             ConnectorError: It is not there, not here, or not ours.
         """
         with told(self.name, "reach the bucket", "s3:ListBucket"):
-            self.client.head_bucket(Bucket=self.name)
+            self.wire.send("HEAD")
 
-    def pages(self, prefix: str) -> Iterator[Page]:
-        """Yield the pages of a listing of all versions and markers whose keys begin with a prefix.
+    def versioning(self) -> Versioning:
+        """Return what the bucket keeps, as it says now: it can change between any two requests.
+
+        Raises:
+            ConnectorError: It does not say.
+        """
+        with told(self.name, "see whether the bucket keeps versions", "s3:GetBucketVersioning"):
+            said = read_texts(self.wire.send("GET", query={"versioning": ""}).body).get("Status", "")
+        return Versioning(said) if said in (Versioning.ENABLED, Versioning.SUSPENDED) else Versioning.NEVER
+
+    def pages(self, prefix: str, versioning: Versioning = Versioning.ENABLED) -> Iterator[Page]:
+        """Yield the pages of a listing of all whose keys begin with a prefix: versions and markers, or objects.
 
         Raises:
             ConnectorError: The listing is not complete; it never ends early without this.
         """
+        if versioning is Versioning.NEVER:
+            return self._pages(prefix, {"list-type": "2"}, {"start-after": "key"})
+        return self._pages(prefix, {"versions": ""}, {"key-marker": "key", "version-id-marker": "version"})
+
+    def upload_pages(self, prefix: str) -> Iterator[Page]:
+        """Yield the pages of a listing of uploads that were never completed.
+
+        Raises:
+            ConnectorError: The listing is not complete.
+        """
+        return self._pages(prefix, {"uploads": ""}, {"key-marker": "key", "upload-id-marker": "version"})
+
+    def _pages(self, prefix: str, what: Mapping[str, str], position: Mapping[str, str]) -> Iterator[Page]:
         progress = Progress(self.where)
-        position: dict[str, Any] = {}
-        more = True
+        more, after = True, dict[str, str]()
         while more:
-            page = self._list(prefix, position)
+            page = self._list(prefix, {**what, **after})
             progress.advance(page)
             if any(not each.key.startswith(prefix) for each in page.versions):
                 raise broken("a listing holds keys that were not asked for", self.where)
             yield page
-            position = {"KeyMarker": progress.key, "VersionIdMarker": progress.version}
+            after = {parameter: getattr(progress, part) for parameter, part in position.items()}
             more = page.more
 
-    def names_below(self, prefix: str) -> Iterator[str]:
+    def names_below(self, prefix: str, versioning: Versioning = Versioning.ENABLED) -> Iterator[str]:
         """Yield what stands directly below a prefix: keys, and prefixes that end in a slash.
 
         Raises:
             ConnectorError: The listing is not complete.
         """
+        objects = versioning is Versioning.NEVER
+        what = {"list-type": "2", "delimiter": "/"} if objects else {"versions": "", "delimiter": "/"}
         progress = Progress(self.where)
-        position: dict[str, Any] = {"Delimiter": "/"}
+        after: dict[str, str] = {}
         last, more = "", True
         while more:
-            page = self._list(prefix, position)
+            page = self._list(prefix, {**what, **after})
             entries = page.with_names()
             if not entries.versions and not page.more and progress.key and not progress.version:
                 return  # some servers say that more follows when it is more of the last prefix
             progress.advance(entries)
-            yield from (name for name in sorted({each.key for each in entries.versions}) if name > last)
+            names = sorted({each.key for each in entries.versions}, key=in_order)
+            yield from (name for name in names if in_order(name) > in_order(last))
             last = progress.key
-            position = {"Delimiter": "/", "KeyMarker": progress.key}
-            if progress.version:
-                position["VersionIdMarker"] = progress.version
+            after = {"start-after" if objects else "key-marker": progress.key}
+            if progress.version and not objects:
+                after["version-id-marker"] = progress.version
             more = page.more
 
-    def _list(self, prefix: str, position: dict[str, Any]) -> Page:
-        with told(self.name, "list versions", "s3:ListBucketVersions"):
-            answer = self.client.list_object_versions(Bucket=self.name, Prefix=prefix, MaxKeys=self._page, **position)
-        return read_page(answer, self.where)
+    def first_page(self, prefix: str, versioning: Versioning, delimiter: str) -> Page:
+        """Return the first page of a listing, which rolls up names beyond a delimiter.
+
+        Raises:
+            ConnectorError: The answer is not whole.
+        """
+        what = {"list-type": "2"} if versioning is Versioning.NEVER else {"versions": ""}
+        return self._list(prefix, {**what, "delimiter": delimiter})
+
+    def _list(self, prefix: str, what: Mapping[str, str]) -> Page:
+        doing, action, root, most = _LISTINGS[next(iter(what))]
+        query = {**what, "encoding-type": "url", most: str(self._page)}
+        if prefix:
+            query["prefix"] = prefix
+        with told(self.name, doing, action):
+            try:
+                said = read_answer(self.wire.send("GET", query=query).body, root)
+            except Malformed as error:
+                raise broken(f"an answer to a listing is not whole ({error})", self.where) from error
+            except ClientError as error:
+                # What one server answers when the bucket has no upload at all.
+                if root != _UPLOADS or code_of(error) != "NoSuchUpload":
+                    raise
+                return Page((), (), more=False)
+        if root == _UPLOADS and len(said.get("Uploads", ())) < self._page and not said.get("NextKeyMarker"):
+            said = {"IsTruncated": False, **said}  # some servers leave out what is false
+        return read_page(said, self.where)
+
+    def ask(
+        self, key: str, query: Mapping[str, str], doing: str, action: str, absent: tuple[str, ...]
+    ) -> Answer | None:
+        """Return what the server says of one object; None where it has nothing of the kind.
+
+        Args:
+            absent: The error codes that say so.
+
+        Raises:
+            ConnectorError: It gives no answer.
+        """
+        with told(self.name, doing, action, ""):
+            try:
+                answer = self.wire.send("GET", key, query)
+            except ClientError as error:
+                if code_of(error) in absent:
+                    return None
+                raise
+        if is_content(answer.headers):
+            remedy = "declare nothing that needs it: this server does not know the request, and answers with content"
+            raise ConnectorError(f"the server does not let us {doing}", where=self.where, remedy=remedy)
+        return answer
 
     def erase(self, names: Sequence[Name]) -> Trouble | None:
-        """Remove exact versions in one request; return None only when the store says that all of them went."""
+        """Remove exact versions, objects or an upload in one request; None only when the store says that all went."""
         try:
-            with told(self.name, "remove versions", "s3:DeleteObjectVersion", ""):
-                if unfit(names[0].key):
-                    self.client.delete_object(Bucket=self.name, Key=names[0].key, VersionId=names[0].version)
-                    return None
-                answer = self._delete([{"Key": key, "VersionId": version} for key, version in names])
+            with told(self.name, "remove versions", _permission(names[0]), ""):
+                if names[0].upload or unfit(names[0].key):
+                    return self._erase_one(names[0])
+                answer = self._delete([(name.key, name.version) for name in names])
         except ConnectorError as error:
-            return Trouble(error.what, final=not error.transient)
+            return _told_trouble(error)
         return _trouble(answer, len(names))
+
+    def _erase_one(self, name: Name) -> Trouble | None:
+        parameter = "uploadId" if name.upload else "versionId"
+        query = {parameter: name.version} if name.version else {}
+        try:
+            self.wire.send("DELETE", name.key, query)
+        except ClientError as error:
+            if name.upload and code_of(error) in ("NoSuchUpload", "404"):
+                return Trouble("NoSuchUpload", final=True, absent=True)
+            raise
+        return None
 
     def hide(self, keys: Sequence[str]) -> tuple[frozenset[str], Trouble | None]:
         """Put a delete marker on keys in one request; return the markers' version ids, and what went wrong."""
         try:
             with told(self.name, "put delete markers", "s3:DeleteObject", ""):
-                answer = self._hide_one(keys[0]) if unfit(keys[0]) else self._delete([{"Key": key} for key in keys])
+                answer = self._hide_one(keys[0]) if unfit(keys[0]) else self._delete([(key, "") for key in keys])
         except ConnectorError as error:
-            return frozenset(), Trouble(error.what, final=not error.transient)
-        deleted = answer.get("Deleted", ())
-        markers = frozenset(each["DeleteMarkerVersionId"] for each in deleted if each.get("DeleteMarkerVersionId"))
+            return frozenset(), _told_trouble(error)
+        markers = frozenset(answer.markers)
         trouble = _trouble(answer, len(keys))
         if trouble is None and len(markers) != len(keys):
             trouble = Trouble(f"the server named {len(markers)} of {len(keys)} delete markers", final=False)
         return markers, trouble
 
-    def _delete(self, objects: list[ObjectIdentifierTypeDef]) -> Mapping[str, Any]:
-        return self.client.delete_objects(Bucket=self.name, Delete={"Objects": objects, "Quiet": False})
+    def _delete(self, names: Sequence[tuple[str, str]]) -> _Said:
+        body = deletion(names)
+        # Servers older than the newer checksums demand this one.
+        digest = base64.b64encode(hashlib.md5(body, usedforsecurity=False).digest()).decode()
+        headers = {"Content-Type": "application/xml", "Content-MD5": digest}
+        answer = self.wire.send("POST", query={"delete": ""}, body=body, headers=headers)
+        try:
+            said = _Said(*read_deletion(answer.body))
+        except Malformed as error:
+            raise broken(f"the answer to a deletion is not whole ({error})", self.where) from error
+        if "SlowDown" in said.codes:
+            self.pace.slower()
+        return said
 
-    def _hide_one(self, key: str) -> Mapping[str, Any]:
+    def _hide_one(self, key: str) -> _Said:
         """Return the answer to a deletion in a URL as DeleteObjects would put it."""
-        answer = self.client.delete_object(Bucket=self.name, Key=key)
-        return {"Deleted": [{"DeleteMarkerVersionId": answer.get("VersionId")}]}
+        version = self.wire.send("DELETE", key).headers.get("x-amz-version-id", "")
+        return _Said(1, [version] if version not in ("", NULL) else [], [])
 
 
-def unfit(key: str) -> bool:
-    """Tell whether a key must travel alone, in a URL."""
-    return _UNFIT_FOR_XML.search(key) is not None
+class _Said(NamedTuple):
+    """What an answer to a deletion says: how many keys went, the markers that were put, and codes of errors."""
+
+    deleted: int
+    markers: Sequence[str]
+    codes: Sequence[str]
 
 
-def unsafe(key: str) -> bool:
-    """Tell whether no request without a version id can name a key and be sure to reach no other."""
-    return unfit(key) and _UNFIT_FOR_URL.search(key) is not None
+_UPLOADS = "ListMultipartUploadsResult"
+_VERSIONS = ("list versions", "s3:ListBucketVersions", "ListVersionsResult", "max-keys")
+_LISTINGS = {
+    "versions": _VERSIONS,
+    "list-type": ("list objects", "s3:ListBucket", "ListBucketResult", "max-keys"),
+    "uploads": ("list uploads", "s3:ListBucketMultipartUploads", _UPLOADS, "max-uploads"),
+}
 
 
-def requests_for(keys: Sequence[str], most: int) -> Iterator[list[int]]:
-    """Yield the indexes of keys that go into one request together: at most so many, and unfit ones alone."""
-    together: list[int] = []
-    for index, key in enumerate(keys):
-        if unfit(key):
-            yield [index]
-            continue
-        together.append(index)
-        if len(together) == most:
-            yield together
-            together = []
-    if together:
-        yield together
+def _permission(name: Name) -> str:
+    if name.upload:
+        return "s3:AbortMultipartUpload"
+    return "s3:DeleteObjectVersion" if name.version else "s3:DeleteObject"
 
 
-def _trouble(answer: Mapping[str, Any], asked: int) -> Trouble | None:
+def _told_trouble(error: ConnectorError) -> Trouble:
+    code = code_of(error.__cause__)
+    return Trouble(error.what, final=not error.transient, malformed=code in MALFORMED_CODES)
+
+
+def _trouble(said: _Said, asked: int) -> Trouble | None:
     # Keys come back changed and in another order: an answer says that something failed, not what.
-    codes = sorted({str(each.get("Code") or "no code") for each in answer.get("Errors", ())})
-    if codes:
-        return Trouble(", ".join(codes), final=TRANSIENT_CODES.isdisjoint(codes))
-    told_of = len(answer.get("Deleted", ()))
-    if told_of != asked:
-        return Trouble(f"the server spoke of {told_of} of {asked} records", final=False)
+    if said.codes:
+        return Trouble(", ".join(sorted(set(said.codes))), final=TRANSIENT_CODES.isdisjoint(said.codes))
+    if said.deleted != asked:
+        return Trouble(f"the server spoke of {said.deleted} of {asked} records", final=False)
     return None

@@ -1,70 +1,119 @@
-"""The boto3 client: time-outs, retries, checksums that older servers understand, and timestamps read fast."""
+"""The way to a bucket: credentials, region and address, found as botocore finds them, for boto3 and for the wire.
+
+Both change while a daemon lives: credentials expire, and a bucket may be in another region than the data map says.
+"""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+import re
+import threading
+from typing import TYPE_CHECKING
 
 import botocore.session
 from boto3.session import Session
 from botocore.config import Config
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import NoCredentialsError
+from botocore.httpsession import get_cert_path
 
-from retentiond.connectors.s3.failures import told
+from retentiond.connectors.s3.answers import read_time
 from retentiond.connectors.s3.options import S3Options
 
 if TYPE_CHECKING:
+    from botocore.session import Session as Core
     from mypy_boto3_s3 import S3Client
 
-_CONNECT_SECONDS = 10
-_READ_SECONDS = 60
+CONNECT_SECONDS = 10
+READ_SECONDS = 60
+_REGION = re.compile(r"^[a-z0-9-]{1,64}$")
 
 
-def open_clients(options: S3Options, attempts: Sequence[int]) -> list[S3Client]:
-    """Return clients, each with connections of its own; nothing is sent yet.
+class Access:
+    """How one bucket is reached; shared by everything that sends requests to it.
 
     Args:
-        attempts: For each client, how often it sends a request at most; 1 where each sending must be allowed anew.
+        attempts: How often boto3's client sends a request at most.
 
     Raises:
-        ConnectorError: The platform's configuration or credentials are unusable.
+        BotoCoreError: The platform's configuration or credentials are unusable.
     """
-    with told(options.bucket, "prepare a connection", "s3:ListBucketVersions"):
+
+    def __init__(self, options: S3Options, attempts: int) -> None:
+        self._options = options
+        self._attempts = attempts
+        self._lock = threading.Lock()
+        self._moved = False
+        self._open(options.region)
+
+    def _open(self, region: str | None) -> None:
         core = botocore.session.get_session()
         # More than half of a listing's time goes into the default parser of timestamps.
-        core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_read_time)
-        session = Session(botocore_session=core, region_name=options.region)
-        clients = [
-            session.client("s3", endpoint_url=options.endpoint, config=_config(options, most)) for most in attempts
-        ]
-    for client in clients:
-        client.meta.events.register("before-call.s3.DeleteObjects", _add_digest)
-    return clients
+        core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_time)
+        self._core: Core = core
+        self.client: S3Client = Session(botocore_session=core, region_name=region).client(
+            "s3", endpoint_url=self._options.endpoint, config=_config(self._options, self._attempts)
+        )
+        self.region = self.client.meta.region_name
+        bucket = {"Bucket": self._options.bucket}
+        self.base: str = (
+            self.client.generate_presigned_url("list_objects_v2", Params=bucket).partition("?")[0].rstrip("/")
+        )
+
+    @property
+    def declared_region(self) -> str | None:
+        """The region that the data map or the platform named; None while the bucket is where they say."""
+        return (self._options.region or "the platform's default") if self._moved else None
+
+    @property
+    def certificates(self) -> str:
+        """The file of certificate authorities that are trusted."""
+        bundle = self._core.get_config_variable("ca_bundle")
+        return str(bundle or get_cert_path(verify=True))
+
+    def credentials(self) -> ReadOnlyCredentials:
+        """Return the credentials of now; the platform's chain refreshes those that have an end.
+
+        Raises:
+            BotoCoreError: There are none, or they cannot be refreshed.
+        """
+        with self._lock:
+            found = self._core.get_credentials()
+            if found is None:
+                raise NoCredentialsError
+            frozen: ReadOnlyCredentials = found.get_frozen_credentials()
+            return frozen
+
+    def renew(self, refused: ReadOnlyCredentials) -> bool:
+        """Ask the platform's chain anew after the server refused credentials; tell whether it gave others."""
+        with self._lock:
+            fresh = botocore.session.get_session().get_credentials()
+            other = fresh is not None and fresh.get_frozen_credentials() != refused
+        if other:
+            with self._lock:
+                self._open(self.region)
+        return other
+
+    def move(self, region: str) -> bool:
+        """Go to the region in which the server says the bucket is, once; tell whether that is another one."""
+        with self._lock:
+            if self._moved or region == self.region or not _REGION.match(region):
+                return False
+            self._moved = True
+            self._open(region)
+            return True
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self.client.close()
 
 
 def _config(options: S3Options, attempts: int) -> Config:
     return Config(
-        connect_timeout=_CONNECT_SECONDS,
-        read_timeout=_READ_SECONDS,
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
         retries={"mode": "standard", "total_max_attempts": attempts},
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
+        signature_version="s3v4",
         s3={"addressing_style": options.addressing},
     )
-
-
-def _read_time(text: str) -> datetime | None:
-    """Return the time of a listing; None for what is not ISO 8601 with a zone, which no clock is read from."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else None
-
-
-def _add_digest(params: dict[str, Any], **_context: object) -> None:
-    """Add what servers older than the newer checksums demand of this one request."""
-    digest = hashlib.md5(params["body"], usedforsecurity=False).digest()
-    params["headers"]["Content-MD5"] = base64.b64encode(digest).decode()

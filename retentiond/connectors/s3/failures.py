@@ -20,7 +20,11 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 from botocore.parsers import ResponseParserError
+from urllib3.exceptions import HTTPError
+from urllib3.exceptions import SSLError as UntrustedError
 
+from retentiond.connectors.s3.answers import Malformed
+from retentiond.connectors.s3.wire import Again
 from retentiond.errors import ConnectorError
 
 _SERVER_ERROR = 500
@@ -34,8 +38,11 @@ TRANSIENT_CODES = frozenset(
         "SlowDown",
         "Throttling",
         "ThrottlingException",
+        "TooManyRequests",
     }
 )
+# What servers answer to a request as a whole when they cannot read one of its keys.
+MALFORMED_CODES = frozenset({"400", "InvalidArgument", "InvalidRequest", "KeyTooLongError", "MalformedXML"})
 _CREDENTIALS = (
     NoCredentialsError,
     PartialCredentialsError,
@@ -43,6 +50,9 @@ _CREDENTIALS = (
     TokenRetrievalError,
     ProfileNotFound,
 )
+
+
+_PASSING = (Again, ConnectionError, HTTPClientError, HTTPError, Malformed, ResponseParserError)
 
 
 class _Meaning(NamedTuple):
@@ -69,7 +79,7 @@ _MEANINGS = {
     "SignatureDoesNotMatch": _UNKNOWN_KEY,
     "RequestTimeTooSkewed": _Meaning("this machine's clock differs from the server's", "set the clock right"),
 }
-_DENIED = frozenset({"403", "AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden"})
+DENIED_CODES = frozenset({"403", "AccessDenied", "AllAccessDisabled", "AccountProblem", "Forbidden"})
 
 
 def statement(action: str, bucket: str, prefix: str | None = None) -> str:
@@ -89,8 +99,13 @@ def told(bucket: str, doing: str, action: str, prefix: str | None = None) -> Ite
     """
     try:
         yield
-    except (BotoCoreError, ClientError, ResponseParserError) as error:
+    except (BotoCoreError, ClientError, HTTPError, Malformed, ResponseParserError) as error:
         raise _explained(error, bucket, doing, statement(action, bucket, prefix)) from error
+
+
+def code_of(error: BaseException | None) -> str:
+    """Return the code of what a server answered; empty for anything else."""
+    return str(error.response.get("Error", {}).get("Code") or "") if isinstance(error, ClientError) else ""
 
 
 def _explained(error: Exception, bucket: str, doing: str, allowed: str) -> ConnectorError:
@@ -103,7 +118,7 @@ def _explained(error: Exception, bucket: str, doing: str, allowed: str) -> Conne
             where=where,
             remedy="give this process credentials by its environment, profile or role; the data map holds none",
         )
-    if isinstance(error, SSLError):
+    if isinstance(error, (SSLError, UntrustedError)):
         return ConnectorError(
             f"cannot {doing}: no trusted connection ({error})",
             where=where,
@@ -113,14 +128,14 @@ def _explained(error: Exception, bucket: str, doing: str, allowed: str) -> Conne
         f"cannot {doing}: {error}",
         where=where,
         remedy="check the network and `endpoint`, then run again",
-        transient=isinstance(error, (ConnectionError, HTTPClientError, ResponseParserError)),
+        transient=isinstance(error, _PASSING),
     )
 
 
 def _answered(error: ClientError, where: str, doing: str, allowed: str) -> ConnectorError:
-    code = str(error.response.get("Error", {}).get("Code") or "no code")
+    code = code_of(error) or "no code"
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in _DENIED:
+    if code in DENIED_CODES:
         return ConnectorError(
             f"cannot {doing}: access denied ({code})",
             where=where,
@@ -131,7 +146,9 @@ def _answered(error: ClientError, where: str, doing: str, allowed: str) -> Conne
         return ConnectorError(f"cannot {doing}: the server answered {code}", where=where, remedy=remedy, transient=True)
     meaning = _MEANINGS.get(code)
     if meaning is not None:
-        return ConnectorError(f"cannot {doing}: {meaning.what} ({code})", where=where, remedy=meaning.remedy)
+        region = str(error.response.get("Error", {}).get("Region") or "")
+        remedy = f"write `region: {region}` in the store" if meaning is _REGION and region else meaning.remedy
+        return ConnectorError(f"cannot {doing}: {meaning.what} ({code})", where=where, remedy=remedy)
     message = error.response.get("Error", {}).get("Message") or "no message"
     return ConnectorError(
         f"cannot {doing}: the server answered {code}, {message}",

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from retentiond.connectors.s3.bucket import Bucket, Name, Trouble, requests_for, unsafe
-from retentiond.connectors.s3.judging import Judge, Sight, name_of
+from retentiond.connectors.s3.bucket import Bucket, Trouble
+from retentiond.connectors.s3.judging import Judge, Sight
+from retentiond.connectors.s3.names import Name, name_of, requests_for, unsafe
 from retentiond.connectors.s3.sheet import Sheet
 from retentiond.domain.plan import Outcome, Sighting
 from retentiond.domain.record import Record
@@ -40,8 +41,7 @@ class Hiding:
         Raises:
             ConnectorError: Nothing can be said of any record.
         """
-        keys = [name_of(record).key for record in self._order.records]
-        for call in requests_for(keys, CALL):
+        for call in requests_for([name_of(record) for record in self._order.records], CALL):
             due = self._look_first(call)
             if due:
                 self._hide(due)
@@ -53,8 +53,8 @@ class Hiding:
     def _look_first(self, indexes: Sequence[int]) -> list[int]:
         """Note what is not to be hidden, and return the rest."""
         sight = self._judge.look(self._reader, self._records(indexes))
-        if sight.seen.failure and not sight.seen.versions and self._sheet.empty:
-            raise sight.seen.failure
+        if sight.failure and sight.nothing and self._sheet.empty:
+            raise sight.failure
         due = []
         for index in indexes:
             outcome, reason = _before(self._order.records[index], sight)

@@ -12,9 +12,11 @@ class Leftovers:
         self._keys: set[str] = set()
         self._lost_count = False
 
-    def note(self, key: str, *, holds_data: bool) -> None:
-        """Take note of what a key holds now."""
-        if not holds_data:
+    def note(self, key: str, *, holds_data: bool, versions: bool = True) -> None:
+        """Take note of what a key holds now; in a bucket without versions none can be said to be deleted."""
+        if not versions:
+            self._lost_count = True
+        elif not holds_data:
             self._keys.discard(key)
         elif len(self._keys) < _MOST:
             self._keys.add(key)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
-from retentiond.connectors.s3.bucket import PAGE, Bucket
-from retentiond.connectors.s3.listing import Version, by_key
+from retentiond.connectors.s3.bucket import PAGE
+from retentiond.connectors.s3.listing import Page, Version, by_key
+from retentiond.connectors.s3.names import in_order
 from retentiond.errors import ConnectorError
 
 _LEAST = 4 * PAGE
@@ -27,34 +28,34 @@ class Look:
     failure: ConnectorError | None
 
 
-def look(bucket: Bucket, keys: Iterable[str]) -> Look:
-    """Look for keys.
+def look(pages: Callable[[str], Iterator[Page]], keys: Iterable[str]) -> Look:
+    """Look for keys in listings, each of all whose keys begin with a prefix.
 
     Keys that stand close together are read from one listing of what they begin with. Where that passes too much else,
     the rest is looked for in narrower listings, at last one for each key: every listing begins at the beginning of a
     prefix, because servers disagree on where one begins after a key that they do not have.
     """
     found: dict[str, list[Version]] = {}
-    pending = [sorted(set(keys))]
+    pending = [sorted(set(keys), key=in_order)]
     while pending:
         wanted = pending.pop()
         try:
-            rest = _read(bucket, wanted, found)
+            rest = _read(pages, wanted, found)
         except ConnectorError as error:
             return Look(found, error)
         pending.extend(_narrower(rest))
     return Look(found, None)
 
 
-def _read(bucket: Bucket, wanted: list[str], found: dict[str, list[Version]]) -> list[str]:
+def _read(pages: Callable[[str], Iterator[Page]], wanted: list[str], found: dict[str, list[Version]]) -> list[str]:
     """Look for sorted keys in one listing, and return those that it did not come to."""
     if not wanted:
         return []
     most = _LEAST + _PER_KEY * len(wanted) if len(wanted) > 1 else None
     examined = position = 0
-    for versions in by_key(bucket.pages(_shared(wanted))):
+    for versions in by_key(pages(_shared(wanted))):
         key = versions[0].key
-        while position < len(wanted) and wanted[position] < key:
+        while position < len(wanted) and wanted[position] != key and in_order(wanted[position]) < in_order(key):
             found[wanted[position]] = []
             position += 1
         if position < len(wanted) and wanted[position] == key:

@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
 
+from retentiond.connectors.s3.labels import Reading
 from retentiond.connectors.s3.listing import Version
-from retentiond.connectors.s3.records import RecordReader
 from retentiond.domain.decision import Cases
 from retentiond.domain.policy import Action
-from retentiond.domain.record import Record
+from retentiond.domain.record import Record, key_bytes
 from retentiond.domain.versions import MARKER, markers_last
 from retentiond.ports.stores import Found, Tally, Window
 
@@ -18,9 +18,7 @@ WINDOW = 5_000
 UNNAMEABLE = -1
 
 
-def windows(
-    keys: Iterable[list[Version]], reader: RecordReader, cases: Cases, wanted: frozenset[int]
-) -> Iterator[Window]:
+def windows(keys: Iterable[list[Version]], reading: Reading, cases: Cases, wanted: frozenset[int]) -> Iterator[Window]:
     """Yield the windows of a scan.
 
     Args:
@@ -31,9 +29,11 @@ def windows(
     winner = cases.python()
     removes = frozenset(index for index in wanted if index >= 0 and cases.reason(index).action is Action.PURGE)
     for group in _groups(keys):
-        records = (record for versions in group if versions[0].exact for record in reversed(reader.records(versions)))
+        exact = reading.records([versions for versions in group if versions[0].exact])
+        records = (record for versions in exact for record in reversed(versions))
         decided = markers_last(((record, winner(record)) for record in records), removes, len(cases.cases) - 1)
-        unsure = [record for versions in group if not versions[0].exact for record in reader.records(versions)]
+        blurred = reading.records([versions for versions in group if not versions[0].exact])
+        unsure = [record for versions in blurred for record in versions]
         due = [Found(record, case) for record, case in decided if case in wanted]
         due.sort(key=_markers_last_within_a_key)
         yield Window(tuple(due), _tallies(decided, unsure))
@@ -53,7 +53,7 @@ def _groups(keys: Iterable[list[Version]]) -> Iterator[list[list[Version]]]:
 
 
 def _markers_last_within_a_key(found: Found) -> tuple[object, bool]:
-    return found.record.key, found.record.place == MARKER
+    return key_bytes(found.record.key), found.record.place == MARKER
 
 
 def _tallies(decided: Iterable[tuple[Record, int]], unsure: list[Record]) -> dict[int, Tally]:

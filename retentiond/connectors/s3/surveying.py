@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator
 
-from botocore.exceptions import ClientError
-
-from retentiond.connectors.s3.bucket import Bucket
+from retentiond.connectors.s3.bucket import Bucket, Versioning
 from retentiond.connectors.s3.failures import told
+from retentiond.connectors.s3.fitness import refusal
 from retentiond.connectors.s3.records import RecordReader
+from retentiond.connectors.s3.settings import access_log, default_lock, encryption, lifecycle, replicas
+from retentiond.connectors.s3.uploads import lists_none
 from retentiond.domain.dataset import Dataset
+from retentiond.domain.period import Period
 from retentiond.errors import ConnectorError, DatasetRefused
 from retentiond.ports.stores import Finding, Survey
-
-_NO_LOCK = ("ObjectLockConfigurationNotFoundError", "ObjectLockConfigurationNotFound")
-_NO_RULES = ("NoSuchLifecycleConfiguration",)
 
 
 def survey(bucket: Bucket, dataset: Dataset) -> Survey:
@@ -30,15 +28,31 @@ def survey(bucket: Bucket, dataset: Dataset) -> Survey:
     unreachable = _failing(bucket.exists, where)
     if unreachable:
         return Survey((*findings, unreachable))
-    findings += _versioning(bucket, where)
-    unlisted = _failing(lambda: next(bucket.pages(dataset.prefix)), where)
-    findings += [unlisted] if unlisted else []
-    for look in (_lock, _lifecycle):
+    findings += _versioning(bucket, dataset, where)
+    if not findings:
+        unlisted = _failing(lambda: next(bucket.pages(dataset.prefix, bucket.versioning())), where)
+        findings += [unlisted] if unlisted else []
+    findings += _region(bucket, where)
+    for look in _LOOKS:
         try:
-            notes += look(bucket)
+            notes += look(bucket, dataset.prefix)
         except ConnectorError as error:
-            findings.append(Finding(error.what, where, error.remedy))
-    return Survey(tuple(findings), tuple(notes))
+            findings.append(Finding(error.what, where, error.remedy, refuses=look is _uploads))
+    return Survey(tuple(findings), tuple(notes), lock=_default_lock(bucket))
+
+
+def _default_lock(bucket: Bucket) -> Period | None:
+    try:
+        return default_lock(bucket)[2]
+    except ConnectorError:
+        return None  # a finding already
+
+
+def _region(bucket: Bucket, where: str) -> Iterator[Finding]:
+    declared = bucket.access.declared_region
+    if declared:
+        what = f"the bucket is in the region {bucket.access.region}, and not in {declared}"
+        yield Finding(what, where, f"write `region: {bucket.access.region}` in the store: each start asks twice")
 
 
 def _failing(look: Callable[[], object], where: str) -> Finding | None:
@@ -56,32 +70,21 @@ def _declaration(dataset: Dataset, where: str) -> Iterator[Finding]:
         yield Finding(refused.what, where, refused.remedy, refuses=True)
     if dataset.tombstone is not None and not dataset.tombstone.marker:
         yield Finding("objects are hidden by delete markers only", where, "write `tombstone: marker`", refuses=True)
-    if dataset.attributes or dataset.blobs:
-        remedy = "leave them out, or let the dataset follow a table that has them"
-        yield Finding("objects have no columns for attributes or blobs", where, remedy, refuses=True)
+    if dataset.blobs:
+        remedy = "leave them out: only rows name objects"
+        yield Finding("objects have no columns for blobs", where, remedy, refuses=True)
 
 
-def _versioning(bucket: Bucket, where: str) -> Iterator[Finding]:
+def _versioning(bucket: Bucket, dataset: Dataset, where: str) -> Iterator[Finding]:
     try:
         with told(bucket.name, "see whether the bucket keeps versions", "s3:GetBucketVersioning"):
             answer = bucket.client.get_bucket_versioning(Bucket=bucket.name)
     except ConnectorError as error:
         yield Finding(error.what, where, error.remedy, refuses=True)
         return
-    if answer.get("Status") == "Suspended":
-        yield Finding(
-            "versioning is suspended: an upload takes the place of the version named `null`, whatever its age",
-            where,
-            "enable versioning; buckets where it is suspended are not supported yet",
-            refuses=True,
-        )
-    elif answer.get("Status") != "Enabled":
-        yield Finding(
-            "the bucket keeps no versions: no condition protects an object that is uploaded again under its key",
-            where,
-            "enable versioning; buckets without versions come later: they need `keys: write-once`",
-            refuses=True,
-        )
+    refused = refusal(dataset, Versioning(answer.get("Status", Versioning.NEVER)), where)
+    if refused:
+        yield Finding(refused.what, where, refused.remedy, refuses=True)
     if answer.get("MFADelete") == "Enabled":
         yield Finding(
             "MFA delete is on: versions go only with a code that somebody types",
@@ -91,38 +94,53 @@ def _versioning(bucket: Bucket, where: str) -> Iterator[Finding]:
         )
 
 
-def _lock(bucket: Bucket) -> Iterator[str]:
-    def ask() -> Mapping[str, Any]:
-        return bucket.client.get_object_lock_configuration(Bucket=bucket.name)
-
-    answer = _asked(bucket, ask, "see whether Object Lock is on", "s3:GetBucketObjectLockConfiguration", _NO_LOCK)
-    lock = answer.get("ObjectLockConfiguration", {})
-    if lock.get("ObjectLockEnabled") != "Enabled":
-        return
-    default = lock.get("Rule", {}).get("DefaultRetention", {})
-    lengths = [f"{default[unit]} {unit.lower()}" for unit in ("Days", "Years") if default.get(unit)]
-    by_default = f", for {lengths[0]} by default ({default.get('Mode', 'no mode')})" if lengths else ""
-    yield f"{bucket.where}: Object Lock is on{by_default}: locked versions stay until their lock ends"
+def _lock(bucket: Bucket, _prefix: str) -> Iterator[str]:
+    on, mode, period = default_lock(bucket)
+    if on:
+        by_default = f", for {period} by default ({mode})" if period else ""
+        yield f"{bucket.where}: Object Lock is on{by_default}: locked versions stay until their lock ends"
 
 
-def _lifecycle(bucket: Bucket) -> Iterator[str]:
-    def ask() -> Mapping[str, Any]:
-        return bucket.client.get_bucket_lifecycle_configuration(Bucket=bucket.name)
-
-    answer = _asked(bucket, ask, "see the lifecycle rules", "s3:GetLifecycleConfiguration", _NO_RULES)
-    rules = [str(rule.get("ID", "unnamed")) for rule in answer.get("Rules", ()) if rule.get("Status") == "Enabled"]
+def _lifecycle(bucket: Bucket, prefix: str) -> Iterator[str]:
+    rules = list(lifecycle(bucket, prefix))
     if rules:
         yield f"{bucket.where}: lifecycle rules act on this bucket too, without holds or receipts: {', '.join(rules)}"
 
 
-def _asked(
-    bucket: Bucket, ask: Callable[[], Mapping[str, Any]], doing: str, action: str, absent: tuple[str, ...]
-) -> Mapping[str, Any]:
-    """Return a configuration; empty where the bucket has none."""
-    with told(bucket.name, doing, action):
-        try:
-            return ask()
-        except ClientError as error:
-            if error.response.get("Error", {}).get("Code") not in absent:
-                raise
-            return {}
+def _replication(bucket: Bucket, _prefix: str) -> Iterator[str]:
+    targets = replicas(bucket)
+    if targets:
+        yield (
+            f"{bucket.where}: replicated to {', '.join(targets)}, and what is removed here stays there: govern these "
+            "buckets too, or name them under `downstream`"
+        )
+
+
+def _encryption(bucket: Bucket, _prefix: str) -> Iterator[str]:
+    for key in encryption(bucket):
+        yield f"{bucket.where}: objects are encrypted under the KMS key {key}"
+
+
+def _access_log(bucket: Bucket, _prefix: str) -> Iterator[str]:
+    target = access_log(bucket)
+    if target:
+        yield f"{bucket.where}: accesses are logged, with keys, to {target}"
+
+
+def _uploads(bucket: Bucket, prefix: str) -> Iterator[str]:
+    try:
+        next(bucket.upload_pages(prefix), None)
+    except ConnectorError as error:
+        if not lists_none(error):
+            raise
+        yield f"{bucket.where}: this server does not list uploads, so unfinished ones are neither found nor removed"
+
+
+_LOOKS: tuple[Callable[[Bucket, str], Iterator[str]], ...] = (
+    _lock,
+    _lifecycle,
+    _replication,
+    _encryption,
+    _access_log,
+    _uploads,
+)

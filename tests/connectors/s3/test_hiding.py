@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from retentiond.connectors.s3.bucket import unsafe
 from retentiond.connectors.s3.connector import S3Connector
+from retentiond.connectors.s3.names import unsafe
 from retentiond.domain.condition import ALWAYS
 from retentiond.domain.dataset import TombstoneTarget
 from retentiond.domain.decision import Case, Cases, Disposition, hide_cases
@@ -265,7 +265,9 @@ def test_a_key_that_xml_cannot_carry_is_hidden_alone(connector: S3Connector, pro
             return forward(request)
         marker = version("DeleteMarker", "m-1") if proxy.deletions else ""
         head = "<IsTruncated>false</IsTruncated><EncodingType>url</EncodingType>"
-        return Reply(200, f"<R>{head}{marker}{version('Version', 'v-1')}</R>".encode())
+        return Reply(
+            200, f"<ListVersionsResult>{head}{marker}{version('Version', 'v-1')}</ListVersionsResult>".encode()
+        )
 
     proxy.script = play
     records, _ = scanned(connector, DUE)
@@ -281,7 +283,7 @@ def test_a_key_that_no_request_names_safely_is_left(connector: S3Connector, prox
         "<Version><Key>a/../soh%01</Key><VersionId>v-1</VersionId><IsLatest>true</IsLatest>"
         "<LastModified>2020-01-01T00:00:00.000Z</LastModified></Version>"
     )
-    body = f"<R>{head}{entry}</R>".encode()
+    body = f"<ListVersionsResult>{head}{entry}</ListVersionsResult>".encode()
     proxy.script = lambda request, forward: Reply(200, body) if request.lists_versions else forward(request)
     records, _ = scanned(connector, DUE)
     acted = connector.act(hide(records))

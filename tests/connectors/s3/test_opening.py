@@ -8,9 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from retentiond.connectors.s3 import connector as kind
-from retentiond.connectors.s3.client import open_clients
+from retentiond.connectors.s3.client import Access
 from retentiond.connectors.s3.options import S3Options
-from retentiond.domain.dataset import BlobLink, Store, TombstoneTarget
+from retentiond.domain.dataset import BlobLink, Dataset, Store, TombstoneTarget
 from retentiond.errors import ConnectorError
 from retentiond.ports.stores import ConnectorKind, Finding
 from tests.connectors.s3.asking import PAYLOADS, cases, opened, scanned
@@ -18,9 +18,9 @@ from tests.connectors.s3.bucket_behind import BUCKET, Behind
 from tests.connectors.s3.proxy import Forward, Proxy, Reply, Request, error
 
 
-def refusals(url: str, bucket: str = BUCKET) -> list[Finding]:
+def refusals(url: str, bucket: str = BUCKET, dataset: Dataset = PAYLOADS) -> list[Finding]:
     with opened(url, bucket=bucket) as connector:
-        return [finding for finding in connector.survey(PAYLOADS).findings if finding.refuses]
+        return [finding for finding in connector.survey(dataset).findings if finding.refuses]
 
 
 def test_a_store_is_opened_as_the_data_map_has_it(moto_s3: str, behind: Behind, tmp_path: Path) -> None:
@@ -72,10 +72,11 @@ def test_the_bucket_stands_in_the_path_unless_the_server_is_amazons(monkeypatch:
 )
 def test_requests_go_where_the_options_say(path_style: bool | None, address: str) -> None:  # noqa: FBT001
     options = S3Options(bucket=BUCKET, region="eu-central-1", endpoint="https://s3.example.org", path_style=path_style)
-    (client,) = open_clients(options, (1,))
-    url = client.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": "key"})
+    access = Access(options, 1)
+    url = access.client.generate_presigned_url("get_object", Params={"Bucket": BUCKET, "Key": "key"})
     assert url.partition("?")[0] == address
-    client.close()
+    assert f"{access.base}/key" == address
+    access.close()
 
 
 def test_a_bucket_that_is_not_there(moto_s3: str) -> None:
@@ -105,7 +106,7 @@ def test_no_credentials(moto_s3: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("status", "code", "words", "transient"),
     [
-        (403, "AccessDenied", "s3:ListBucketVersions", False),
+        (403, "AccessDenied", "s3:GetBucketVersioning", False),
         (400, "ExpiredToken", "renew", False),
         (403, "InvalidAccessKeyId", "platform", False),
         (403, "SignatureDoesNotMatch", "platform", False),
@@ -140,9 +141,13 @@ def test_a_sound_bucket_is_not_refused(moto_s3: str, behind: Behind) -> None:
 @pytest.mark.parametrize(("versioning", "words"), [("", "write-once"), ("Suspended", "suspended")])
 def test_a_bucket_that_keeps_no_versions_is_refused(moto_s3: str, versioning: str, words: str) -> None:
     Behind("other-bucket").make(versioning=versioning)
-    (finding,) = refusals(moto_s3, "other-bucket")
+    plain = replace(PAYLOADS, tombstone=None)
+    (finding,) = refusals(moto_s3, "other-bucket", plain)
     assert words in finding.what + finding.remedy
     assert "enable versioning" in finding.remedy
+    assert refusals(moto_s3, "other-bucket", replace(plain, write_once=True)) == []
+    (finding,) = refusals(moto_s3, "other-bucket", replace(PAYLOADS, write_once=True))
+    assert "delete marker" in finding.what
 
 
 @pytest.mark.parametrize(

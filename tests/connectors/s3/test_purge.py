@@ -12,6 +12,7 @@ from retentiond.connectors.s3.leftovers import Leftovers
 from retentiond.domain.decision import closure_cases, named_cases
 from retentiond.domain.plan import Outcome, Sighting
 from retentiond.domain.record import Record
+from retentiond.domain.waiting import LEGAL_HOLD
 from retentiond.errors import ConnectorError, GuardStopped
 from retentiond.evidence.levels import EvidenceLevel
 from tests.connectors.s3.asking import HIDE, OLD, PAYLOADS, YOUNG, cases, opened, ordered, scanned
@@ -142,7 +143,7 @@ def test_a_locked_version_is_refused_and_the_others_go(moto_s3: str) -> None:
         records, _ = scanned(connector, DUE)
         acted = connector.act(ordered(DUE, records))
     assert [record.key[0] for record in records] == ["free", "locked"]
-    assert (list(acted.outcomes), acted.reasons) == ([Outcome.DONE, Outcome.REFUSED], {1: "AccessDenied"})
+    assert (list(acted.outcomes), acted.reasons) == ([Outcome.DONE, Outcome.REFUSED], {1: LEGAL_HOLD})
     assert behind.with_data() == {"locked"}
 
 
