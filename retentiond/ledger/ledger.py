@@ -15,11 +15,13 @@ from retentiond.ledger.acting import acting_lock
 from retentiond.ledger.approvals import SqlApprovals
 from retentiond.ledger.batches import SqlBatches
 from retentiond.ledger.checks import findings
+from retentiond.ledger.claims import SqlClaims
 from retentiond.ledger.closures import SqlClosures
 from retentiond.ledger.connection import make_engine, transaction
 from retentiond.ledger.entries import SqlEntries, SqlLogState
 from retentiond.ledger.events import SqlEvents, SqlFacts
 from retentiond.ledger.holds import SqlHolds
+from retentiond.ledger.journal import SqlJournal, SqlPending
 from retentiond.ledger.plans import SqlPlans
 from retentiond.ledger.receipts import SqlReceipts
 from retentiond.ledger.runs import SqlRuns
@@ -36,12 +38,15 @@ class SqlTransaction:
     def __init__(self, session: Session) -> None:
         self.plans: port.Plans = SqlPlans(session)
         self.batches: port.Batches = SqlBatches(session)
+        self.claims: port.Claims = SqlClaims(session)
         self.runs: port.Runs = SqlRuns(session)
         self.approvals: port.Approvals = SqlApprovals(session)
         self.holds: port.Holds = SqlHolds(session)
         self.closures: port.Closures = SqlClosures(session)
         self.receipts: port.Receipts = SqlReceipts(session)
         self.entries: port.Entries = SqlEntries(session)
+        self.journal: port.Journals = SqlJournal(session)
+        self.pending: port.Pendings = SqlPending(session)
         self.events: port.Events = SqlEvents(session)
         self.facts: port.Facts = SqlFacts(session)
 

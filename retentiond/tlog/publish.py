@@ -147,6 +147,17 @@ class TileLog:
             raise LogIntegrityError("the published entries do not make the log's checkpoint", remedy=_AUDIT)
         yield from self._published_entries(size)
 
+    def published(self) -> tuple[bytes | None, int]:
+        """Return the published checkpoint as it stands, and its tree size; None and 0 where there is none.
+
+        Raises:
+            LogIntegrityError: It does not verify.
+            RetentiondError: It cannot be read.
+        """
+        note = self._store.read(CHECKPOINT)
+        checkpoint = self._opened(note)
+        return note, checkpoint.size if checkpoint else 0
+
     def rebuild_check(self) -> int:
         """Rebuild the whole log from the ledger and compare everything published with it; for audits.
 
@@ -270,7 +281,7 @@ def _refuse_contradiction(published: Checkpoint | None, signed: Checkpoint | Non
             f"the published log has {published.size} entries and the ledger knows of {max(signed_size, 0)}: "
             "the ledger went back in time",
             where=published.origin,
-            remedy="nothing was removed or signed; put back the newest copy of the ledger",
+            remedy="nothing was removed or signed; put back the newest ledger, or `retentiond ledger recover`",
         )
     if published and signed and published.size == signed.size and published.root != signed.root:
         what = f"two different checkpoints of {signed_size} entries were signed"

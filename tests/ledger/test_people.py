@@ -15,7 +15,7 @@ from retentiond.domain.condition import Always, And, AnyOf, Compare, Condition, 
 from retentiond.domain.hold import Hold, Scope
 from retentiond.errors import LedgerError, NotFound
 from retentiond.ledger import SqlLedger
-from retentiond.ledger.scopes import read_condition, write_condition
+from retentiond.domain.scopes import read_condition, write_condition
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ApprovalRow
 from tests.ledger import samples
