@@ -144,7 +144,7 @@ def _attempt(ctx: Context, work: Work, batch: BatchRow, claim: Claim) -> BatchRo
     for number, place in enumerate(places):
         final, reason = judge(part.action, acted.outcomes[number], verified.sightings[number])
         fate.settle(place, final, acted.reasons.get(number, reason) if reason == "refused" else reason)
-    look_at_holds(ctx, dataset, claim.records, claim.holds, fate)
+    look_at_holds(ctx, order, claim.records, claim.holds, fate)
     return _finish(
         ctx, batch, fate.ended(claim.records), verified, _stops(acted.outcomes, verified.sightings, part.action)
     )

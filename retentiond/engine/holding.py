@@ -52,23 +52,24 @@ def held_by_condition(
     return found, unknown - found.keys()
 
 
-def still_there(ctx: Context, dataset: Dataset, records: Sequence[Record], at: datetime) -> Sequence[Sighting]:
-    """Look whether records that are held are there: an earlier claim may have removed them before they were."""
-    return _look(ctx, dataset, records, Cases((replace(_NOT_HELD, disposition=Disposition.HELD),)), at)
+def look_at_holds(ctx: Context, order: Order, records: Sequence[Record], holds: Sequence[Hold], fate: Fate) -> None:
+    """Tell what a condition holds from what changed, and what is held from what an earlier claim removed already.
 
-
-def look_at_holds(ctx: Context, dataset: Dataset, records: Sequence[Record], holds: Sequence[Hold], fate: Fate) -> None:
-    """Tell what a condition holds from what changed, and what is held from what an earlier claim removed already."""
-    at = ctx.now()
+    Args:
+        order: What was just carried out on those of the records that nobody held.
+    """
+    dataset, at = order.dataset, order.at
     changed = {place: records[place] for place in fate.places(Final.CHANGED)}
     held, unknown = held_by_condition(ctx, dataset, changed, holds, at)
     for place in unknown:
         fate.settle(place, Final.CARRIED_OVER, UNKNOWN)
     kept = fate.places(Final.HELD)
-    seen = still_there(ctx, dataset, [records[place] for place in kept], at)
+    seen = _still_there(ctx, replace(order, records=[records[place] for place in kept]))
     for place, sighting in zip(kept, seen, strict=True):
         if sighting is Sighting.ABSENT:
             fate.settle(place, Final.ALREADY_GONE, "")
+        elif sighting is Sighting.HIDDEN:
+            fate.settle(place, Final.TOMBSTONED, "")
         elif sighting is Sighting.UNKNOWN:
             fate.settle(place, Final.CARRIED_OVER, UNKNOWN)
     for place, matter in held.items():
@@ -78,8 +79,15 @@ def look_at_holds(ctx: Context, dataset: Dataset, records: Sequence[Record], hol
 def _look(ctx: Context, dataset: Dataset, records: Sequence[Record], cases: Cases, at: datetime) -> Sequence[Sighting]:
     if not records:
         return ()
-    order = Order(dataset, Action.PURGE, cases, 0, records, at, _never)
-    return ctx.connector(dataset).verify(order).sightings
+    return ctx.connector(dataset).verify(Order(dataset, Action.PURGE, cases, 0, records, at, _never)).sightings
+
+
+def _still_there(ctx: Context, order: Order) -> Sequence[Sighting]:
+    """Look whether records that are held are there, and visible: an earlier claim may have come before the hold."""
+    if not order.records:
+        return ()
+    there = replace(order, cases=Cases((_NOT_HELD,)), case=0, fence=_never)
+    return ctx.connector(order.dataset).verify(there).sightings
 
 
 def _never() -> None:

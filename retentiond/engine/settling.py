@@ -22,7 +22,8 @@ def settle(ctx: Context) -> None:
         undelivered = tx.journal.undelivered()
         plans = tx.plans.in_state(RunState.WAITING)
         approved = [plan.id for plan in plans if any(row.approve for row in tx.approvals.of_plan(plan.sha256))]
-    if not (waiting or undelivered or approved):
+    unpublished = ctx.ledger.log_state.size() > ctx.log.published()[1]
+    if not (waiting or undelivered or approved or unpublished):
         return
     size = deliver(ctx)
     settle_releases(ctx, size)
