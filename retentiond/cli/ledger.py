@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from retentiond.cli.common import shared_options, show
+from retentiond.cli.recovering import recovery_document, recovery_words
 from retentiond.cli.working import working
+from retentiond.engine import recovery
 from retentiond.engine.checking import check_ledger
 from retentiond.errors import Exit
 
@@ -36,3 +38,16 @@ def check() -> Exit:
     words = "\n".join(findings) or "the ledger is sound and agrees with its log"
     show({"findings": findings}, lambda console: console.print(words, markup=False))
     return Exit.FINDINGS if findings else Exit.DONE
+
+
+@ledger.command()
+@shared_options
+def recover() -> Exit:
+    """Bring a ledger that went back in time up to its log, or write again what was lost beside a whole ledger.
+
+    Exits 4 as long as the resulting list of holds waits for a signature.
+    """
+    with working(create_ledger=True) as ctx:
+        found = recovery.recover(ctx)
+    show(recovery_document(found), lambda console: recovery_words(console, found))
+    return Exit.STOPPED if found.reference else Exit.DONE

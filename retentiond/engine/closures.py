@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def close_account(ctx: Context, account: str, reason: str, key_file: Path | None
     row = ClosureRow(
         id=closure.id,
         commitment=commitment,
-        account_sealed=ctx.wrapping.seal(account.encode(), _context(closure.id)),
+        account_sealed=seal_account(ctx, closure.id, account),
         state=AccountState.OPEN,  # until its entry is published
         reason=reason,
         requested_at=closure.requested_at,
@@ -132,27 +132,36 @@ def cancel_closure(ctx: Context, account: str, key_file: Path | None) -> Closure
 
 def settle_closures(ctx: Context, size: int) -> None:
     """Let closures and cancellations count whose entries are published, in a log of so many entries."""
-    now = ctx.now()
     with ctx.ledger.begin() as tx:
-        for change in tx.pending.all():
-            event = _SETTLED.get(change.kind)
-            if event is None or change.log_index >= size:
-                continue
-            tx.pending.remove(change.log_index)
-            closure = tx.closures.get(change.subject)
-            if closure is None or closure.state is not _BEFORE[change.kind]:
-                tx.events.append("closure.too-late", change.subject, now, {"by": change.by, "change": change.kind})
-                continue
-            if change.kind == CLOSE:
-                tx.closures.set_state(closure.id, AccountState.GRACE)
-            else:
-                tx.closures.cancel(closure.id)
-            tx.events.append(event, closure.id, now, {"by": change.by})
+        settle_closures_in(tx, size, ctx.now())
+
+
+def settle_closures_in(tx: Transaction, size: int, now: datetime) -> None:
+    """Do that inside a transaction."""
+    for change in tx.pending.all():
+        event = _SETTLED.get(change.kind)
+        if event is None or change.log_index >= size:
+            continue
+        tx.pending.remove(change.log_index)
+        closure = tx.closures.get(change.subject)
+        if closure is None or closure.state is not _BEFORE[change.kind]:
+            tx.events.append("closure.too-late", change.subject, now, {"by": change.by, "change": change.kind})
+            continue
+        if change.kind == CLOSE:
+            tx.closures.set_state(closure.id, AccountState.GRACE)
+        else:
+            tx.closures.cancel(closure.id)
+        tx.events.append(event, closure.id, now, {"by": change.by})
 
 
 def account_commitment(ctx: Context, account: str) -> str:
     """Return the commitment under which an account is remembered once it is closed."""
     return ctx.replay.commit("account", account)
+
+
+def seal_account(ctx: Context, closure_id: str, account: str) -> bytes:
+    """Return the account of a closure as the ledger keeps it until it is closed."""
+    return ctx.wrapping.seal(account.encode(), _context(closure_id))
 
 
 def due_closures(ctx: Context) -> list[ClosureRow]:

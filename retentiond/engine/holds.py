@@ -16,6 +16,7 @@ from retentiond.engine.context import Context, new_id
 from retentiond.engine.signing import deliver, record_state, record_unstaged, request
 from retentiond.errors import LogIntegrityError, NotFound, RetentiondError, UsageError
 from retentiond.evidence.canonical import Json, rfc3339
+from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import PendingRow
 
 RELEASE = "hold-release"
@@ -110,17 +111,21 @@ def release_hold(ctx: Context, matter_or_id: str, key_file: Path | None) -> list
 
 def settle_releases(ctx: Context, size: int) -> None:
     """Let the releases count whose entries are published, in a log of so many entries."""
-    now = ctx.now()
     with ctx.ledger.begin() as tx:
-        active = {hold.id for hold in tx.holds.active()}
-        for change in tx.pending.all():
-            if change.kind != RELEASE or change.log_index >= size:
-                continue
-            tx.pending.remove(change.log_index)
-            if change.subject in active:
-                active.remove(change.subject)
-                tx.holds.release(change.subject, now)
-                tx.events.append("hold.released", change.subject, now, {"by": change.by})
+        settle_releases_in(tx, size, ctx.now())
+
+
+def settle_releases_in(tx: Transaction, size: int, now: datetime) -> None:
+    """Do that inside a transaction."""
+    active = {hold.id for hold in tx.holds.active()}
+    for change in tx.pending.all():
+        if change.kind != RELEASE or change.log_index >= size:
+            continue
+        tx.pending.remove(change.log_index)
+        if change.subject in active:
+            active.remove(change.subject)
+            tx.holds.release(change.subject, now)
+            tx.events.append("hold.released", change.subject, now, {"by": change.by})
 
 
 def list_holds(ctx: Context) -> list[Hold]:

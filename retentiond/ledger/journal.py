@@ -13,6 +13,7 @@ from retentiond.ports.rows import JournalRow, PendingRow
 
 _ADD = insert(journal)
 _RECORDS = select(*columns_of(journal, JournalRow)).order_by(journal.c.sequence)
+_NAMES = select(journal.c.sha256)
 _UNDELIVERED = _RECORDS.where(or_(journal.c.log_index.is_(None), ~journal.c.written))
 _DELIVER = (
     update(journal)
@@ -38,6 +39,10 @@ class SqlJournal:
     def all(self) -> Sequence[JournalRow]:
         """Return all records, oldest first."""
         return [JournalRow(**values_of(row)) for row in self._session.rows(_RECORDS)]
+
+    def names(self) -> frozenset[str]:
+        """Return the names of all records."""
+        return frozenset(row.sha256 for row in self._session.rows(_NAMES))
 
     def undelivered(self) -> Sequence[JournalRow]:
         """Return the records that have no file or no entry yet, oldest first."""

@@ -24,11 +24,13 @@ from retentiond.ledger.holds import SqlHolds
 from retentiond.ledger.journal import SqlJournal, SqlPending
 from retentiond.ledger.plans import SqlPlans
 from retentiond.ledger.receipts import SqlReceipts
+from retentiond.ledger.recovery import SqlRecovery
 from retentiond.ledger.runs import SqlRuns
 from retentiond.ledger.schema import APPLICATION_ID, REVISION
 from retentiond.ledger.session import Session
 from retentiond.ledger.trouble import is_damage, translated
 from retentiond.ports import ledger as port
+from retentiond.ports import recovery as recovery_port
 from retentiond.ports.log import LogState
 
 
@@ -45,8 +47,9 @@ class SqlTransaction:
         self.closures: port.Closures = SqlClosures(session)
         self.receipts: port.Receipts = SqlReceipts(session)
         self.entries: port.Entries = SqlEntries(session)
-        self.journal: port.Journals = SqlJournal(session)
-        self.pending: port.Pendings = SqlPending(session)
+        self.journal: recovery_port.Journals = SqlJournal(session)
+        self.pending: recovery_port.Pendings = SqlPending(session)
+        self.recovery: recovery_port.Recovery = SqlRecovery(session)
         self.events: port.Events = SqlEvents(session)
         self.facts: port.Facts = SqlFacts(session)
 

@@ -15,14 +15,13 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import Part, RunState
 from retentiond.ports.log import LogState
+from retentiond.ports.recovery import Journals, Pendings, Recovery
 from retentiond.ports.rows import (
     ApprovalRow,
     BatchRow,
     ClaimRow,
     ClosureRow,
     EventRow,
-    JournalRow,
-    PendingRow,
     PlanRow,
     ReceiptRow,
     RunRow,
@@ -146,42 +145,6 @@ class Claims(Protocol):
         Returns:
             False when the token is not the newest, or the batch has ended.
         """
-        ...
-
-
-class Journals(Protocol):
-    """Sealed records of the journal, on their way into its files and into the log."""
-
-    def add(self, record: JournalRow) -> None:
-        """Store a record."""
-        ...
-
-    def all(self) -> Sequence[JournalRow]:
-        """Return all records, oldest first."""
-        ...
-
-    def undelivered(self) -> Sequence[JournalRow]:
-        """Return the records that have no file or no entry yet, oldest first."""
-        ...
-
-    def deliver(self, record: JournalRow) -> None:
-        """Note a record's entry, and whether its file stands."""
-        ...
-
-
-class Pendings(Protocol):
-    """Changes that let go (releases, closures, cancellations): they wait until their entry is published."""
-
-    def add(self, change: PendingRow) -> None:
-        """Store a change."""
-        ...
-
-    def all(self) -> Sequence[PendingRow]:
-        """Return all changes that wait, by their entry."""
-        ...
-
-    def remove(self, log_index: int) -> None:
-        """Drop a change that was carried out."""
         ...
 
 
@@ -363,6 +326,7 @@ class Transaction(Protocol):
     entries: Entries
     journal: Journals
     pending: Pendings
+    recovery: Recovery
     events: Events
     facts: Facts
 

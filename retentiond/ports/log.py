@@ -77,6 +77,14 @@ class Log(Protocol):
         """
         ...
 
+    def vouched(self, proof: str) -> int:
+        """Return the tree size of the checkpoint in an inclusion proof; 0 where it is not one that this log signed."""
+        ...
+
+    def read_file(self, path: str) -> bytes | None:
+        """Return a file that was published beside the log; None where it is not there."""
+        ...
+
     def publish_file(self, path: str, data: bytes) -> None:
         """Publish a file beside the log, such as `policies/<sha256>.json`; the same path always has the same bytes."""
         ...

@@ -135,6 +135,18 @@ class TileLog:
         self._store.put(path, data, replace=replace)
         self._store.sync()
 
+    def read_file(self, path: str) -> bytes | None:
+        """Return a file that was published beside the log; None where it is not there."""
+        return self._store.read(path) if _BESIDE.fullmatch(path) else None
+
+    def vouched(self, proof: str) -> int:
+        """Return the tree size of the checkpoint in an inclusion proof; 0 where it is not one that this log signed."""
+        _, _, note = proof.partition("\n\n")
+        try:
+            return open_checkpoint(note.encode(), self._key).size
+        except (LogIntegrityError, UnicodeEncodeError):
+            return 0
+
     def read_entries(self) -> Iterator[bytes]:
         """Yield the published entries in order, once the whole log has been rebuilt from them and found to be right.
 
