@@ -84,6 +84,9 @@ def test_a_frozen_process_is_fenced_off_when_its_lease_is_out_and_does_nothing_w
         named = SCOPES["account"].of(world.rows)
         assert [(each.plan, each.ordinal) for each in placed.may_be_gone] == [(plan, 0)]
         assert world.look() == start
+        with world.office.open() as ctx, ctx.ledger.begin() as tx:
+            fenced = tx.claims.get(plan, 0)
+        assert (fenced.state, fenced.token) == (BatchState.PLANNED, 2)
     finally:
         ticking.join()
         os.kill(child, signal.SIGCONT)

@@ -14,9 +14,17 @@ from retentiond.domain.hold import Scope
 from retentiond.domain.plan import RunState
 from retentiond.engine.approvals import approve, reject
 from retentiond.engine.closures import account_status, cancel_closure, close_account
-from retentiond.engine.holds import add_hold, list_holds, pending_releases, release_hold
+from retentiond.engine.holds import (
+    RELEASE,
+    add_hold,
+    list_holds,
+    pending_releases,
+    release_hold,
+    settle_releases,
+)
 from retentiond.errors import AccountStateError, ApprovalError, Exit, GuardStopped, LogIntegrityError, RetentiondError
 from retentiond.evidence.entry import EntryKind, parse_entry
+from retentiond.ports.rows import PendingRow
 from retentiond.tlog import directory
 from retentiond.tlog.journal import DirectoryJournal
 from tests.engine.office import log_entries
@@ -91,6 +99,19 @@ def test_a_release_is_pending_until_its_entry_is_published(
         assert pending_releases(ctx) == frozenset()
     assert world.look() == after_run(world.rows, start, world.office.clock.at, kept=SCOPES["account"].of(world.rows))
     assert journalled(world)[:2] == ["hold", "hold-release"]
+
+
+def test_a_change_waits_for_its_own_entry(world: World) -> None:
+    """The log may have grown by other entries; what counts is whether it has this one."""
+    world.hold(ACCOUNT)
+    with world.office.open() as ctx:
+        (hold,) = list_holds(ctx)
+        with ctx.ledger.begin() as tx:
+            tx.pending.add(PendingRow(7, RELEASE, hold.id, "somebody", world.office.clock.at))
+        settle_releases(ctx, 7)
+        assert list_holds(ctx) == [hold]
+        settle_releases(ctx, 8)
+        assert list_holds(ctx) == []
 
 
 def test_an_approval_is_pending_until_its_entry_is_published(
@@ -195,11 +216,12 @@ def test_nothing_is_staged_in_a_ledger_that_is_behind_its_log(world: World, tmp_
     for path in world.office.root.glob("ledger.db*"):
         path.unlink()
     (tmp_path / "older.db").rename(world.office.root / "ledger.db")
+    with world.office.open() as ctx:
+        size = ctx.ledger.log_state.size()
     with pytest.raises(LogIntegrityError, match="in force, but not yet logged"):
         world.hold(ACCOUNT, "Case 3")
     with world.office.open() as ctx:
         assert [hold.matter for hold in list_holds(ctx)] == ["Case 3"]
-        size = ctx.ledger.log_state.size()
         for forbidden in (
             lambda: release_hold(ctx, "Case 3", None),
             lambda: close_account(ctx, HELD, "asked to", None),

@@ -19,11 +19,13 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.hold import Scope
 from retentiond.engine import rebuilding, recovery
 from retentiond.engine.approvals import approve
-from retentiond.engine.closures import close_account
+from retentiond.engine.closures import cancel_closure, close_account
 from retentiond.engine.holds import add_hold, list_holds, release_hold
 from retentiond.engine.running import run_all
+from retentiond.engine.settling import settle
 from retentiond.errors import ApprovalError, GuardStopped, LedgerBehindLog, LogIntegrityError
 from retentiond.evidence.entry import policy_entry
+from retentiond.tlog import directory
 from tests.engine.office import plan
 from tests.recovery.disaster import BUNDLES, HELD, JOURNAL, KEPT, LEDGER, LOG, Disaster
 
@@ -131,13 +133,24 @@ def test_the_list_that_is_signed_is_the_one_that_was_shown(disaster: Disaster) -
 
 
 def test_what_people_approved_after_the_backup_is_asked_again(disaster: Disaster) -> None:
-    disaster.vanishes(LEDGER)
+    """The old ledger knows a form of the policy as approved that people replaced since: nobody wants it back unasked."""
+    with disaster.office.open() as ctx:
+        (disaster.copies / LEDGER).unlink()
+        ctx.ledger.backup(disaster.copies / LEDGER)
+    disaster.office.edit("policies.yaml", "keep: 20 days", "keep: 22 days")
+    with disaster.office.open() as ctx:
+        row = plan(ctx).plan
+        assert row is not None
+        assert approve(ctx, row.id, disaster.alice) == 0
+    disaster.office.edit("policies.yaml", "keep: 22 days", "keep: 20 days")
+    disaster.goes_back(LEDGER)
     _, document = disaster.call("ledger", "recover")
     sign(disaster, document["approve"])
     with disaster.office.open() as ctx:
         session = run_all(ctx)
         assert session.stopped is not None
         assert session.stopped.guard == "approval"
+    assert "10-open" in disaster.office.rows()
 
 
 @pytest.mark.parametrize("lost", ["goes_back", "vanishes"])
@@ -257,6 +270,35 @@ def test_a_hold_that_was_placed_in_the_old_ledger_is_kept_and_logged(disaster: D
     disaster.call("ledger", "recover")
     assert {hold.matter for hold in disaster.holds_now()} == {"Case 1", "Case 3", "Case 4", "Case 6"}
     assert len(entries(disaster)) == size
+
+
+def test_what_was_pending_in_the_old_ledger_comes_before_what_was_done_to_it_later(
+    disaster: Disaster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A closure that waited for its entry at the time of the backup, and was cancelled after it, stays cancelled."""
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with disaster.office.open() as ctx:
+        with monkeypatch.context() as patch:
+            patch.setattr(directory, "_write", full)
+            with pytest.raises(LogIntegrityError, match="pending"):
+                close_account(ctx, "acct-a", "asked to", disaster.alice)
+            with pytest.raises(LogIntegrityError, match="pending"):
+                release_hold(ctx, "Case 3", disaster.alice)
+        (disaster.copies / LEDGER).unlink()
+        ctx.ledger.backup(disaster.copies / LEDGER)
+        settle(ctx)
+        cancel_closure(ctx, "acct-a", disaster.alice)
+    states, holds = disaster.states_now(), disaster.holds_now()
+    assert (states["acct-a"], len(holds)) == (AccountState.OPEN, 2)
+    disaster.goes_back(LEDGER)
+    assert disaster.states_now()["acct-a"] is AccountState.OPEN
+    assert disaster.call("ledger", "recover")[0] == 4
+    assert (disaster.states_now(), disaster.holds_now()) == (states, holds)
+    with disaster.office.open() as ctx, ctx.ledger.begin() as tx:
+        assert tx.pending.all() == []
 
 
 def test_a_ledger_that_went_its_own_way_is_refused(disaster: Disaster) -> None:
