@@ -133,7 +133,7 @@ def test_the_list_that_is_signed_is_the_one_that_was_shown(disaster: Disaster) -
 
 
 def test_what_people_approved_after_the_backup_is_asked_again(disaster: Disaster) -> None:
-    """The old ledger knows a form of the policy as approved that people replaced since: nobody wants it back unasked."""
+    """The old ledger knows a form of the policy as approved that people replaced since: it is not taken unasked."""
     with disaster.office.open() as ctx:
         (disaster.copies / LEDGER).unlink()
         ctx.ledger.backup(disaster.copies / LEDGER)
