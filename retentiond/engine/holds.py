@@ -117,14 +117,15 @@ def settle_releases(ctx: Context, size: int) -> None:
 
 def settle_releases_in(tx: Transaction, size: int, now: datetime) -> None:
     """Do that inside a transaction."""
-    active = {hold.id for hold in tx.holds.active()}
     for change in tx.pending.all():
         if change.kind != RELEASE or change.log_index >= size:
             continue
         tx.pending.remove(change.log_index)
-        if change.subject in active:
-            active.remove(change.subject)
+        try:  # not read first: who reads holds and then changes them could wait for another one who does
             tx.holds.release(change.subject, now)
+        except NotFound:
+            tx.events.append("hold.released-before", change.subject, now, {"by": change.by})
+        else:
             tx.events.append("hold.released", change.subject, now, {"by": change.by})
 
 

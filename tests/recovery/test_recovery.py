@@ -105,11 +105,13 @@ def test_an_old_or_lost_ledger_is_brought_up_to_its_log(disaster: Disaster, lost
     assert (document["unreadable"], document["receipts_without_bundle"]) == ([], [])
     assert disaster.open in [each["entry"] for each in document["plans_without_receipt"]]
     is_stopped(disaster, "recovery")
+    assert disaster.call("status")[1]["recovery_unsigned"] is True
     assert disaster.call("ledger", "check")[0] == 3
     assert disaster.call("ledger", "recover") == (4, {**document, "written": document["written"]})
     assert disaster.call("approve", "0" * 64, "--ssh-key", str(disaster.alice))[0] == 4
     sign(disaster, document["approve"])
     assert disaster.call("ledger", "recover")[0] == 0
+    assert disaster.call("status")[1]["recovery_unsigned"] is False
     assert entries(disaster)[: len(before)] == before
     goes_on(disaster)
 
