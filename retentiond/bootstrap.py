@@ -170,9 +170,17 @@ def _require_unused(ledger: SqlLedger) -> None:
 
 @contextmanager
 def open_context(
-    directory: Path, environ: Mapping[str, str], reporter: Reporter, stop_requested: Callable[[], bool]
+    directory: Path,
+    environ: Mapping[str, str],
+    reporter: Reporter,
+    stop_requested: Callable[[], bool],
+    *,
+    create_ledger: bool = False,
 ) -> Iterator[Context]:
     """Open an instance: read and check its configuration, then ledger, log, keys; stores open when they are needed.
+
+    Args:
+        create_ledger: Make an empty ledger where there is none, to be filled from the log.
 
     Raises:
         RetentiondError: Something is wrong with one of them; nothing was done.
@@ -185,7 +193,7 @@ def open_context(
     keys = load_keys(service.keys, service.origin)
     fingerprint = _fingerprint(directory)
     with ExitStack() as stack:
-        ledger = open_ledger(ledger_place(service))
+        ledger = open_ledger(ledger_place(service), create=create_ledger)
         stack.callback(ledger.close)
         stores = _Stores(datamap, kinds, directory)
         stack.callback(stores.close)
@@ -255,12 +263,19 @@ def _log(service: ServiceSettings, keys: Keys, ledger: Ledger) -> TileLog:
 def _publish_keys(log: TileLog, ledger: Ledger, service: ServiceSettings) -> None:
     """Publish the public keys beside the log, and log the key history."""
     keys = load_keys(service.keys, service.origin)
-    log.publish_file("keys/issuer.pem", keys.issuer.public_pem.encode())
-    log.publish_file("keys/log.vkey", f"{keys.vkey}\n".encode())
-    log.publish_file("keys/history.json", keys.history)
+    for path, data in _key_files(keys).items():
+        log.publish_file(path, data)
     with ledger.begin() as tx:
         tx.entries.stage(key_entry(hashlib.sha256(keys.history).hexdigest()))
     log.publish()
+
+
+def _key_files(keys: Keys) -> dict[str, bytes]:
+    return {
+        "keys/issuer.pem": keys.issuer.public_pem.encode(),
+        "keys/log.vkey": f"{keys.vkey}\n".encode(),
+        "keys/history.json": keys.history,
+    }
 
 
 def _terms(service: ServiceSettings, keys: Keys, config_changed: Callable[[], bool]) -> Terms:
@@ -275,6 +290,7 @@ def _terms(service: ServiceSettings, keys: Keys, config_changed: Callable[[], bo
         identifiers_keep=service.identifiers.keep,
         receipts=Path(os.path.normpath(service.receipts)),
         verifier_keys={"issuer": keys.issuer.public_pem, "log": keys.vkey},
+        key_files=_key_files(keys),
         config_changed=config_changed,
     )
 

@@ -125,6 +125,10 @@ class LedgerBusy(LedgerError):
     """Another process is acting on this ledger."""
 
 
+class ClaimLost(LedgerError):
+    """A batch was taken from whoever claimed it: a newer claim or a change of holds fences it off."""
+
+
 class NotFound(RetentiondError):
     """No plan, run, receipt, hold, dataset or record of that name."""
 

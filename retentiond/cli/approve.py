@@ -9,7 +9,7 @@ import click
 from retentiond.cli.common import shared_options, show, ssh_key_option
 from retentiond.cli.views import plan_reference
 from retentiond.cli.working import working
-from retentiond.engine import approvals
+from retentiond.engine import approvals, recovery
 from retentiond.errors import Exit
 
 
@@ -18,12 +18,16 @@ from retentiond.errors import Exit
 @ssh_key_option
 @shared_options
 def approve(plan: str, ssh_key: Path | None) -> Exit:
-    """Approve a plan with an SSH signature. Exits 4 while more approvals are missing."""
+    """Approve a plan with an SSH signature, or the list of holds after a recovery. Exits 4 while more are missing."""
     reference = plan_reference(plan)
     with working() as ctx:
-        missing = approvals.approve(ctx, reference, ssh_key)
+        if recovery.concerns(ctx, reference):
+            recovery.sign_list(ctx, reference, ssh_key)
+            missing, then = 0, "run"
+        else:
+            missing, then = approvals.approve(ctx, reference, ssh_key), "apply"
     document = {"plan": reference, "approved": not missing, "missing": missing}
-    words = f"approved; {missing} more needed" if missing else "approved; carry it out with `retentiond apply`"
+    words = f"approved; {missing} more needed" if missing else f"approved; carry it out with `retentiond {then}`"
     show(document, lambda console: console.print(words))
     return Exit.STOPPED if missing else Exit.DONE
 

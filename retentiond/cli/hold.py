@@ -10,8 +10,10 @@ from rich.console import Console
 from retentiond.cli.common import shared_options, show, ssh_key_option, table
 from retentiond.cli.views import hold_document
 from retentiond.cli.working import working
+from retentiond.domain.condition import fields
 from retentiond.domain.hold import Hold, Scope
 from retentiond.engine import holds
+from retentiond.settings import read_where
 
 
 @click.group()
@@ -24,23 +26,31 @@ def hold() -> None:
 @click.option("--dataset", default="", help="Only this dataset.")
 @click.option("--key", "keys", multiple=True, help="A record's key; needs --dataset; may be given more than once.")
 @click.option("--account", "accounts", multiple=True, help="An account; may be given more than once.")
+@click.option("--where", metavar="EXPR", help="A condition, as in a policy's `when`: {tier: gold}; needs --dataset.")
 @click.option("--reason", default="", help="Why, for the record.")
 @ssh_key_option
 @shared_options
 def add(
-    matter: str, dataset: str, keys: tuple[str, ...], accounts: tuple[str, ...], reason: str, ssh_key: Path | None
+    matter: str,
+    dataset: str,
+    keys: tuple[str, ...],
+    accounts: tuple[str, ...],
+    where: str | None,
+    reason: str,
+    ssh_key: Path | None,
 ) -> None:
-    """Place a hold by account, or by keys of a dataset."""
-    scope = Scope(dataset, accounts, tuple(key.encode("utf-8", "surrogateescape") for key in keys))
+    """Place a hold by account, by keys of a dataset, or by a condition on it; what a condition can't tell is held."""
+    named = tuple(key.encode("utf-8", "surrogateescape") for key in keys)
     with working() as ctx:
-        placed = holds.add_hold(ctx, scope, matter, reason, ssh_key)
+        condition = None if where is None else read_where(where, dataset, ctx.datamap)
+        placed = holds.add_hold(ctx, Scope(dataset, accounts, named, condition), matter, reason, ssh_key)
     document = hold_document(placed.hold) | {
         "in_force_since": placed.in_force_since,
         "removed_meanwhile": placed.removed_meanwhile,
-        "may_be_gone": list(placed.may_be_gone),
+        "may_be_gone": [f"{each.plan}/{each.ordinal}" for each in placed.may_be_gone],
+        "may_be_gone_records": sum(each.records for each in placed.may_be_gone),
     }
-    words = f"hold {placed.hold.id} in force since {placed.in_force_since:%Y-%m-%dT%H:%M:%SZ}; "
-    show(document, lambda console: console.print(words + f"removed meanwhile: {placed.removed_meanwhile}"))
+    show(document, lambda console: console.print(f"hold {placed.hold.id} is {placed.text}"))
 
 
 @hold.command()
@@ -58,16 +68,20 @@ def release(hold_or_matter: str, ssh_key: Path | None) -> None:
 @hold.command("list")
 @shared_options
 def list_() -> None:
-    """List the holds in force."""
+    """List the holds in force; one whose release is pending is in force still."""
     with working() as ctx:
-        found = holds.list_holds(ctx)
-    show({"holds": [hold_document(each) for each in found]}, lambda console: _people(console, found))
+        found, pending = holds.list_holds(ctx), holds.pending_releases(ctx)
+    document = {"holds": [hold_document(each) | {"release_pending": each.id in pending} for each in found]}
+    show(document, lambda console: _people(console, found, pending))
 
 
-def _people(console: Console, found: list[Hold]) -> None:
-    rows = table("hold", "matter", "dataset", "#accounts", "#keys", "since")
+def _people(console: Console, found: list[Hold], pending: frozenset[str]) -> None:
+    rows = table("hold", "matter", "dataset", "#accounts", "#keys", "condition", "since", "")
     for each in found:
         scope = each.scope
         numbers = (str(len(scope.accounts)), str(len(scope.keys)))
-        rows.add_row(each.id, each.matter, scope.dataset or "all", *numbers, f"{each.placed_at:%Y-%m-%d %H:%M}")
+        condition = ", ".join(sorted(fields(scope.condition))) if scope.condition else ""
+        said = "release is pending" if each.id in pending else ""
+        since = f"{each.placed_at:%Y-%m-%d %H:%M}"
+        rows.add_row(each.id, each.matter, scope.dataset or "all", *numbers, condition, since, said)
     console.print(rows if found else "no holds are in force")

@@ -9,7 +9,9 @@ import click
 
 from retentiond.bootstrap import open_old_ledger
 from retentiond.cli.common import current, shared_options, show
+from retentiond.cli.recovering import recovery_document, recovery_words
 from retentiond.cli.working import working
+from retentiond.engine import recovery
 from retentiond.engine.checking import check_ledger
 from retentiond.errors import Exit
 
@@ -48,3 +50,16 @@ def upgrade() -> None:
         changed = opened.upgrade()
     words = "the ledger was upgraded" if changed else "the ledger is up to date"
     show({"upgraded": changed}, lambda console: console.print(words, markup=False))
+
+
+@ledger.command()
+@shared_options
+def recover() -> Exit:
+    """Bring a ledger that went back in time up to its log, or write again what was lost beside a whole ledger.
+
+    Exits 4 as long as the resulting list of holds waits for a signature.
+    """
+    with working(create_ledger=True) as ctx:
+        found = recovery.recover(ctx)
+    show(recovery_document(found), lambda console: recovery_words(console, found))
+    return Exit.STOPPED if found.reference else Exit.DONE

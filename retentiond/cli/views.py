@@ -15,6 +15,7 @@ from rich.table import Table
 from retentiond.cli.common import printable, show, table
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import Forecast
+from retentiond.domain.scopes import write_condition
 from retentiond.engine.closures import AccountStatus
 from retentiond.engine.enforcement import Carried
 from retentiond.engine.explaining import Explanation
@@ -190,6 +191,7 @@ def hold_document(hold: Hold) -> dict[str, Any]:
         "dataset": hold.scope.dataset or None,
         "accounts": list(hold.scope.accounts),
         "keys": [key.decode(errors="backslashreplace") for key in hold.scope.keys],
+        "condition": None if hold.scope.condition is None else write_condition(hold.scope.condition),
         "placed_at": rfc3339(hold.placed_at),
     }
 

@@ -20,12 +20,14 @@ from retentiond.telemetry import configure
 
 
 @contextmanager
-def working() -> Iterator[Context]:
+def working(*, create_ledger: bool = False) -> Iterator[Context]:
     """Open the instance for a verb; Ctrl-C and SIGTERM finish the batch in hand, a second one ends at once."""
     configure(sys.stderr, verbose=current().verbose)
     stopping = _StopFlag()
     reporter = TerminalReporter(console(stderr=True))
-    with open_context(current().directory, os.environ, reporter, stopping.asked) as ctx, stopping, reporter:
+    directory, asked = current().directory, stopping.asked
+    opened = open_context(directory, os.environ, reporter, asked, create_ledger=create_ledger)
+    with opened as ctx, stopping, reporter:
         yield ctx
 
 

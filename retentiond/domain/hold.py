@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from retentiond.domain.condition import Condition, Reading, python_reading
+from retentiond.domain.condition import Condition, Or, Reading, Unknown, python_reading
+from retentiond.domain.decision import Case, Disposition
 from retentiond.domain.record import Record, key_bytes
 
 
@@ -66,13 +67,30 @@ class HoldIndex:
         return bool(self._accounts)
 
     def matters(self, record: Record) -> tuple[str, ...]:
-        """Return the matters that hold a record, each once; any owner holds, and a condition that is unknown."""
+        """Return the matters that hold a record, each once; a condition that is unknown holds."""
+        found = dict.fromkeys(self.named(record))
+        found.update((matter, None) for reading, matter in self._conditions if reading(record) is not False)
+        return tuple(found)
+
+    def named(self, record: Record) -> tuple[str, ...]:
+        """Return the matters that name a record by any owner or its key, each once; conditions are not asked."""
         found: dict[str, None] = {}
         for account in record.accounts:
             found.update(dict.fromkeys(self._accounts.get(account, ())))
         if self._keys:
             found.update(dict.fromkeys(self._keys.get(key_bytes(record.key), ())))
-        for reading, matter in self._conditions:
-            if reading(record) is not False:
-                found[matter] = None
         return tuple(found)
+
+
+def holding_cases(holds: Iterable[Hold], dataset: str) -> list[tuple[str, Case]]:
+    """Return the conditions that hold records of a dataset, each with its matter, as cases.
+
+    They hold where they are true and where they are unknown: what cannot be told stays. Put before the cases of a
+    policy they keep the statement itself from what they hold by now, whatever a scan saw.
+    """
+    found = []
+    for hold in holds:
+        condition = hold.scope.condition
+        if condition is not None and hold.scope.dataset in ("", dataset):
+            found.append((hold.matter, Case(Disposition.HELD, Or((condition, Unknown(condition))), "held")))
+    return found

@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from retentiond.domain.plan import RunState
 from retentiond.engine.context import Context
-from retentiond.engine.signing import SIGNATURE_VALID, SINGLE_OPERATOR, hand_of, people, record_state, verified
-from retentiond.errors import ApprovalError, NotFound
+from retentiond.engine.signing import (
+    SIGNATURE_VALID,
+    SINGLE_OPERATOR,
+    deliver,
+    hand_of,
+    people,
+    record_state,
+    verified,
+)
+from retentiond.errors import ApprovalError, LogIntegrityError, NotFound, RetentiondError
 from retentiond.evidence.canonical import Json, canonical_json, rfc3339
 from retentiond.evidence.entry import void_entry
 from retentiond.ports.ledger import Transaction
@@ -52,8 +61,18 @@ def approve(ctx: Context, reference: str, key_file: Path | None) -> int:
         return 0
     _check_open(plan, now)
     approval = _signed_verdict(ctx, plan, key_file, now, approve=True)
-    _record(ctx, plan, approval)
-    return settle_approvals(ctx, plan.id)
+    ctx.log.compare()
+    with ctx.ledger.begin() as tx:
+        _record(ctx, tx, plan, approval)
+    try:
+        size = deliver(ctx)
+    except RetentiondError as error:
+        raise LogIntegrityError(
+            f"the approval of plan {plan.id} is pending, since it is not yet logged: {error.what}",
+            where=error.where,
+            remedy="make log and journal writable; the next `retentiond run` publishes the entry, and it counts",
+        ) from error
+    return settle_approvals(ctx, plan.id, size)
 
 
 def reject(ctx: Context, reference: str, key_file: Path | None) -> None:
@@ -61,21 +80,37 @@ def reject(ctx: Context, reference: str, key_file: Path | None) -> None:
 
     Raises:
         ApprovalError: The plan has begun or ended.
+        LogIntegrityError: The plan is void, and that is not yet logged.
     """
     now = ctx.now()
     with ctx.ledger.begin() as tx:
         plan = find_plan(tx, reference)
     if plan.state not in (RunState.PLANNED, RunState.WAITING):
         raise ApprovalError(f"plan {plan.id} is {plan.state} and can't be rejected", remedy="nothing needs doing")
-    _record(ctx, plan, _signed_verdict(ctx, plan, key_file, now, approve=False))
-    void(ctx, plan, "rejected")
+    verdict = _signed_verdict(ctx, plan, key_file, now, approve=False)
+    with ctx.ledger.begin() as tx:
+        _record(ctx, tx, plan, verdict)
+        _void(ctx, tx, plan, "rejected")
+    try:
+        deliver(ctx)
+    except RetentiondError as error:
+        raise LogIntegrityError(
+            f"plan {plan.id} is void, but that is not yet logged: {error.what}",
+            where=error.where,
+            remedy="make log and journal writable; the next command that writes to the log publishes the entry",
+        ) from error
 
 
-def settle_approvals(ctx: Context, plan_id: str) -> int:
-    """Move a plan that has all its approvals from waiting to planned; return how many are still missing."""
+def settle_approvals(ctx: Context, plan_id: str, size: int) -> int:
+    """Move a plan that has all its approvals from waiting to planned; return how many are still missing.
+
+    Args:
+        size: How many entries the log has; an approval counts once its own is among them.
+    """
     with ctx.ledger.begin() as tx:
         plan = find_plan(tx, plan_id)
-        given = {row.principal for row in tx.approvals.of_plan(plan.sha256) if row.approve}
+        rows = tx.approvals.of_plan(plan.sha256)
+        given = {row.principal for row in rows if row.approve and row.log_index < size}
         missing = max(0, plan.approvals_needed - len(given))
         if missing or plan.state is not RunState.WAITING:
             return missing
@@ -109,11 +144,16 @@ def lists_commitment(ctx: Context, policies: Iterable[tuple[str, str]]) -> str:
 
 def void(ctx: Context, plan: PlanRow, reason: str) -> None:
     """End a plan that was not carried out: expired, rejected, cancelled or superseded; logged."""
+    ctx.log.compare()
     with ctx.ledger.begin() as tx:
-        tx.plans.set_state(plan.id, RunState.CANCELLED)
-        tx.entries.stage(void_entry(plan.log_index, reason, plan.sha256))
-        tx.events.append("plan.void", plan.id, ctx.now(), {"reason": reason})
+        _void(ctx, tx, plan, reason)
     ctx.log.publish()
+
+
+def _void(ctx: Context, tx: Transaction, plan: PlanRow, reason: str) -> None:
+    tx.plans.set_state(plan.id, RunState.CANCELLED)
+    tx.entries.stage(void_entry(plan.log_index, reason, plan.sha256))
+    tx.events.append("plan.void", plan.id, ctx.now(), {"reason": reason})
 
 
 def _check_open(plan: PlanRow, now: datetime) -> None:
@@ -152,28 +192,16 @@ def check_approval(ctx: Context, row: ApprovalRow) -> None:
     verified(ctx, text, row.signature, row.principal, row.at)
 
 
-def _record(ctx: Context, plan: PlanRow, approval: ApprovalRow) -> None:
-    record: dict[str, object] = {
+def _record(ctx: Context, tx: Transaction, plan: PlanRow, approval: ApprovalRow) -> None:
+    record: dict[str, Json] = {
         "kind": "approval",
         "plan": plan.sha256,
+        "planId": plan.id,
         "principal": approval.principal,
         "approve": approval.approve,
         "notAfter": approval.not_after,
         "signature": approval.signature,
     }
-    with ctx.ledger.begin() as tx:
-        index = record_state(ctx, tx, record)
-        tx.approvals.add(
-            ApprovalRow(
-                approval.plan_sha256,
-                approval.principal,
-                approval.approve,
-                approval.not_after,
-                approval.signature,
-                approval.at,
-                index,
-            )
-        )
-        detail = {"principal": approval.principal, "approve": approval.approve}
-        tx.events.append("plan.approval", plan.id, approval.at, detail)
-    ctx.log.publish()
+    tx.approvals.add(replace(approval, log_index=record_state(ctx, tx, record)))
+    detail = {"principal": approval.principal, "approve": approval.approve}
+    tx.events.append("plan.approval", plan.id, approval.at, detail)

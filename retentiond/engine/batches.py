@@ -16,19 +16,21 @@ from retentiond.domain.record import Record
 from retentiond.domain.waiting import read_wait
 from retentiond.engine import guards
 from retentiond.engine.context import Context
-from retentiond.engine.identifiers import Ended, Final, decode_ended, decode_records, encode_ended
+from retentiond.engine.endings import read_ended, seal_ended
+from retentiond.engine.holding import UNKNOWN, guarded, held_by_condition, look_at_holds
+from retentiond.engine.identifiers import Ended, Fate, Final, decode_records
 from retentiond.engine.kinship import CHILD_REMAINS
 from retentiond.engine.waiting import remember
-from retentiond.errors import ConnectorError, LedgerError
+from retentiond.errors import ClaimLost, ConnectorError, LedgerBusy
 from retentiond.ports.rows import BatchRow, PlanRow
 from retentiond.ports.stores import Acted, Order, Verified
 from retentiond.telemetry import logger
 
 TRIES = 3
+RESTARTS = 1_000  # changes of holds during one batch; each of them lets it begin again
 _PAUSE_SECONDS = 0.25
 NOT_VERIFIED = "not-verified"
 STORE_FAILED = "store-failed"
-UNKNOWN = "unknown"
 CANARY = "dataset-stopped"
 OBJECT_REMAINS = "object-remains"
 STOPPING = frozenset((NOT_VERIFIED, STORE_FAILED, UNKNOWN))
@@ -43,7 +45,7 @@ _STAYED = frozenset(each.wire for each in (Final.CHANGED, Final.HELD, Final.REFU
 
 
 class Superseded(Exception):
-    """A hold was placed or released, or another process claimed the batch, since this claim; nothing was done."""
+    """A hold was placed or released since this claim, or the claim was fenced off; the statement was not sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,33 +90,43 @@ def execute(ctx: Context, work: Work, batch: BatchRow) -> BatchRow:
 
     Raises:
         GuardStopped: A guard stopped the run; the batch is left as it is, to be executed again.
+        LedgerBusy: Another process claimed the batch meanwhile; this one does nothing more to it.
     """
-    for attempt in range(1, TRIES + 1):
+    failed, mine = 0, 0
+    for _ in range(RESTARTS):
         guards.check_files_unchanged(ctx)
-        claim = _claim(ctx, batch)
+        claim = _claim(ctx, batch, mine)
+        mine = claim.token
         try:
-            return _attempt(ctx, work, replace(batch, token=claim.token), claim)
-        except Superseded:
+            return _attempt(ctx, work, replace(batch, token=mine), claim)
+        except (Superseded, ClaimLost):
             continue
         except ConnectorError as error:
-            if error.transient and attempt < TRIES:
-                time.sleep(_PAUSE_SECONDS * 2**attempt)
-                continue
-            return _give_up(ctx, replace(batch, token=claim.token), claim.records, STORE_FAILED, error)
-    claim = _claim(ctx, batch)
+            failed += 1
+            if not error.transient or failed >= TRIES:
+                return _give_up(ctx, replace(batch, token=mine), claim.records, STORE_FAILED, error)
+            time.sleep(_PAUSE_SECONDS * 2**failed)
+    claim = _claim(ctx, batch, mine)
     return _give_up(ctx, replace(batch, token=claim.token), claim.records, UNKNOWN, None)
 
 
 def carry_over(ctx: Context, batch: BatchRow, reason: str) -> BatchRow:
     """End a batch without acting on it: its records belong to a successor run."""
-    claim = _claim(ctx, batch)
+    claim = _claim(ctx, batch, 0)
     return _give_up(ctx, replace(batch, token=claim.token), claim.records, reason, None)
 
 
-def _claim(ctx: Context, batch: BatchRow) -> Claim:
+def _claim(ctx: Context, batch: BatchRow, mine: int) -> Claim:
+    """Claim a batch, for the first time in this process (0) or again after the claim `mine`."""
     with ctx.ledger.begin() as tx:
         epoch = tx.holds.epoch()
         holds = tx.holds.active()
+        current = tx.claims.get(batch.plan, batch.ordinal)
+        if mine and current.token != mine and current.state is not BatchState.PLANNED:
+            raise LedgerBusy(
+                f"batch {batch.ordinal} of plan {batch.plan} was claimed by another process; this one stops",
+                remedy="`retentiond status` shows how far the run is",
+            )
         token = tx.batches.claim(batch.plan, batch.ordinal, ctx.now())
         records = decode_records(tx.batches.identifiers(batch.plan, batch.ordinal))
     return Claim(token, epoch, holds, records)
@@ -123,22 +135,20 @@ def _claim(ctx: Context, batch: BatchRow) -> Claim:
 def _attempt(ctx: Context, work: Work, batch: BatchRow, claim: Claim) -> BatchRow:
     part = work.part(batch)
     dataset = ctx.datamap.datasets[part.dataset]
-    finals, reasons = _excused(ctx, work, batch, dataset, claim)
-    order = _order(ctx, work, batch, claim, [index for index, final in enumerate(finals) if final is None])
+    fate = _excused(ctx, work, batch, dataset, claim)
+    places = [place for place, final in enumerate(fate.finals) if final is None]
+    order = _order(ctx, work, batch, claim, places)
     acted = ctx.connector(dataset).act(order)
     with ctx.ledger.begin() as tx:
         tx.batches.mark_acted(batch.plan, batch.ordinal, batch.token)
     verified = ctx.connector(dataset).verify(order)
     _check_lengths(order, acted.outcomes, verified.sightings)
-    positions = [index for index, final in enumerate(finals) if final is None]
-    for place, index in enumerate(positions):
-        final, reason = judge(part.action, acted.outcomes[place], verified.sightings[place])
-        finals[index] = final
-        if reason:
-            reasons[index] = reason if reason != "refused" else acted.reasons.get(place, reason)
-    ended = Ended(claim.records, [final for final in finals if final is not None], reasons)
+    for number, place in enumerate(places):
+        final, reason = judge(part.action, acted.outcomes[number], verified.sightings[number])
+        fate.settle(place, final, acted.reasons.get(number, reason) if reason == "refused" else reason)
+    look_at_holds(ctx, order, claim.records, claim.holds, fate)
     stops = _stops(acted, verified.sightings, part.action)
-    return _finish(ctx, batch, dataset.name, ended, verified, stops)
+    return _finish(ctx, batch, dataset.name, fate.ended(claim.records), verified, stops)
 
 
 def _check_lengths(order: Order, outcomes: Sequence[Outcome], sightings: Sequence[Sighting]) -> None:
@@ -153,6 +163,8 @@ def _check_lengths(order: Order, outcomes: Sequence[Outcome], sightings: Sequenc
 def _order(ctx: Context, work: Work, batch: BatchRow, claim: Claim, indexes: Sequence[int]) -> Order:
     part = work.part(batch)
 
+    cases, case = guarded(cases_for(ctx, work, part), part.case, claim.holds, part.dataset)
+
     def fence() -> None:
         guards.check_stop(ctx)
         with ctx.ledger.begin() as tx:
@@ -163,34 +175,31 @@ def _order(ctx: Context, work: Work, batch: BatchRow, claim: Claim, indexes: Seq
     return Order(
         dataset=ctx.datamap.datasets[part.dataset],
         action=part.action,
-        cases=cases_for(ctx, work, part),
-        case=part.case,
+        cases=cases,
+        case=case,
         records=[claim.records[index] for index in indexes],
         at=ctx.now(),
         fence=fence,
     )
 
 
-def _excused(
-    ctx: Context, work: Work, batch: BatchRow, dataset: Dataset, claim: Claim
-) -> tuple[list[Final | None], dict[int, str]]:
+def _excused(ctx: Context, work: Work, batch: BatchRow, dataset: Dataset, claim: Claim) -> Fate:
     """Return what is settled before anything is done: records that are held, and those that another part stops."""
-    finals: list[Final | None] = [None] * len(claim.records)
-    reasons: dict[int, str] = {}
+    fate = Fate.open(len(claim.records))
     holds = HoldIndex(claim.holds, dataset.name)
-    for index, record in enumerate(claim.records) if holds else ():
-        matters = holds.matters(record)
+    for place, record in enumerate(claim.records) if holds else ():
+        matters = holds.named(record)
         if matters:
-            finals[index], reasons[index] = Final.HELD, matters[0]
+            fate.settle(place, Final.HELD, matters[0])
     stopped = {}
     if batch.objects:
         stopped = _stopped_objects(ctx, work, batch, claim)
     elif dataset.blobs is not None:
         stopped = _stopped_rows(ctx, batch, claim)
-    for index, (final, reason) in stopped.items():
-        if finals[index] is None:
-            finals[index], reasons[index] = final, reason
-    return finals, reasons
+    for place, (final, reason) in stopped.items():
+        if fate.finals[place] is None:
+            fate.settle(place, final, reason)
+    return fate
 
 
 def _group(ctx: Context, batch: BatchRow, *, objects: bool) -> list[BatchRow]:
@@ -229,8 +238,11 @@ def _stopped_objects(ctx: Context, work: Work, batch: BatchRow, claim: Claim) ->
         holds = HoldIndex(claim.holds, dataset.name)
         order = _order(ctx, work, other, replace(claim, records=rows), range(len(rows)))
         sightings = ctx.connector(dataset).verify(order).sightings
-        for row, sighting in zip(rows, sightings, strict=True):
-            verdict = _row_verdict(holds.matters(row) if holds else (), sighting)
+        changed = {place: rows[place] for place, each in enumerate(sightings) if each is Sighting.CHANGED}
+        by_condition, unknown = held_by_condition(ctx, dataset, changed, claim.holds, ctx.now())
+        for place, (row, sighting) in enumerate(zip(rows, sightings, strict=True)):
+            matters = holds.named(row) or ((by_condition[place],) if place in by_condition else ())
+            verdict = _row_verdict(matters, Sighting.UNKNOWN if place in unknown else sighting)
             verdicts.update(dict.fromkeys(row.blobs, verdict) if verdict else {})
     for name in {str(record.key[0]) for record in claim.records}:
         if work.elsewhere(name):
@@ -342,28 +354,6 @@ def _log_batch(batch: BatchRow) -> None:
         logger().warning("batch", **known, reason=batch.reason)
     else:
         logger().info("batch", **known)
-
-
-def seal_ended(ctx: Context, batch: BatchRow, ended: Ended) -> bytes:
-    """Seal an ended batch's identifiers and outcomes."""
-    return ctx.wrapping.seal(encode_ended(ended), _context(batch))
-
-
-def read_ended(ctx: Context, batch: BatchRow) -> Ended:
-    """Open an ended batch's identifiers and outcomes.
-
-    Raises:
-        LedgerError: They were destroyed at the end of their retention period.
-    """
-    if batch.state in (BatchState.PLANNED, BatchState.CLAIMED, BatchState.ACTED):
-        raise LedgerError(f"batch {batch.ordinal} of plan {batch.plan} has not ended", remedy="run `retentiond run`")
-    with ctx.ledger.begin() as tx:
-        sealed = tx.batches.identifiers(batch.plan, batch.ordinal)
-    return decode_ended(ctx.wrapping.open(sealed, _context(batch)))
-
-
-def _context(batch: BatchRow) -> bytes:
-    return f"batch/{batch.plan}/{batch.ordinal}".encode()
 
 
 def at_of(fact: str) -> tuple[str, str, datetime]:

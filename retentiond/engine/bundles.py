@@ -51,6 +51,11 @@ def disclose_account(ctx: Context, row: ReceiptRow, account: str) -> AccountDisc
         NotFound: The receipt is not about that account.
         ReceiptError: The manifest is missing, or the receipt's key was destroyed.
     """
+    if not row.commitment_key:
+        raise ReceiptError(
+            f"the key of receipt {row.id} is gone, so no account's part of it can be derived any more",
+            remedy="the receipt itself stays valid; whoever was given their part before still has it",
+        )
     key = ctx.wrapping.open(row.commitment_key, f"receipt/{row.id}".encode())
     salt = account_salt(key, account.encode())
     commitment = bytes.fromhex(account_commitment(salt, account.encode()))

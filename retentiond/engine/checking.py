@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from retentiond.domain.condition import fields
 from retentiond.domain.dataset import Dataset
@@ -73,9 +74,26 @@ def check_ledger(ctx: Context) -> list[str]:
         LedgerBehindLog: The log is ahead of the ledger.
     """
     ctx.log.compare()
-    found = list(ctx.ledger.check())
+    found = [*ctx.ledger.check(), *_beside(ctx)]
     ctx.log.rebuild_check()
     return found
+
+
+def _beside(ctx: Context) -> Iterator[str]:
+    """Look whether journal and bundles have what the ledger knows, and nothing that it does not."""
+    written = ctx.journal.names()
+    with ctx.ledger.begin() as tx:
+        rows, receipts = tx.journal.all(), tx.receipts.all()
+        if tx.facts.get(guards.RECOVERY):
+            yield "the ledger was recovered, and nobody has signed the list of holds: run `retentiond ledger recover`"
+    for row in rows:
+        if row.written and ctx.journal.sealed(row.sha256) is None:
+            yield f"record {row.sha256} of the journal is missing: `retentiond ledger recover` writes it again"
+    for name in sorted(written - {row.sha256 for row in rows}):
+        yield f"the ledger does not know record {name} of the journal: it went back in time, run `ledger recover`"
+    for receipt in receipts:
+        if receipt.file and not Path(receipt.file).exists():
+            yield f"the bundle of receipt {receipt.id} is missing: `retentiond ledger recover` writes it again"
 
 
 def _instance(ctx: Context) -> Iterator[Finding]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
 
@@ -20,17 +20,20 @@ from retentiond.engine.context import Context, new_id
 from retentiond.engine.enforcement import Carried, carry_out
 from retentiond.engine.planning import Request, make_plan
 from retentiond.engine.receipts import commitment_under, issuer, item_rows, manifest_base, not_covered, receipt_context
-from retentiond.engine.signing import record_state, request
-from retentiond.errors import AccountStateError, GuardStopped, NotFound
+from retentiond.engine.signing import deliver, record_state, request
+from retentiond.errors import AccountStateError, GuardStopped, LogIntegrityError, NotFound, RetentiondError
 from retentiond.evidence.annex import RunsAnnex
-from retentiond.evidence.canonical import canonical_json
+from retentiond.evidence.canonical import Json, canonical_json, rfc3339
 from retentiond.evidence.entry import receipt_entry
 from retentiond.evidence.envelope import from_base64, sign
 from retentiond.evidence.levels import EvidenceLevel
 from retentiond.evidence.statement import Digest, Receipt, receipt_statement
 from retentiond.ports.ledger import Transaction
-from retentiond.ports.rows import ClosureRow, PlanRow, ReceiptRow
+from retentiond.ports.rows import ClosureRow, PendingRow, PlanRow, ReceiptRow
 
+CLOSE, CANCEL, CLOSED = "closure", "closure-cancel", "closure-closed"
+_SETTLED = {CLOSE: "closure.requested", CANCEL: "closure.cancelled"}
+_BEFORE = {CLOSE: AccountState.OPEN, CANCEL: AccountState.GRACE}
 _LIVE = (AccountState.GRACE, AccountState.CLOSING)
 _DAY = timedelta(days=1)
 
@@ -61,24 +64,37 @@ def close_account(ctx: Context, account: str, reason: str, key_file: Path | None
             f"the account is in state {known.state} since {known.requested_at:%Y-%m-%d}",
             remedy="`retentiond account status` tells how far it is; `account cancel` ends a grace",
         )
+    ctx.log.compare()
+    _check_not_pending(ctx, known)
     signed = request(ctx, "account close", {"verb": "account close", "account": account, "reason": reason}, key_file)
     now = ctx.now()
     closure = open_closure(new_id(now), account, reason, ctx.policies.closure, now)
     row = ClosureRow(
         id=closure.id,
         commitment=commitment,
-        account_sealed=ctx.wrapping.seal(account.encode(), _context(closure.id)),
-        state=closure.state,
+        account_sealed=seal_account(ctx, closure.id, account),
+        state=AccountState.OPEN,  # until its entry is published
         reason=reason,
         requested_at=closure.requested_at,
         due_at=closure.due_at,
         deadline_at=closure.deadline_at,
     )
-    _log_state(ctx, {"kind": "closure", "id": row.id, "account": account, "by": signed.principal})
+    record: dict[str, Json] = {
+        "kind": CLOSE,
+        "id": row.id,
+        "account": account,
+        "reason": reason,
+        "requestedAt": rfc3339(row.requested_at),
+        "dueAt": rfc3339(row.due_at),
+        "deadlineAt": rfc3339(row.deadline_at),
+        **signed.to_json(),
+    }
     with ctx.ledger.begin() as tx:
         tx.closures.add(row)
-        tx.events.append("closure.requested", row.id, now, {"by": signed.principal})
-    return row
+        index = record_state(ctx, tx, record)
+        tx.pending.add(PendingRow(index, CLOSE, row.id, signed.principal, now))
+    settle_closures(ctx, _delivered(ctx, "the closure"))
+    return replace(row, state=closure.state)
 
 
 def cancel_closure(ctx: Context, account: str, key_file: Path | None) -> ClosureRow:
@@ -98,17 +114,54 @@ def cancel_closure(ctx: Context, account: str, key_file: Path | None) -> Closure
     if closure is None:
         raise NotFound("there is no closure of that account", remedy="`retentiond account list` names them")
     signed = request(ctx, "account cancel", {"verb": "account cancel", "account": account}, key_file)
-    _log_state(ctx, {"kind": "closure-cancel", "id": closure.id, "by": signed.principal})
+    ctx.log.compare()
     with ctx.ledger.begin() as tx:
         _check_still(tx, closure)
-        tx.closures.set_state(closure.id, after)
-        tx.events.append("closure.cancelled", closure.id, ctx.now(), {"by": signed.principal})
+        index = record_state(ctx, tx, {"kind": CANCEL, "id": closure.id, **signed.to_json()})
+        tx.pending.add(PendingRow(index, CANCEL, closure.id, signed.principal, ctx.now()))
+    settle_closures(ctx, _delivered(ctx, "the cancellation"))
+    with ctx.ledger.begin() as tx:
+        current = tx.closures.get(closure.id)
+    if current is None or current.state is not after:
+        raise AccountStateError(
+            "the account's grace was over before the cancellation was in the log",
+            remedy="`retentiond account status` tells how far the closure is",
+        )
     return closure
+
+
+def settle_closures(ctx: Context, size: int) -> None:
+    """Let closures and cancellations count whose entries are published, in a log of so many entries."""
+    with ctx.ledger.begin() as tx:
+        settle_closures_in(tx, size, ctx.now())
+
+
+def settle_closures_in(tx: Transaction, size: int, now: datetime) -> None:
+    """Do that inside a transaction."""
+    for change in tx.pending.all():
+        event = _SETTLED.get(change.kind)
+        if event is None or change.log_index >= size:
+            continue
+        tx.pending.remove(change.log_index)
+        closure = tx.closures.get(change.subject)
+        if closure is None or closure.state is not _BEFORE[change.kind]:
+            tx.events.append("closure.too-late", change.subject, now, {"by": change.by, "change": change.kind})
+            continue
+        if change.kind == CLOSE:
+            tx.closures.set_state(closure.id, AccountState.GRACE)
+        else:
+            tx.closures.cancel(closure.id)
+        tx.events.append(event, closure.id, now, {"by": change.by})
 
 
 def account_commitment(ctx: Context, account: str) -> str:
     """Return the commitment under which an account is remembered once it is closed."""
     return ctx.replay.commit("account", account)
+
+
+def seal_account(ctx: Context, closure_id: str, account: str) -> bytes:
+    """Return the account of a closure as the ledger keeps it until it is closed."""
+    return ctx.wrapping.seal(account.encode(), _context(closure_id))
 
 
 def due_closures(ctx: Context) -> list[ClosureRow]:
@@ -237,11 +290,26 @@ def _check_waiting(plan: PlanRow) -> None:
         )
 
 
-def _log_state(ctx: Context, record: dict[str, object]) -> None:
-    """Log a change that lets go: it counts only once its entry is published."""
+def _delivered(ctx: Context, what: str) -> int:
+    """Deliver a change that lets go; it counts only once its entry is published."""
+    try:
+        return deliver(ctx)
+    except RetentiondError as error:
+        raise LogIntegrityError(
+            f"{what} is pending, since it is not yet logged: {error.what}",
+            where=error.where,
+            remedy="make log and journal writable; the next `retentiond run` publishes the entry, and it counts",
+        ) from error
+
+
+def _check_not_pending(ctx: Context, known: ClosureRow | None) -> None:
     with ctx.ledger.begin() as tx:
-        record_state(ctx, tx, record)
-    ctx.log.publish()
+        waiting = {change.subject for change in tx.pending.all() if change.kind == CLOSE}
+    if known is not None and known.id in waiting:
+        raise AccountStateError(
+            "a closure of that account is pending: its entry is not published yet",
+            remedy="make log and journal writable, then `retentiond run`",
+        )
 
 
 def _issue_closure_receipt(ctx: Context, closure: ClosureRow, account: str) -> None:
@@ -295,7 +363,8 @@ def _issue_closure_receipt(ctx: Context, closure: ClosureRow, account: str) -> N
         )
         tx.receipts.add(row)
         _close(ctx, tx, closure, receipt_id)
-    ctx.log.publish()
+        record_state(ctx, tx, {"kind": CLOSED, "id": closure.id, "receipt": receipt_id})
+    deliver(ctx)
     write_bundle(ctx, row)
 
 

@@ -48,6 +48,7 @@ class Terms:
         stop_file: Nothing is changed in any store while it exists; None for none.
         receipts: Directory of bundles and manifests.
         verifier_keys: Public keys by name, put into bundles for information.
+        key_files: Public keys and their history as they are published beside the log, by path.
         config_changed: Tells whether policies, data map or approvers changed on disk since they were read.
     """
 
@@ -61,6 +62,7 @@ class Terms:
     identifiers_keep: Period
     receipts: Path
     verifier_keys: Mapping[str, str]
+    key_files: Mapping[str, bytes]
     config_changed: Callable[[], bool]
 
 

@@ -10,7 +10,7 @@ from retentiond.domain.plan import Forecast, RunState
 from retentiond.domain.policy import MAX_RECORDS, Limits, Policy
 from retentiond.engine.approvals import check_approval, lists_commitment
 from retentiond.engine.context import Context
-from retentiond.errors import GuardStopped
+from retentiond.errors import GuardStopped, LedgerBehindLog
 from retentiond.evidence.canonical import rfc3339
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import PlanRow
@@ -18,7 +18,8 @@ from retentiond.ports.rows import PlanRow
 CLOCK_BACK_SLACK = timedelta(minutes=5)
 ABSURD_CLOCKS = 0.001
 CLOCK_OUT_OF_RANGE = "clock-out-of-range"
-_HIGH_WATER = "clock_high_water"
+CLOCK_HIGH_WATER = "clock_high_water"
+RECOVERY = "recovery"
 
 
 def before_planning(ctx: Context) -> datetime:
@@ -30,6 +31,7 @@ def before_planning(ctx: Context) -> datetime:
     """
     now = check_clock(ctx)
     ctx.log.compare()
+    check_recovered(ctx)
     return now
 
 
@@ -42,6 +44,7 @@ def before_acting(ctx: Context, plan: PlanRow, *, begun: bool) -> None:
     """
     now = check_clock(ctx)
     ctx.log.compare()
+    check_recovered(ctx)
     check_stop(ctx)
     if ctx.terms.observe:
         raise GuardStopped(
@@ -69,7 +72,7 @@ def check_clock(ctx: Context) -> datetime:
     """
     now = ctx.now()
     with ctx.ledger.begin() as tx:
-        seen = tx.facts.get(_HIGH_WATER)
+        seen = tx.facts.get(CLOCK_HIGH_WATER)
         latest = datetime.fromisoformat(seen) if seen else now
         if now < latest - CLOCK_BACK_SLACK:
             raise GuardStopped(
@@ -78,8 +81,33 @@ def check_clock(ctx: Context) -> datetime:
                 remedy="set the machine's clock right; nothing is removed by a clock that runs backwards",
             )
         if seen is None or now > latest:
-            tx.facts.set(_HIGH_WATER, now.isoformat())
+            tx.facts.set(CLOCK_HIGH_WATER, now.isoformat())
     return now
+
+
+def check_recovered(ctx: Context) -> None:
+    """Raise GuardStopped as long as nobody signed the list of holds of a ledger that was recovered.
+
+    Raises:
+        LogIntegrityError: The journal has records that neither ledger nor log knows: both went back in time.
+    """
+    written = ctx.journal.names()  # before the ledger is read, which has each record first
+    with ctx.ledger.begin() as tx:
+        pending = tx.facts.get(RECOVERY)
+        known = tx.journal.names()
+    if pending:
+        raise GuardStopped(
+            "the ledger was recovered, and nobody has signed the list of holds yet",
+            guard="recovery",
+            remedy="`retentiond ledger recover` shows the list, and how to sign it",
+        )
+    strange = written - known
+    if strange:
+        raise LedgerBehindLog(
+            f"the journal has {len(strange)} records that the ledger does not know: the ledger went back in time",
+            where="journal",
+            remedy="nothing was removed or signed; put back the newest ledger, or `retentiond ledger recover`",
+        )
 
 
 def check_stop(ctx: Context) -> None:

@@ -1,22 +1,25 @@
-"""Placing and releasing legal holds. A hold counts from its ledger commit; batches claimed before it are waited for."""
+"""Placing and releasing legal holds. A hold counts from its ledger commit, a release once its entry is published."""
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, fields
+from retentiond.domain.dataset import Dataset
 from retentiond.domain.hold import Hold, Scope
-from retentiond.domain.plan import BatchState, RunState
+from retentiond.domain.scopes import write_scope
+from retentiond.engine.claims import Unfinished, wait_for_older
 from retentiond.engine.context import Context, new_id
-from retentiond.engine.signing import record_state, request
-from retentiond.errors import LedgerBusy, LogIntegrityError, NotFound, RetentiondError, UsageError
-from retentiond.ports.rows import BatchRow
+from retentiond.engine.signing import deliver, record_state, record_unstaged, request
+from retentiond.errors import LogIntegrityError, NotFound, RetentiondError, UsageError
+from retentiond.evidence.canonical import Json, rfc3339
+from retentiond.ports.ledger import Transaction
+from retentiond.ports.rows import PendingRow
 
-_WAIT_SECONDS = 60.0
-_POLL_SECONDS = 0.1
-_IN_FLIGHT = (BatchState.CLAIMED, BatchState.ACTED)
+RELEASE = "hold-release"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,47 +27,56 @@ class Placed:
     """A hold in force.
 
     Attributes:
-        removed_meanwhile: Records of batches in flight that ended as removed after the hold was asked for.
-        may_be_gone: Batches in flight whose end could not be waited for.
+        removed_meanwhile: Records that the hold names and that claims older than it removed, or found gone.
+        may_be_gone: Batches whose end could not be waited for, with how many records the hold names of them.
     """
 
     hold: Hold
     in_force_since: datetime
     removed_meanwhile: int
-    may_be_gone: tuple[str, ...]
+    may_be_gone: tuple[Unfinished, ...]
+
+    @property
+    def text(self) -> str:
+        """What the operator must know of it, in one sentence."""
+        since = f"in force since {rfc3339(self.in_force_since)}; removed meanwhile: {self.removed_meanwhile}"
+        named = [f"{each.records} in batch {each.plan}/{each.ordinal}" for each in self.may_be_gone]
+        return f"{since}; may be gone: {', '.join(named)}" if named else since
 
 
 def add_hold(ctx: Context, scope: Scope, matter: str, reason: str, key_file: Path | None) -> Placed:
-    """Place a hold, wait for batches that were claimed before it, and say what was removed meanwhile.
+    """Place a hold, wait for claims that are older than it, and say what they removed of what it names.
 
     Raises:
-        UsageError: The scope names nothing, or a dataset that the data map lacks.
+        UsageError: The scope names nothing, or a dataset or field that the data map lacks.
+        LogIntegrityError: The hold is in force, and not yet in journal and log.
     """
-    _check_scope(ctx, scope, matter)
-    arguments = {"verb": "hold add", "matter": matter, "reason": reason, **_scope_arguments(scope)}
-    signed = request(ctx, "hold add", arguments, key_file)
+    _check_scope(ctx, scope, matter, reason)
+    arguments: dict[str, Json] = {"matter": matter, "reason": reason, "scope": write_scope(scope)}
+    signed = request(ctx, "hold add", {"verb": "hold add", **arguments}, key_file)
     now = ctx.now()
     hold = Hold(new_id(now), matter, scope, now, reason)
+    record: dict[str, Json] = {"kind": "hold", "id": hold.id, **arguments, **signed.to_json()}
+    log_is_sound = _log_is_sound(ctx)
     with ctx.ledger.begin() as tx:
-        record_state(ctx, tx, {"kind": "hold", "id": hold.id, "by": signed.principal, **arguments})
-        tx.holds.add(hold)
+        tx.holds.add(hold)  # first: it waits for claims that are being made, and the next line sees them
+        claims = tx.claims.in_flight()
+        if log_is_sound:
+            record_state(ctx, tx, record)
+        else:
+            record_unstaged(ctx, tx, record)
         tx.events.append("hold.added", hold.id, now, {"by": signed.principal})
-        in_flight = [
-            batch
-            for plan in tx.plans.in_state(RunState.RUNNING)
-            for batch in tx.batches.of_plan(plan.id)
-            if batch.state in _IN_FLIGHT
-        ]
-    removed, unknown = _wait(ctx, in_flight)
-    try:
-        ctx.log.publish()
-    except RetentiondError as error:
+    trouble = _delivered(ctx)
+    meanwhile = wait_for_older(ctx, hold, claims)
+    placed = Placed(hold, now, meanwhile.removed, meanwhile.may_be_gone)
+    if trouble is not None:
         raise LogIntegrityError(
-            f"hold {hold.id} is in force, but not yet logged: {error.what}",
-            where=error.where,
-            remedy="make the log writable; the next command that writes to it publishes the entry",
-        ) from error
-    return Placed(hold, now, removed, unknown)
+            f"hold {hold.id} is {placed.text}. It is in force, but not yet logged: {trouble.what}",
+            where=trouble.where,
+            remedy="make log and journal writable (a ledger that is behind its log: `retentiond ledger recover`); "
+            "the next command that writes to the log publishes the entry",
+        ) from trouble
+    return placed
 
 
 def release_hold(ctx: Context, matter_or_id: str, key_file: Path | None) -> list[Hold]:
@@ -72,78 +84,131 @@ def release_hold(ctx: Context, matter_or_id: str, key_file: Path | None) -> list
 
     Raises:
         NotFound: No hold in force has that id or matter.
+        LogIntegrityError: The release is pending: its entry is not published yet, and the hold stays in force.
     """
-    with ctx.ledger.begin() as tx:
-        found = [hold for hold in tx.holds.active() if matter_or_id in (hold.id, hold.matter)]
-    if not found:
-        raise NotFound(f"no hold in force is called {matter_or_id!r}", remedy="`retentiond hold list` names them")
-    signed = request(ctx, "hold release", {"verb": "hold release", "hold": matter_or_id}, key_file)
-    with ctx.ledger.begin() as tx:
-        for hold in found:
-            record_state(ctx, tx, {"kind": "hold-release", "id": hold.id, "by": signed.principal})
-    ctx.log.publish()
+    found = _named(ctx, matter_or_id)
+    ids = [hold.id for hold in found]
+    signed = request(ctx, "hold release", {"verb": "hold release", "hold": matter_or_id, "holds": ids}, key_file)
+    ctx.log.compare()
     now = ctx.now()
     with ctx.ledger.begin() as tx:
         for hold in found:
-            tx.holds.release(hold.id, now)
-            tx.events.append("hold.released", hold.id, now, {"by": signed.principal})
+            record = {"kind": RELEASE, "id": hold.id, "named": matter_or_id, **signed.to_json()}
+            index = record_state(ctx, tx, record)
+            tx.pending.add(PendingRow(index, RELEASE, hold.id, signed.principal, now))
+    try:
+        size = deliver(ctx)
+    except RetentiondError as error:
+        raise LogIntegrityError(
+            f"the release of {matter_or_id!r} is pending, since it is not yet logged: {error.what}",
+            where=error.where,
+            remedy="the hold stays in force; make log and journal writable, and the next `retentiond run` or "
+            "`hold` command publishes the entry",
+        ) from error
+    settle_releases(ctx, size)
     return found
 
 
+def settle_releases(ctx: Context, size: int) -> None:
+    """Let the releases count whose entries are published, in a log of so many entries."""
+    with ctx.ledger.begin() as tx:
+        settle_releases_in(tx, size, ctx.now())
+
+
+def settle_releases_in(tx: Transaction, size: int, now: datetime) -> None:
+    """Do that inside a transaction."""
+    for change in tx.pending.all():
+        if change.kind != RELEASE or change.log_index >= size:
+            continue
+        tx.pending.remove(change.log_index)
+        try:  # not read first: who reads holds and then changes them could wait for another one who does
+            tx.holds.release(change.subject, now)
+        except NotFound:
+            tx.events.append("hold.released-before", change.subject, now, {"by": change.by})
+        else:
+            tx.events.append("hold.released", change.subject, now, {"by": change.by})
+
+
 def list_holds(ctx: Context) -> list[Hold]:
-    """Return the holds in force."""
+    """Return the holds in force, those whose release is pending among them."""
     with ctx.ledger.begin() as tx:
         return list(tx.holds.active())
 
 
-def _check_scope(ctx: Context, scope: Scope, matter: str) -> None:
+def pending_releases(ctx: Context) -> frozenset[str]:
+    """Return the ids of holds whose release waits until its entry is published."""
+    with ctx.ledger.begin() as tx:
+        return frozenset(change.subject for change in tx.pending.all() if change.kind == RELEASE)
+
+
+def _named(ctx: Context, matter_or_id: str) -> list[Hold]:
+    with ctx.ledger.begin() as tx:
+        found = [hold for hold in tx.holds.active() if matter_or_id in (hold.id, hold.matter)]
+    if not found:
+        raise NotFound(f"no hold in force is called {matter_or_id!r}", remedy="`retentiond hold list` names them")
+    return found
+
+
+def _delivered(ctx: Context) -> RetentiondError | None:
+    """Deliver what is staged; return what went wrong, since a hold must be waited for even then."""
+    try:
+        deliver(ctx)
+    except RetentiondError as error:
+        return error
+    return None
+
+
+def _log_is_sound(ctx: Context) -> bool:
+    """Tell whether an entry may be staged: in a ledger that is behind its log it would stand in another one's place."""
+    try:
+        ctx.log.compare()
+    except RetentiondError:
+        return False
+    return True
+
+
+def _check_scope(ctx: Context, scope: Scope, matter: str, reason: str) -> None:
     if not matter.strip():
         raise UsageError("a hold belongs to a matter", where="--matter", remedy="name it: --matter M")
+    for option, texts in (("--matter", (matter,)), ("--reason", (reason,)), ("--account", scope.accounts)):
+        _check_texts(option, texts)
     if scope.dataset and scope.dataset not in ctx.datamap.datasets:
         raise UsageError(
             f"there is no dataset {scope.dataset!r}",
             where="--dataset",
             remedy=f"one of {', '.join(ctx.datamap.datasets)}",
         )
-    if not (scope.accounts or scope.keys or scope.condition) or (scope.keys and not scope.dataset):
-        raise UsageError("a hold names an account, or keys of a dataset", remedy="--account A, or --dataset D --key K")
+    given = [bool(scope.accounts), bool(scope.keys), scope.condition is not None]
+    needs_dataset = bool(scope.keys) or scope.condition is not None
+    if given.count(True) != 1 or (needs_dataset and not scope.dataset) or "" in scope.accounts:
+        raise UsageError(
+            "a hold names accounts, or keys of a dataset, or a condition on a dataset: one of the three",
+            remedy="--account A, or --dataset D --key K, or --dataset D --where EXPR",
+        )
+    if scope.condition is not None:
+        _check_condition(ctx.datamap.datasets[scope.dataset], fields(scope.condition))
 
 
-def _scope_arguments(scope: Scope) -> dict[str, str]:
-    return {
-        "dataset": scope.dataset,
-        "accounts": "\n".join(scope.accounts),
-        "keys": "\n".join(key.hex() for key in scope.keys),
-    }
+def _check_texts(option: str, texts: Sequence[str]) -> None:
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise UsageError("a text is not valid Unicode", where=option, remedy="write it in UTF-8") from error
 
 
-def _wait(ctx: Context, in_flight: list[BatchRow]) -> tuple[int, tuple[str, ...]]:
-    removed, unknown = 0, []
-    deadline = ctx.clock.monotonic() + _WAIT_SECONDS
-    for batch in in_flight:
-        ended = _wait_for(ctx, batch, deadline)
-        if ended is None:
-            unknown.append(f"{batch.plan}/{batch.ordinal}")
-        else:
-            removed += sum(ended.outcomes.get(name, 0) for name in ("purged", "tombstoned"))
-    return removed, tuple(unknown)
-
-
-def _wait_for(ctx: Context, batch: BatchRow, deadline: float) -> BatchRow | None:
-    """Return the batch once it ended or was fenced off by a newer claim; None when nobody works on it any more."""
-    while True:
-        with ctx.ledger.begin() as tx:
-            now = next(each for each in tx.batches.of_plan(batch.plan) if each.ordinal == batch.ordinal)
-        if now.state not in _IN_FLIGHT or now.token != batch.token:
-            return now
-        if ctx.clock.monotonic() > deadline or _nobody_acts(ctx):
-            return None
-        time.sleep(_POLL_SECONDS)
-
-
-def _nobody_acts(ctx: Context) -> bool:
-    try:
-        with ctx.ledger.acting():
-            return True
-    except LedgerBusy:
-        return False
+def _check_condition(dataset: Dataset, asked: frozenset[str]) -> None:
+    if dataset.follows:
+        raise UsageError(
+            f"dataset {dataset.name} follows {dataset.follows}, whose rows say what its objects are",
+            where="--where",
+            remedy=f"--dataset {dataset.follows}: objects stay as long as a held row names them",
+        )
+    known = {ATTRIBUTE + name for name in dataset.attributes} | ({ACCOUNT} if dataset.has_owner else set())
+    if not asked or asked - known:
+        names = ", ".join(sorted(name.removeprefix(ATTRIBUTE) for name in known)) or "it has none"
+        raise UsageError(
+            f"the condition asks for something that dataset {dataset.name} does not have",
+            where="--where",
+            remedy=f"its fields: {names}",
+        )

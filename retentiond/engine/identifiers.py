@@ -11,7 +11,7 @@ from itertools import repeat
 from typing import Any
 from uuid import UUID
 
-from retentiond.domain.record import KeyPart, Record, Ties, key_bytes
+from retentiond.domain.record import NO_ATTRIBUTES, KeyPart, Record, Ties, Value, key_bytes
 
 _FAST = 1
 _ALONE: Mapping[str, Any] = {"all": []}
@@ -53,6 +53,34 @@ class Ended:
         """Return how many records ended in which way, by wire name; ways without records left out."""
         numbers = bytes(self.finals)
         return {final.wire: numbers.count(final) for final in Final if numbers.count(final)}
+
+
+@dataclass(slots=True)
+class Fate:
+    """What becomes of a batch's records, by their place in it; None of those that are not settled yet."""
+
+    finals: list[Final | None]
+    reasons: dict[int, str]
+
+    @staticmethod
+    def open(count: int) -> Fate:
+        """Return the fate of so many records of which nothing is settled."""
+        return Fate([None] * count, {})
+
+    def settle(self, place: int, final: Final, reason: str) -> None:
+        """Say what became of one record."""
+        self.finals[place] = final
+        self.reasons.pop(place, None)
+        if reason:
+            self.reasons[place] = reason
+
+    def places(self, final: Final) -> list[int]:
+        """Return the places at which this is what became of the record."""
+        return [place for place, each in enumerate(self.finals) if each is final]
+
+    def ended(self, records: Sequence[Record]) -> Ended:
+        """Return all of it, once everything is settled."""
+        return Ended(records, [final for final in self.finals if final is not None], self.reasons)
 
 
 def encode_records(records: Sequence[Record]) -> bytes:
@@ -106,7 +134,15 @@ def _columns(records: Sequence[Record]) -> dict[str, Any]:
         "place": _column([record.place for record in records]),
         "tombstoned": _column([record.tombstoned for record in records]),
         "blobs": _column([list(record.blobs) for record in records]),
+        "attributes": {
+            name: _column([record.attributes.get(name) for record in records]) for name in _attributes(records)
+        },
     }
+
+
+def _attributes(records: Sequence[Record]) -> Iterable[str]:
+    """Return the names of the attributes: those of the first record, since all are of one dataset."""
+    return records[0].attributes if records else ()
 
 
 def _records(columns: Mapping[str, Any]) -> list[Record]:
@@ -116,14 +152,33 @@ def _records(columns: Mapping[str, Any]) -> list[Record]:
         _values(columns[name], count)
         for name in ("version", "account", "clock", "size", "place", "tombstoned", "blobs")
     )
+    attributes = _attributes_in(columns["attributes"], count)
     found = list(
-        map(Record, key, map(bytes.fromhex, version), account, clock, size, place, tombstoned, map(tuple, blobs))
+        map(
+            Record,
+            key,
+            map(bytes.fromhex, version),
+            account,
+            clock,
+            size,
+            place,
+            tombstoned,
+            map(tuple, blobs),
+            attributes,
+        )
     )
     others = columns.get("others", _ALONE)  # not in batches that were written before a record could have several owners
     if others == _ALONE:
         return found
     shared = zip(found, _values(others, count), strict=False)
     return [replace(record, ties=Ties(others=tuple(more))) for record, more in shared]
+
+
+def _attributes_in(columns: Mapping[str, Any], count: int) -> Iterable[Mapping[str, Value]]:
+    if not columns:
+        return repeat(NO_ATTRIBUTES, count)
+    values = zip(*(_values(column, count) for column in columns.values()), strict=True)
+    return (dict(zip(columns, row, strict=True)) for row in values)
 
 
 def _column(values: list[Any]) -> list[Any] | dict[str, Any]:

@@ -13,6 +13,7 @@ from retentiond.domain.plan import RunState
 from retentiond.domain.policy import Schedule
 from retentiond.domain.record import moment
 from retentiond.engine.context import Context
+from retentiond.engine.guards import RECOVERY
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ClosureRow, PlanRow, RunRow
 
@@ -44,6 +45,7 @@ class Status:
     runs: Sequence[RunRow]
     waiting: Sequence[PlanRow]
     stopped_by_file: bool
+    recovery_unsigned: bool
 
 
 def status(ctx: Context) -> Status:
@@ -61,6 +63,7 @@ def status(ctx: Context) -> Status:
             runs=tx.runs.recent(10),
             waiting=tx.plans.in_state(RunState.WAITING, RunState.PLANNED),
             stopped_by_file=ctx.terms.stop_file is not None and ctx.terms.stop_file.exists(),
+            recovery_unsigned=bool(tx.facts.get(RECOVERY)),
         )
 
 

@@ -15,9 +15,10 @@ from retentiond.domain.policy import Action
 from retentiond.domain.record import moment
 from retentiond.domain.waiting import read_wait
 from retentiond.engine import manifest
-from retentiond.engine.batches import Work, at_of, read_ended
+from retentiond.engine.batches import Work, at_of
 from retentiond.engine.bundles import write_bundle
 from retentiond.engine.context import Context, new_id
+from retentiond.engine.endings import read_ended
 from retentiond.engine.identifiers import Ended, Final, identity
 from retentiond.engine.residue import check_residue
 from retentiond.errors import ConnectorError, LedgerError

@@ -7,8 +7,10 @@ from dataclasses import replace
 
 from retentiond.domain.plan import BatchState, Part, Sighting
 from retentiond.domain.policy import Action
-from retentiond.engine.batches import UNKNOWN, Work, cases_for, read_ended, seal_ended
+from retentiond.engine.batches import Work, cases_for
 from retentiond.engine.context import Context
+from retentiond.engine.endings import read_ended, seal_ended
+from retentiond.engine.holding import UNKNOWN
 from retentiond.engine.identifiers import Ended, Final
 from retentiond.errors import PurgeNotVerified
 from retentiond.evidence.annex import Residue

@@ -15,6 +15,7 @@ from retentiond.engine.enforcement import Carried, carry_out, unfinished
 from retentiond.engine.overview import known_overdue, remember_success
 from retentiond.engine.planning import Planned, Request, expire_plans, make_plan
 from retentiond.engine.receipts import finish_bundles
+from retentiond.engine.settling import settle
 from retentiond.errors import ApprovalError, ConnectorError, GuardStopped, PurgeNotVerified, RetentiondError
 from retentiond.ports.rows import ClosureRow, PlanRow
 
@@ -46,6 +47,8 @@ def apply_plan(ctx: Context, reference: str) -> Session:
     """
     session = Session()
     with ctx.ledger.acting():
+        ctx.log.compare()
+        settle(ctx)
         finish_bundles(ctx)
         expire_plans(ctx)
         with ctx.ledger.begin() as tx:
@@ -59,6 +62,8 @@ def run_all(ctx: Context, policies: tuple[str, ...] = ()) -> Session:
     """Finish what was begun, advance closures, then plan and carry out what policy makes due, if the guards let it."""
     session = Session()
     with ctx.ledger.acting():
+        ctx.log.compare()
+        settle(ctx)
         finish_bundles(ctx)
         for plan in unfinished(ctx):
             _resume(ctx, session, plan)

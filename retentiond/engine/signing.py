@@ -7,18 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-
-import rfc8785
 
 from retentiond.engine import sshsig
 from retentiond.engine.context import Context
 from retentiond.errors import ApprovalError, GuardStopped, UsageError
-from retentiond.evidence.canonical import rfc3339
+from retentiond.evidence.canonical import Json, canonical_json, rfc3339
 from retentiond.evidence.entry import state_entry
 from retentiond.ports.ledger import Transaction
+from retentiond.ports.rows import JournalRow
 
 SIGNATURE_VALID = timedelta(hours=24)
 SINGLE_OPERATOR = "single-operator"
@@ -27,10 +27,16 @@ _APPROVERS_FACT = "approvers_sha256"
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A request that somebody signed: who, and the signature."""
+    """A request that somebody signed: who, the signature, and what else its text holds."""
 
     principal: str
     signature: str
+    nonce: str = ""
+    not_after: str = ""
+
+    def to_json(self) -> dict[str, Json]:
+        """Return who asked, and how that can be shown later, as the journal has it."""
+        return {"by": self.principal, "signature": self.signature, "nonce": self.nonce, "notAfter": self.not_after}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,7 @@ class Hand:
         return sshsig.sign(text, self.key_file)
 
 
-def request(ctx: Context, verb: str, arguments: dict[str, str], key_file: Path | None) -> Signed:
+def request(ctx: Context, verb: str, arguments: Mapping[str, Json], key_file: Path | None) -> Signed:
     """Sign a request (hold, closure, …) and check the signature as anybody else would.
 
     Raises:
@@ -58,7 +64,7 @@ def request(ctx: Context, verb: str, arguments: dict[str, str], key_file: Path |
     if not people(ctx):
         return Signed(SINGLE_OPERATOR, "")
     hand = hand_of(ctx, key_file)
-    digest = hashlib.sha256(rfc8785.dumps(dict(arguments))).hexdigest()
+    digest = hashlib.sha256(canonical_json(arguments)).hexdigest()
     nonce = secrets.token_hex(16)
     not_after = rfc3339(now + SIGNATURE_VALID)
     lines = ("retentiond-request/v1", ctx.terms.instance, verb, digest, hand.principal, nonce, not_after)
@@ -68,12 +74,44 @@ def request(ctx: Context, verb: str, arguments: dict[str, str], key_file: Path |
     with ctx.ledger.begin() as tx:
         if not tx.approvals.use_nonce(nonce, now):
             raise ApprovalError("this request was made before", remedy="sign a new one")
-    return Signed(hand.principal, signature)
+    return Signed(hand.principal, signature, nonce, not_after)
 
 
-def record_state(ctx: Context, tx: Transaction, record: dict[str, object]) -> int:
-    """Put a change of state (hold, closure, approval) into the journal and stage its log entry; return its index."""
-    return tx.entries.stage(state_entry(ctx.journal.append(record, ctx.now())))
+def record_state(ctx: Context, tx: Transaction, record: Mapping[str, Json]) -> int:
+    """Seal a change of state (hold, closure, approval) for the journal and stage its log entry; return its index.
+
+    It is delivered, to journal and log, by `deliver`.
+    """
+    name, sealed = ctx.journal.seal(record, ctx.now())
+    index = tx.entries.stage(state_entry(name))
+    tx.journal.add(JournalRow(name, sealed, index))
+    return index
+
+
+def record_unstaged(ctx: Context, tx: Transaction, record: Mapping[str, Json]) -> None:
+    """Seal a change of state whose entry can't be staged yet: an entry that the log does not have might stand there."""
+    tx.journal.add(JournalRow(*ctx.journal.seal(record, ctx.now())))
+
+
+def deliver(ctx: Context) -> int:
+    """Write what the journal lacks, stage what has no entry yet, and publish; return the log's tree size.
+
+    Raises:
+        LedgerBehindLog: The ledger is older than its log; nothing was staged.
+        RetentiondError: Journal or log cannot be written; the next call goes on where this one ended.
+    """
+    with ctx.ledger.begin() as tx:
+        rows = tx.journal.undelivered()
+    for row in rows:
+        ctx.journal.write(row.sha256, row.sealed)
+    ctx.log.compare()
+    if rows:
+        written = {row.sha256 for row in rows}
+        with ctx.ledger.begin() as tx:
+            for row in tx.journal.undelivered():
+                index = tx.entries.stage(state_entry(row.sha256)) if row.log_index is None else row.log_index
+                tx.journal.deliver(replace(row, log_index=index, written=row.written or row.sha256 in written))
+    return ctx.log.publish()
 
 
 def people(ctx: Context) -> bool:
@@ -85,7 +123,7 @@ def people(ctx: Context) -> bool:
     with ctx.ledger.begin() as tx:
         known = tx.facts.get(_APPROVERS_FACT)
         if known is None and ctx.approvers.principals:
-            record_state(ctx, tx, {"kind": "approvers", "sha256": ctx.approvers.sha256})
+            record_unstaged(ctx, tx, {"kind": "approvers", "sha256": ctx.approvers.sha256})
             tx.facts.set(_APPROVERS_FACT, ctx.approvers.sha256)
             tx.events.append("approvers.taken", "approvers", ctx.now(), {"sha256": ctx.approvers.sha256})
             known = ctx.approvers.sha256

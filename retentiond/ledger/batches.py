@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, insert, or_, select, tuple_, update
 
 from retentiond.domain.plan import BatchState, RunState
-from retentiond.errors import LedgerError, NotFound
+from retentiond.errors import ClaimLost, LedgerError, NotFound
 from retentiond.ledger.holds import locked_epoch
 from retentiond.ledger.schema import batch_identifiers, batches, columns_of, plans, receipts
 from retentiond.ledger.session import Session, values_of
@@ -215,7 +215,9 @@ class SqlBatches:
     def _fenced(self, plan: str, ordinal: int, token: int) -> LedgerError:
         batch = self._get(plan, ordinal)
         if batch.token != token:
-            return self._refused(batch, f"was claimed again under token {batch.token}; token {token} must not act")
+            remedy = "`retentiond status` shows which run has it"
+            what = f"was claimed again under token {batch.token}; token {token} must not act"
+            return ClaimLost(f"{_name(plan, ordinal)} {what}", where=self._session.where, remedy=remedy)
         return self._refused(batch, f"is {batch.state}, under nobody's claim")
 
     def _refused(self, batch: BatchRow, why: str) -> LedgerError:

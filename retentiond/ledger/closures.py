@@ -25,6 +25,7 @@ _IN_STATE = _CLOSURES.where(closures.c.state.in_(bindparam("states", expanding=T
 _CHANGE = update(closures).where(closures.c.id == bindparam("reference"))
 _SET_STATE = _CHANGE.values(state=bindparam("new_state"))
 _CLOSE = _CHANGE.values(state=AccountState.CLOSED, account_sealed=b"", receipt=bindparam("new_receipt"))
+_CANCEL = _CHANGE.values(state=AccountState.OPEN, account_sealed=b"")
 _SINCE = (
     select(func.count())
     .select_from(closures)
@@ -60,6 +61,10 @@ class SqlClosures:
     def set_state(self, closure: str, state: AccountState) -> None:
         """Move a closure to a state; NotFound where there is no such closure."""
         self._session.change_one(f"closure {closure}", _SET_STATE, reference=closure, new_state=state)
+
+    def cancel(self, closure: str) -> None:
+        """Cancel it: the account is open again, and its sealed name is destroyed; NotFound where there is none."""
+        self._session.change_one(f"closure {closure}", _CANCEL, reference=closure)
 
     def close(self, closure: str, receipt: str) -> None:
         """Close it: keep the commitment, destroy the sealed account; NotFound where there is no such closure."""

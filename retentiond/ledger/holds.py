@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Row, bindparam, insert, select, update
 
 from retentiond.domain.hold import Hold
+from retentiond.domain.scopes import read_scope, write_scope
 from retentiond.ledger.schema import columns_of, hold_epoch, holds
-from retentiond.ledger.scopes import read_scope, write_scope
 from retentiond.ledger.session import Session, values_of
 from retentiond.ledger.trouble import translated
 

@@ -13,19 +13,23 @@ from retentiond.ledger.approvals import SqlApprovals
 from retentiond.ledger.backend import Access, Backend, transaction
 from retentiond.ledger.batches import SqlBatches
 from retentiond.ledger.checks import findings
+from retentiond.ledger.claims import SqlClaims
 from retentiond.ledger.closures import SqlClosures
 from retentiond.ledger.database import Database
 from retentiond.ledger.entries import SqlEntries, SqlLogState
 from retentiond.ledger.events import SqlEvents, SqlFacts
 from retentiond.ledger.holds import SqlHolds
+from retentiond.ledger.journal import SqlJournal, SqlPending
 from retentiond.ledger.plans import SqlPlans
 from retentiond.ledger.receipts import SqlReceipts
+from retentiond.ledger.recovery import SqlRecovery
 from retentiond.ledger.runs import SqlRuns
 from retentiond.ledger.schema import REVISION
 from retentiond.ledger.session import Session
 from retentiond.ledger.sqlite import SqliteBackend, create_file
 from retentiond.ledger.trouble import is_damage
 from retentiond.ports import ledger as port
+from retentiond.ports import recovery as recovery_port
 from retentiond.ports.log import LogState
 
 
@@ -35,12 +39,16 @@ class SqlTransaction:
     def __init__(self, session: Session) -> None:
         self.plans: port.Plans = SqlPlans(session)
         self.batches: port.Batches = SqlBatches(session)
+        self.claims: port.Claims = SqlClaims(session)
         self.runs: port.Runs = SqlRuns(session)
         self.approvals: port.Approvals = SqlApprovals(session)
         self.holds: port.Holds = SqlHolds(session)
         self.closures: port.Closures = SqlClosures(session)
         self.receipts: port.Receipts = SqlReceipts(session)
         self.entries: port.Entries = SqlEntries(session)
+        self.journal: recovery_port.Journals = SqlJournal(session)
+        self.pending: recovery_port.Pendings = SqlPending(session)
+        self.recovery: recovery_port.Recovery = SqlRecovery(session)
         self.events: port.Events = SqlEvents(session)
         self.facts: port.Facts = SqlFacts(session)
 

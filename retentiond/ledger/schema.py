@@ -22,7 +22,7 @@ from retentiond.domain.plan import Basis, BatchState, RunState, Trigger
 from retentiond.domain.policy import Action
 from retentiond.ledger.columns import AnyText, Moment, Reference, Structure, Whole, Word
 
-REVISION = "0001"
+REVISION = "0002"
 APPLICATION_ID = 0x72746E64  # "rtnd", in the header of the file
 
 metadata = MetaData()
@@ -248,10 +248,30 @@ events = Table(
 
 facts = Table("facts", metadata, _id("name"), _text("value"))
 
+journal = Table(
+    "journal",
+    metadata,
+    _sequence(),
+    Column("sha256", AnyText, nullable=False, unique=True),
+    _bytes("sealed"),
+    Column("log_index", Whole, unique=True),
+    Column("written", Boolean, nullable=False),
+)
+
+pending = Table(
+    "pending",
+    metadata,
+    _sequence("log_index"),
+    _text("kind"),
+    _text("subject"),
+    _text("by"),
+    _moment("at"),
+)
+
 # Triggers that keep history from being changed, whoever writes; `check` names those that are gone.
 _HISTORY = (
     "plans", "parts", "runs", "approvals", "used_nonces", "approved_pairs", "holds", "closures", "receipts",
-    "log_entries", "events", "batches",
+    "log_entries", "events", "batches", "journal",
 )  # fmt: skip
 GUARDS = frozenset(
     (

@@ -15,7 +15,17 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import Part, RunState
 from retentiond.ports.log import LogState
-from retentiond.ports.rows import ApprovalRow, BatchRow, ClosureRow, EventRow, PlanRow, ReceiptRow, RunRow
+from retentiond.ports.recovery import Journals, Pendings, Recovery
+from retentiond.ports.rows import (
+    ApprovalRow,
+    BatchRow,
+    ClaimRow,
+    ClosureRow,
+    EventRow,
+    PlanRow,
+    ReceiptRow,
+    RunRow,
+)
 
 
 class Plans(Protocol):
@@ -114,6 +124,30 @@ class Batches(Protocol):
         ...
 
 
+class Claims(Protocol):
+    """Claims of batches: who may still be acting, and the fence against it."""
+
+    def get(self, plan: str, ordinal: int) -> ClaimRow:
+        """Return the newest claim of a batch.
+
+        Raises:
+            NotFound: There is no such batch.
+        """
+        ...
+
+    def in_flight(self) -> Sequence[ClaimRow]:
+        """Return the claims of all batches that were claimed and have not ended."""
+        ...
+
+    def fence_off(self, plan: str, ordinal: int, token: int) -> bool:
+        """Take a batch from the holder of a claim, who can't act under it any more; nobody has it then.
+
+        Returns:
+            False when the token is not the newest, or the batch has ended.
+        """
+        ...
+
+
 class Runs(Protocol):
     """Runs."""
 
@@ -209,6 +243,10 @@ class Closures(Protocol):
         """Move a closure to a state."""
         ...
 
+    def cancel(self, closure: str) -> None:
+        """Cancel it: the account is open again, and its sealed name is destroyed."""
+        ...
+
     def close(self, closure: str, receipt: str) -> None:
         """Close it: keep the commitment, destroy the sealed account."""
         ...
@@ -279,12 +317,16 @@ class Transaction(Protocol):
 
     plans: Plans
     batches: Batches
+    claims: Claims
     runs: Runs
     approvals: Approvals
     holds: Holds
     closures: Closures
     receipts: Receipts
     entries: Entries
+    journal: Journals
+    pending: Pendings
+    recovery: Recovery
     events: Events
     facts: Facts
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
+
+from retentiond.evidence.canonical import Json
 
 
 class LogState(Protocol):
@@ -59,6 +61,30 @@ class Log(Protocol):
         """
         ...
 
+    def read_entries(self) -> Iterator[bytes]:
+        """Yield the published entries in order, once the whole log was rebuilt from them and found to be right.
+
+        Raises:
+            LogIntegrityError: They do not make the tree of the published checkpoint, or one is missing.
+        """
+        ...
+
+    def published(self) -> tuple[bytes | None, int]:
+        """Return the published checkpoint as it stands, and its tree size; None and 0 where there is none.
+
+        Raises:
+            LogIntegrityError: It does not verify.
+        """
+        ...
+
+    def vouched(self, proof: str) -> int:
+        """Return the tree size of the checkpoint in an inclusion proof; 0 where it is not one that this log signed."""
+        ...
+
+    def read_file(self, path: str) -> bytes | None:
+        """Return a file that was published beside the log; None where it is not there."""
+        ...
+
     def publish_file(self, path: str, data: bytes) -> None:
         """Publish a file beside the log, such as `policies/<sha256>.json`; the same path always has the same bytes."""
         ...
@@ -67,6 +93,26 @@ class Log(Protocol):
 class Journal(Protocol):
     """Sealed records of what must survive a ledger that goes back in time, kept beside the log."""
 
-    def append(self, record: dict[str, object], at: datetime) -> str:
-        """Seal and store a record durably; return the lower-case hex SHA-256 of the sealed bytes."""
+    def seal(self, record: Mapping[str, Json], at: datetime) -> tuple[str, bytes]:
+        """Return the lower-case hex SHA-256 of the sealed record, and its bytes; nothing is written yet."""
+        ...
+
+    def write(self, name: str, sealed: bytes) -> None:
+        """Store a sealed record durably; one that stands already is left alone.
+
+        Raises:
+            LogIntegrityError: It cannot be written.
+        """
+        ...
+
+    def names(self) -> frozenset[str]:
+        """Return the names of all records."""
+        ...
+
+    def sealed(self, name: str) -> bytes | None:
+        """Return a record's sealed bytes; None where it is not there, or is not what its name says."""
+        ...
+
+    def open(self, sealed: bytes) -> dict[str, Json]:
+        """Return what a sealed record says."""
         ...

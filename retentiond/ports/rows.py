@@ -73,6 +73,50 @@ class BatchRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ClaimRow:
+    """The newest claim of a batch.
+
+    Attributes:
+        part: Ordinal of the batch's part.
+        claimed_at: When it was last claimed; None before the first time.
+    """
+
+    plan: str
+    ordinal: int
+    part: int
+    state: BatchState
+    token: int
+    claimed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRow:
+    """A sealed record of the journal.
+
+    Attributes:
+        sha256: Of the sealed bytes, lower-case hex; the record's name, and what its entry in the log says.
+        log_index: Index of its entry; None as long as it is not staged.
+        written: Whether its file stands in the journal.
+    """
+
+    sha256: str
+    sealed: bytes
+    log_index: int | None = None
+    written: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRow:
+    """A change that waits until its entry is published. `subject` is the hold or the closure that it changes."""
+
+    log_index: int
+    kind: str
+    subject: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RunRow:
     """A plan being carried out. `commitment_key` is the receipt's K, sealed."""
 

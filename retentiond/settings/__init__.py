@@ -9,6 +9,7 @@ from retentiond.settings.ledger import LedgerDatabase
 from retentiond.settings.policies import idle_policies, load_policies, uncovered_classes
 from retentiond.settings.schema import json_schema, write_schemas
 from retentiond.settings.service import ServiceSettings, load_service
+from retentiond.settings.where import read_where
 
 __all__ = [
     "Approver",
@@ -23,6 +24,7 @@ __all__ = [
     "load_policies",
     "load_service",
     "parse_approvers",
+    "read_where",
     "uncovered_classes",
     "write_schemas",
 ]

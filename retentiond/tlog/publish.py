@@ -135,6 +135,18 @@ class TileLog:
         self._store.put(path, data, replace=replace)
         self._store.sync()
 
+    def read_file(self, path: str) -> bytes | None:
+        """Return a file that was published beside the log; None where it is not there."""
+        return self._store.read(path) if _BESIDE.fullmatch(path) else None
+
+    def vouched(self, proof: str) -> int:
+        """Return the tree size of the checkpoint in an inclusion proof; 0 where it is not one that this log signed."""
+        _, _, note = proof.partition("\n\n")
+        try:
+            return open_checkpoint(note.encode(), self._key).size
+        except (LogIntegrityError, UnicodeEncodeError):
+            return 0
+
     def read_entries(self) -> Iterator[bytes]:
         """Yield the published entries in order, once the whole log has been rebuilt from them and found to be right.
 
@@ -146,6 +158,17 @@ class TileLog:
         if published and root_hash(map(leaf_hash, self._published_entries(size))) != published.root:
             raise LogIntegrityError("the published entries do not make the log's checkpoint", remedy=_AUDIT)
         yield from self._published_entries(size)
+
+    def published(self) -> tuple[bytes | None, int]:
+        """Return the published checkpoint as it stands, and its tree size; None and 0 where there is none.
+
+        Raises:
+            LogIntegrityError: It does not verify.
+            RetentiondError: It cannot be read.
+        """
+        note = self._store.read(CHECKPOINT)
+        checkpoint = self._opened(note)
+        return note, checkpoint.size if checkpoint else 0
 
     def rebuild_check(self) -> int:
         """Rebuild the whole log from the ledger and compare everything published with it; for audits.
@@ -270,7 +293,7 @@ def _refuse_contradiction(published: Checkpoint | None, signed: Checkpoint | Non
             f"the published log has {published.size} entries and the ledger knows of {max(signed_size, 0)}: "
             "the ledger went back in time",
             where=published.origin,
-            remedy="nothing was removed or signed; put back the newest copy of the ledger",
+            remedy="nothing was removed or signed; put back the newest ledger, or `retentiond ledger recover`",
         )
     if published and signed and published.size == signed.size and published.root != signed.root:
         what = f"two different checkpoints of {signed_size} entries were signed"

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from retentiond.engine.batches import read_ended
 from retentiond.engine.bundles import export_all
+from retentiond.engine.endings import read_ended
 from retentiond.engine.running import run_all
 from retentiond.errors import LedgerError
 from tests.engine.office import Office, carry

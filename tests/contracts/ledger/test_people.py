@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from retentiond.domain.account import AccountState
 from retentiond.domain.condition import Always, And, AnyOf, Compare, Condition, Missing, Not, Operator, Or, Unknown
 from retentiond.domain.hold import Hold, Scope
+from retentiond.domain.scopes import read_condition, write_condition
 from retentiond.errors import LedgerError, NotFound
 from retentiond.ledger import SqlLedger
-from retentiond.ledger.scopes import read_condition, write_condition
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ApprovalRow
 from tests.ledger import samples

@@ -20,7 +20,7 @@ from retentiond.domain.condition import (
 )
 from retentiond.domain.hold import Scope
 
-Written: TypeAlias = "dict[str, Any]"
+Written: TypeAlias = dict[str, Any]
 
 
 def write_scope(scope: Scope) -> Written:

@@ -1,0 +1,223 @@
+"""Rebuilding a ledger from the published log, the journal and the bundles, inside one transaction.
+
+What the log says, counts in the log's order. A record of the journal is applied where its entry stands; what the old
+ledger did not know and nothing can tell any more is named, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from retentiond.domain.account import AccountState
+from retentiond.domain.hold import Hold
+from retentiond.domain.plan import RunState
+from retentiond.domain.scopes import read_scope
+from retentiond.engine import closures, guards
+from retentiond.engine.context import Context
+from retentiond.engine.finding import Surroundings
+from retentiond.engine.holds import RELEASE, settle_releases_in
+from retentiond.errors import RetentiondError
+from retentiond.evidence.entry import Entry, EntryKind
+from retentiond.ports.ledger import Transaction
+from retentiond.ports.rows import ApprovalRow, ClosureRow, JournalRow
+
+_OVER = (RunState.DONE, RunState.PARTIAL, RunState.CANCELLED)
+_UNBEGUN = (RunState.PLANNED, RunState.WAITING)
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What came of it.
+
+    Attributes:
+        unreadable: Entries of changes whose record is not in the journal, or sealed under another key.
+        receipts: Receipts that were taken from bundles.
+        without_bundle: Entries of receipts that no bundle shows.
+        lost_approvals: Whether people approved plans that the ledger does not know.
+        latest: The latest time that any of it bears.
+    """
+
+    first: int
+    unreadable: list[int] = field(default_factory=list)
+    receipts: int = 0
+    without_bundle: list[int] = field(default_factory=list)
+    lost_approvals: bool = False
+    latest: datetime | None = None
+
+    def saw(self, moment: datetime) -> None:
+        """Take note of a time."""
+        self.latest = moment if self.latest is None else max(self.latest, moment)
+
+
+class Rebuilding:
+    """One rebuilding, inside a transaction."""
+
+    def __init__(self, ctx: Context, tx: Transaction, around: Surroundings, entries: Sequence[Entry]) -> None:
+        self._ctx = ctx
+        self._tx = tx
+        self._around = around
+        self._entries = entries
+        self._closure_of: dict[str, str] = {}
+        self._known = {row.sha256: row for row in tx.journal.all()}
+
+    def run(self, first: int) -> Rebuilt:
+        """Apply every entry from an index on; those before it the ledger has."""
+        found = Rebuilt(first)
+        self._settle()
+        records = {index: self._record(index, found) for index in range(first, len(self._entries))}
+        for record in records.values():
+            if record and record["kind"] == closures.CLOSED:
+                self._closure_of[record["receipt"]] = record["id"]
+        for index in range(first, len(self._entries)):
+            entry = self._entries[index]
+            if entry.kind in (EntryKind.RECEIPT, EntryKind.VOID):
+                self._end(entry)
+            if entry.kind is EntryKind.RECEIPT:
+                self._receipt(index, entry, found)
+            elif entry.kind is EntryKind.POLICY:
+                text = self._ctx.log.read_file(f"policies/{entry.sha256}.json")
+                self._tx.facts.set(f"canonical:{entry.sha256}", text.decode() if text else "logged")
+            elif (record := records[index]) is not None:
+                self._apply(index, record, found)
+        self._remember_time(found)
+        return found
+
+    def _settle(self) -> None:
+        """Let count what waited for an entry that is published by now, before anything later is applied."""
+        now = self._ctx.now()
+        settle_releases_in(self._tx, len(self._entries), now)
+        closures.settle_closures_in(self._tx, len(self._entries), now)
+
+    def _record(self, index: int, found: Rebuilt) -> dict[str, Any] | None:
+        """Return the record of an entry that is not applied yet; None where there is nothing to apply."""
+        entry = self._entries[index]
+        if entry.kind is not EntryKind.STATE:
+            return None
+        known = self._known.get(entry.sha256)
+        if known is not None:  # its effect was in the ledger before its entry was
+            self._tx.journal.deliver(replace(known, log_index=index))
+            return None
+        sealed = self._ctx.journal.sealed(entry.sha256)
+        if sealed is None:
+            found.unreadable.append(index)
+            return None
+        self._tx.journal.add(JournalRow(entry.sha256, sealed, index, written=True))
+        try:
+            return dict(self._ctx.journal.open(sealed))
+        except RetentiondError:
+            found.unreadable.append(index)
+            return None
+
+    def _apply(self, index: int, record: Mapping[str, Any], found: Rebuilt) -> None:
+        at = datetime.fromisoformat(record["at"])
+        found.saw(at)
+        if record.get("nonce"):
+            self._tx.approvals.use_nonce(record["nonce"], at)
+        how = _APPLY.get(record["kind"])
+        if how is None:
+            found.unreadable.append(index)
+        else:
+            how(self, index, record, at, found)
+
+    def _hold(self, _index: int, record: Mapping[str, Any], at: datetime, _found: Rebuilt) -> None:
+        scope = read_scope(record["scope"])
+        self._tx.holds.add(Hold(record["id"], record["matter"], scope, at, record["reason"]))
+
+    def _release(self, _index: int, record: Mapping[str, Any], at: datetime, _found: Rebuilt) -> None:
+        if record["id"] in {hold.id for hold in self._tx.holds.active()}:
+            self._tx.holds.release(record["id"], at)
+
+    def _closure(self, _index: int, record: Mapping[str, Any], _at: datetime, _found: Rebuilt) -> None:
+        requested, due, deadline = (datetime.fromisoformat(record[name]) for name in _CLOSURE_TIMES)
+        account = record["account"]
+        self._tx.closures.add(
+            ClosureRow(
+                id=record["id"],
+                commitment=closures.account_commitment(self._ctx, account),
+                account_sealed=closures.seal_account(self._ctx, record["id"], account),
+                state=AccountState.GRACE,
+                reason=record["reason"],
+                requested_at=requested,
+                due_at=due,
+                deadline_at=deadline,
+            )
+        )
+
+    def _cancel(self, _index: int, record: Mapping[str, Any], _at: datetime, _found: Rebuilt) -> None:
+        closure = self._tx.closures.get(record["id"])
+        if closure is not None and closure.state is AccountState.GRACE:
+            self._tx.closures.cancel(closure.id)
+
+    def _closed(self, _index: int, record: Mapping[str, Any], _at: datetime, _found: Rebuilt) -> None:
+        if self._tx.closures.get(record["id"]) is not None:
+            receipt = self._tx.receipts.get(record["receipt"])
+            self._tx.closures.close(record["id"], receipt.id if receipt else "")
+
+    def _approval(self, index: int, record: Mapping[str, Any], at: datetime, found: Rebuilt) -> None:
+        plan = self._tx.plans.get(record["plan"])
+        found.lost_approvals = found.lost_approvals or plan is None
+        row = ApprovalRow(
+            plan_sha256=record["plan"],
+            principal=record["principal"],
+            approve=record["approve"],
+            not_after=record["notAfter"],
+            signature=record["signature"],
+            at=at,
+            log_index=index,
+        )
+        self._tx.approvals.add(row)
+        if plan is not None and not row.approve and plan.state in _UNBEGUN:
+            self._tx.plans.set_state(plan.id, RunState.CANCELLED)
+
+    def _approvers(self, _index: int, record: Mapping[str, Any], _at: datetime, _found: Rebuilt) -> None:
+        self._tx.facts.set("approvers_sha256", record["sha256"])
+
+    def _nothing(self, _index: int, _record: Mapping[str, Any], _at: datetime, _found: Rebuilt) -> None:
+        """Another recovery was signed; what came of it is what the other records say."""
+
+    def _end(self, entry: Entry) -> None:
+        """End a plan whose receipt or void is in the log; the ledger's own copy of it is not carried out again."""
+        if entry.subject is None:
+            return
+        plan = self._tx.plans.get(self._entries[entry.subject].sha256)
+        if plan is None or plan.state in _OVER:
+            return
+        self._tx.plans.set_state(plan.id, RunState.CANCELLED)
+        run = self._tx.runs.of_plan(plan.id)
+        if run is not None and not run.receipt:
+            self._tx.runs.set_state(run.id, RunState.CANCELLED)
+
+    def _receipt(self, index: int, entry: Entry, found: Rebuilt) -> None:
+        bundle = self._around.bundles.get(entry.sha256)
+        if bundle is None:
+            found.without_bundle.append(index)
+            return
+        row = bundle.row(index, "")
+        closure = self._closure_of.get(row.id, "")
+        if closure and self._tx.closures.get(closure) is not None:
+            row = replace(row, closure=closure)
+        self._tx.receipts.add(row)
+        found.receipts += 1
+        found.saw(row.issued_at)
+
+    def _remember_time(self, found: Rebuilt) -> None:
+        """Raise the latest time that was ever seen, so that a clock that runs backwards is noticed still."""
+        known = self._tx.facts.get(guards.CLOCK_HIGH_WATER)
+        if found.latest is not None and (known is None or datetime.fromisoformat(known) < found.latest):
+            self._tx.facts.set(guards.CLOCK_HIGH_WATER, found.latest.isoformat())
+
+
+_CLOSURE_TIMES = ("requestedAt", "dueAt", "deadlineAt")
+_APPLY: dict[str, Callable[[Rebuilding, int, Mapping[str, Any], datetime, Rebuilt], None]] = {
+    "hold": Rebuilding._hold,  # noqa: SLF001 - one way for each kind of record
+    RELEASE: Rebuilding._release,  # noqa: SLF001
+    closures.CLOSE: Rebuilding._closure,  # noqa: SLF001
+    closures.CANCEL: Rebuilding._cancel,  # noqa: SLF001
+    closures.CLOSED: Rebuilding._closed,  # noqa: SLF001
+    "approval": Rebuilding._approval,  # noqa: SLF001
+    "approvers": Rebuilding._approvers,  # noqa: SLF001
+    "recovery": Rebuilding._nothing,  # noqa: SLF001
+}
