@@ -261,7 +261,7 @@ journal = Table(
 pending = Table(
     "pending",
     metadata,
-    _sequence("log_index"),
+    _number("log_index"),
     _text("kind"),
     _text("subject"),
     _text("by"),
