@@ -13,7 +13,7 @@ from tests.servers.versioned import Forward, Reply, Request, Server, error
 
 ODD = (
     b"\x01", b"a\x01b", "f\ufffe".encode(), "f\uffff".encode(), b"cr\rx", b"lf\nx", b"nul\x00x", b"lone\xff",
-    b"\xc3\x28", b"half\xe2\x82", b"del\x7f", "nel\x85".encode(), b"\xff\xfe", b"b\xed\xa0\x80",
+    b"\xc3\x28", b"half\xe2\x82", b"del\x7f", "nel\x85".encode(), b"\xff\xfe", b"b\xed\xa0\x80", "\ufffe".encode(),
 )  # fmt: skip
 DUE = cases()
 
