@@ -141,9 +141,9 @@ class Acting:
         trouble, reason = failures.meaning(error).trouble, failures.reason(error)
         if self._session.is_lost or trouble is Trouble.LOST:
             self._reconnect(source, indexes, error)
-        elif trouble in (Trouble.LOCKED, Trouble.SLOW, Trouble.ROW):
+        elif trouble in (Trouble.LOCKED, Trouble.ROW) or (trouble is Trouble.SLOW and len(indexes) > FEWEST):
             self._halve(source, indexes, reason)
-        elif trouble is Trouble.DENIED:
+        elif trouble in (Trouble.DENIED, Trouble.SLOW):
             self._say(indexes, Outcome.REFUSED, reason)
         else:
             raise failures.failure(error, self._order.dataset.name) from None

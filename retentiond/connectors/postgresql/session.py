@@ -24,7 +24,7 @@ Parameters: TypeAlias = Mapping[str, object]
 APPLICATION = "retentiond"
 OLDEST_VERSION = 15
 LOCK_MILLISECONDS = 100
-STATEMENT_MILLISECONDS = 30_000
+STATEMENT_MILLISECONDS = 10_000
 SCAN_MILLISECONDS = 600_000
 _NOTHING: Parameters = {}
 _CONNECT: Mapping[str, Any] = {
@@ -238,8 +238,10 @@ class Transaction:
         """Run a statement that gives no rows."""
         self._connection.execute(sql.encode(), parameters)
 
-    def position(self) -> Position:
-        """Return where a primary stands; a standby has no position of its own."""
+    def position(self) -> Position | None:
+        """Return where a primary stands; None for a standby, which has no position of its own."""
+        if self.standby:
+            return None
         lsn, file = self.row("SELECT at::text, pg_walfile_name(at) FROM pg_current_wal_lsn() AS at")
         return Position(int(file[:8], 16), lsn)
 

@@ -99,7 +99,7 @@ class PostgresqlStore:
 
     def verify(self, order: Order) -> Verified:
         """Look for the order's rows through a connection of its own, after the commit, on the primary."""
-        return verify(order, self._verifier, self._seen, self._session.identity, self._role)
+        return verify(order, self._verifier, self._seen, self._session, self._role)
 
     def settle(self, dataset: Dataset) -> EvidenceLevel:
         """Return that purged rows are deleted: no query finds them, and more is never claimed."""

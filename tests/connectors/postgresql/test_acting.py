@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from retentiond.connectors.postgresql.acting import MOST, TARGET_SECONDS, Pace
-from retentiond.connectors.postgresql.session import APPLICATION
+from retentiond.connectors.postgresql.session import APPLICATION, Session
 from retentiond.domain.dataset import TombstoneTarget
 from retentiond.domain.plan import Outcome, Sighting
 from retentiond.domain.policy import Action
@@ -316,6 +316,37 @@ def test_a_look_at_a_standby_is_unknown(make: Callable[[str], App]) -> None:
         with pytest.raises(ConnectorError, match="standby"):
             app.open().act(order(requests(), [Record((1,))]))
         app.close()
+        standby.promote()  # two primaries of one cluster: what one says is not what the other has
+        app.dsn(app.server.dsn(app.database, app.role))
+        app.store = None
+        assert set(app.open().verify(asked).sightings) == {Sighting.UNKNOWN}
+        app.close()
+
+
+def test_a_statement_that_takes_too_long_is_refused_and_undone(
+    make: Callable[[str], App], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = filled(make, count=120)
+    app.run(
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1); RETURN old; END';"
+        "CREATE TRIGGER slow BEFORE DELETE ON requests FOR EACH ROW WHEN (old.id = 7) EXECUTE FUNCTION slow()"
+    )
+    monkeypatch.setattr("retentiond.connectors.postgresql.vetting.dangers", lambda _tx, _layout: ())
+    monkeypatch.setitem(Session.transaction.__wrapped__.__kwdefaults__, "statement_ms", 300)  # type: ignore[attr-defined]
+    acted, _ = app.purge(requests(), app.due(requests()))
+    refused = {n for n, outcome in enumerate(acted.outcomes) if outcome is REFUSED}
+    assert 7 in refused
+    assert len(refused) <= 50
+    assert len(app.all("SELECT id FROM requests")) == len(refused)
+
+
+def test_a_failing_acting_connection_leaves_a_look_unknown(make: Callable[[str], App]) -> None:
+    app = filled(make)
+    records = app.due(requests())
+    app.close()
+    app.store = None
+    app.dsn("host=127.0.0.1 port=1 connect_timeout=2")
+    assert set(app.open().verify(order(requests(), records)).sightings) == {Sighting.UNKNOWN}
 
 
 def test_a_look_at_another_database_is_unknown(make: Callable[[str], App]) -> None:

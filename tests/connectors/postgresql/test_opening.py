@@ -102,7 +102,7 @@ SETTINGS = {
     "search_path": "pg_catalog, pg_temp",
     "TimeZone": "UTC",
     "lock_timeout": "100ms",
-    "statement_timeout": "30s",
+    "statement_timeout": "10s",
     "application_name": "retentiond",
     "transaction_isolation": "read committed",
     "synchronous_commit": "on",
