@@ -21,6 +21,7 @@ from time import perf_counter
 from typing import Any
 
 from retentiond.bootstrap import initialise, open_context
+from retentiond.connectors.postgresql.store import PostgresqlStore
 from retentiond.connectors.sqlite.store import SqliteStore
 from retentiond.engine import approvals, batches, drafting, manifest, planning, receipts, running
 from retentiond.engine.planning import Request
@@ -198,14 +199,15 @@ class Stopwatch:
 
 
 def _watch_all(watch: Stopwatch) -> None:
-    watch.watch_iterator(SqliteStore, "scan", "scan")
+    for store in (SqliteStore, PostgresqlStore):
+        watch.watch_iterator(store, "scan", "scan")
+        watch.watch(store, "act", "act")
+        watch.watch(store, "verify", "verify")
+        watch.watch(store, "settle", "settle")
     watch.watch(drafting.Draft, "write", "draft")
     watch.watch(batches, "_claim", "claim")
-    watch.watch(SqliteStore, "act", "act")
-    watch.watch(SqliteStore, "verify", "verify")
     watch.watch(batches, "_finish", "finish")
     watch.watch(receipts, "check_residue", "residue")
-    watch.watch(SqliteStore, "settle", "settle")
     watch.watch(manifest, "write_manifest", "receipt")
     watch.watch(receipts, "_finish_bundle", "receipt")
 

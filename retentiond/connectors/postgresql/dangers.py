@@ -1,0 +1,113 @@
+"""Whatever would take more than the planned rows, or keep any of them: triggers, rules, children, inheritance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from retentiond.connectors.postgresql.catalog import lacking_index
+from retentiond.connectors.postgresql.layout import Layout, Source, refusal
+from retentiond.connectors.postgresql.names import shown
+from retentiond.connectors.postgresql.session import Transaction
+from retentiond.ports.stores import Finding
+
+_EVENTS = {"INSERT": 4, "DELETE": 8, "UPDATE": 16}  # bits of pg_trigger.tgtype
+_RULES = {"UPDATE": "2", "INSERT": "3", "DELETE": "4"}  # pg_rewrite.ev_type
+_FOLLOWING = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
+
+_TRIGGERS = """
+SELECT t.tgname::text, t.tgrelid::regclass::text, t.tgtype::int4, t.tgattr::int2[]
+FROM pg_trigger AS t
+WHERE t.tgrelid = ANY(%(tree)s::oid[]) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgparentid = 0
+ORDER BY 1, 2
+"""
+_REWRITES = """
+SELECT r.rulename::text, r.ev_class::regclass::text, r.ev_type::text
+FROM pg_rewrite AS r
+WHERE r.ev_class = ANY(%(tree)s::oid[]) AND r.ev_enabled IN ('O', 'A') AND r.ev_type <> '1'
+ORDER BY 1, 2
+"""
+_CHILDREN = """
+SELECT DISTINCT c.conrelid::int8, c.conrelid::regclass::text, c.confdeltype::text, c.conname::text, (
+    SELECT array_agg(a.attname::text ORDER BY k.place)
+    FROM unnest(c.conkey) WITH ORDINALITY AS k(number, place)
+    JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.number
+)
+FROM pg_constraint AS c
+WHERE c.contype = 'f' AND c.confrelid = ANY(%(tree)s::oid[]) AND NOT EXISTS (
+    SELECT FROM pg_constraint AS p WHERE p.oid = c.conparentid AND p.confrelid = ANY(%(tree)s::oid[])
+)
+ORDER BY 2, 4
+"""
+_HEIRS = """
+SELECT i.inhrelid::regclass::text, i.inhparent::regclass::text, c.relkind::text, c.relispartition
+FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+WHERE i.inhparent = ANY(%(tree)s::oid[]) OR (i.inhrelid = %(oid)s::oid AND NOT c.relispartition)
+ORDER BY 1, 2
+"""
+
+
+def dangers(tx: Transaction, layout: Layout) -> Iterator[Finding]:
+    """Yield what makes it unsafe to remove or hide rows of a dataset's tables."""
+    for source in layout.sources:
+        events = _events(layout, source)
+        yield from _triggers(tx, source, events)
+        yield from _rules(tx, source, events)
+        yield from _children(tx, source)
+        yield from _inheritance(tx, source)
+
+
+def _events(layout: Layout, source: Source) -> Mapping[str, str]:
+    """Return what is done to a table, and why a reaction to it matters."""
+    events = {"DELETE": "acts on every DELETE"}
+    if source is layout.live and source.tombstone:
+        events["UPDATE"] = "acts on UPDATE"
+    if source is layout.quarantine:
+        events["INSERT"] = "acts on every INSERT"
+    return events
+
+
+def _triggers(tx: Transaction, source: Source, events: Mapping[str, str]) -> Iterator[Finding]:
+    for name, table, kind, columns in tx.rows(_TRIGGERS, {"tree": list(source.table.tree)}):
+        for event, what in events.items():
+            if not kind & _EVENTS[event]:
+                continue
+            if event == "UPDATE" and columns and source.tombstone and source.tombstone.number not in columns:
+                continue
+            yield refusal(
+                source.dataset,
+                f"trigger {name!r} {what} of {table}",
+                f"remove it: DROP TRIGGER {shown(name)} ON {table}; what it did must happen without it",
+            )
+
+
+def _rules(tx: Transaction, source: Source, events: Mapping[str, str]) -> Iterator[Finding]:
+    for name, table, kind in tx.rows(_REWRITES, {"tree": list(source.table.tree)}):
+        for event, what in events.items():
+            if kind == _RULES[event]:
+                remedy = f"remove it: DROP RULE {shown(name)} ON {table}; what it did must happen without it"
+                yield refusal(source.dataset, f"rule {name!r} {what} of {table}", remedy)
+
+
+def _children(tx: Transaction, source: Source) -> Iterator[Finding]:
+    for oid, child, on_delete, name, columns in tx.rows(_CHILDREN, {"tree": list(source.table.tree)}):
+        listed = ", ".join(map(shown, columns))
+        if on_delete in _FOLLOWING:
+            yield refusal(
+                source.dataset,
+                f"deleting from {source.table.title!r} would {_FOLLOWING[on_delete]} rows of {child} ({listed})",
+                f"declare {child} as a dataset, and its foreign key {shown(name)} ON DELETE NO ACTION",
+            )
+        for bare in lacking_index(tx, oid, columns):
+            what = f"each deletion from {source.table.title!r} would read all of {bare}: no index on ({listed})"
+            yield refusal(source.dataset, what, f"CREATE INDEX CONCURRENTLY ON {bare} ({listed})")
+
+
+def _inheritance(tx: Transaction, source: Source) -> Iterator[Finding]:
+    here = {"tree": list(source.table.tree), "oid": source.table.oid}
+    for child, parent, kind, is_partition in tx.rows(_HEIRS, here):
+        if not is_partition:
+            what = f"{child} inherits from {parent}"
+            yield refusal(source.dataset, what, f"ALTER TABLE {child} NO INHERIT {parent}, or use partitions")
+        elif kind == "f":
+            what = f"partition {child} of {parent} is a foreign table"
+            yield refusal(source.dataset, what, f"ALTER TABLE {parent} DETACH PARTITION {child}")

@@ -1,0 +1,72 @@
+"""JSON in columns of type json and jsonb: one value by its path, and what it says, without any error for what it holds.
+
+In `json`, a name of the path that stands twice, and escapes that no text can hold (NUL, half a surrogate pair), make
+the document unreadable; `jsonb` holds neither. What is unreadable is carried as the JSON word `false`, which is neither
+a time nor an owner.
+"""
+
+from __future__ import annotations
+
+from retentiond.connectors.postgresql.catalog import Column
+from retentiond.connectors.postgresql.fields import Field, Kind, literal, read_number, read_text
+from retentiond.domain.dataset import ClockFormat, ClockSource
+from retentiond.domain.instant import UNITS_PER_SECOND
+from retentiond.domain.jsonpath import JsonPath
+
+WHOLE = "^(0|-?[1-9][0-9]*)$"
+_NUMBER = "^-?[0-9]{1,30}([.][0-9]{1,30})?$"
+_WHOLE_NUMBER = "^-?[0-9]{1,30}$"
+_HALF = r"\\u[dD][89abAB][0-9a-fA-F]{2}"
+_UNSTORABLE = rf"\\u0000|{_HALF}(?!\\u[dD][c-fC-F])|(?<!{_HALF})\\u[dD][c-fC-F]"
+
+
+def value_sql(column: Column, path: JsonPath | None) -> str:
+    """Return the value at a path, of the column's own type; NULL where there is none."""
+    base = column.base
+    value = column.of
+    if base == "json":
+        value = f"(CASE WHEN {value}::text ~ {literal(_UNSTORABLE)} THEN 'false'::json ELSE {value} END)"
+    for step in path.steps if path else ():
+        if isinstance(step, int):
+            value = _element(base, value, step)
+        else:
+            value = _member(value, step) if base == "json" else f"({value} -> {literal(step)}::text)"
+    return value
+
+
+def _element(base: str, value: str, index: int) -> str:
+    """Return an element of an array only: PostgreSQL takes a lone value for an array of one."""
+    found = f"CASE WHEN {base}_typeof(v.x) = 'array' THEN v.x -> {index} END"
+    return f"(SELECT {found} FROM (SELECT {value} AS x OFFSET 0) AS v)"
+
+
+def _member(value: str, name: str) -> str:
+    members = f"json_each(CASE WHEN json_typeof(v.x) = 'object' THEN v.x END) AS e WHERE e.key = {literal(name)}"
+    found = "CASE count(*) WHEN 0 THEN NULL WHEN 1 THEN min(e.value::text)::json ELSE 'false'::json END"
+    return (
+        f"(SELECT CASE WHEN v.x::text = 'false' THEN v.x ELSE (SELECT {found} FROM {members}) END"
+        f" FROM (SELECT {value} AS x OFFSET 0) AS v)"
+    )
+
+
+def said_sql(column: Column, path: JsonPath | None) -> str:
+    """Return a subquery of one row: `kind`, as json_typeof says it, and the value as `said`, a text."""
+    return (
+        f"(SELECT {column.base}_typeof(v.x) AS kind, (v.x #>> '{{}}') COLLATE \"C\" AS said"
+        f" FROM (SELECT {value_sql(column, path)} AS x OFFSET 0) AS v OFFSET 0)"
+    )
+
+
+def clock_in_json(column: Column, clock: ClockSource) -> Field:
+    """Return a clock inside JSON: text in its grammar, numbers in their unit."""
+    units = UNITS_PER_SECOND.get(clock.format)
+    arms = []
+    if clock.format in (ClockFormat.AUTO, ClockFormat.TEXT, ClockFormat.DATE):
+        arms.append(f"WHEN q.kind = 'string' THEN {read_text('q.said', clock).micros}")
+    if units is not None:
+        pattern = _NUMBER if units == 1 else _WHOLE_NUMBER
+        number = read_number("(q.said::numeric)", units)
+        arms.append(f"WHEN q.kind = 'number' AND q.said ~ {literal(pattern)} THEN {number}")
+    return Field(
+        Kind.MICROS, f"(SELECT CASE {' '.join(arms)} END FROM {said_sql(column, clock.json)} AS q)", costly=True
+    )

@@ -1,0 +1,255 @@
+"""The one predicate: rows of a table judged inside PostgreSQL by the cases of a decision.
+
+`Judge.verdict` is an expression of row `t` that gives the index of the case that wins; the same stands in the statement
+that counts and hands out, in the one that removes, and in the one that verifies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
+
+from retentiond.connectors.postgresql import bulk, kin
+from retentiond.connectors.postgresql.bulk import Bulk
+from retentiond.connectors.postgresql.catalog import Column
+from retentiond.connectors.postgresql.dialect import Parameters, PostgresqlDialect
+from retentiond.connectors.postgresql.fields import NOTHING, Field, Kind
+from retentiond.connectors.postgresql.layout import Source
+from retentiond.connectors.postgresql.names import quoted
+from retentiond.connectors.postgresql.session import Transaction
+from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, NAMED, TOMBSTONED, fields
+from retentiond.domain.decision import Cases
+from retentiond.domain.record import NO_ATTRIBUTES, Key, KeyPart, Record, Ties, Value
+from retentiond.ports.stores import Found, Tally
+
+UNNAMEABLE = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What was said of one row: the case that won, whether it bears a readable tombstone, whether children keep it."""
+
+    case: int
+    hidden: bool
+    blocked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """How the rows of a batch of keys are found, and how a row tells which key it has.
+
+    A list of single values is looked up in one pass through the index, which takes half as long as a join with the
+    list; rows then come back with their value instead of their place in the list.
+
+    Attributes:
+        using: A table of the keys beside the table itself; empty for a list of single values.
+        place: An expression of the row: its place in the batch, from 1, or its key.
+        column: The key's column where `place` is the key.
+        places: For each key its place in the batch, from 0.
+    """
+
+    using: str
+    where: str
+    place: str
+    column: Column | None
+    places: Mapping[KeyPart, int]
+
+    def number(self, place: Any) -> int:  # noqa: ANN401 -- a place or a part of a key
+        """Return a row's place in the batch, from 0."""
+        return self.places[place] if self.column else place - 1
+
+    def together(self, name: str) -> Bulk:
+        """Return how the places of many rows come back."""
+        return bulk.key_part(self.column, name) if self.column else bulk.integers(name)
+
+
+class Judge:
+    """Judges the rows of one table.
+
+    Args:
+        cases: The decision; None to look at rows without judging them, under case 0.
+    """
+
+    def __init__(self, source: Source, cases: Cases | None) -> None:
+        self.source = source
+        self.parameters = Parameters()
+        self._cases = cases
+        self._names = {field: f"f{number}" for number, field in enumerate(source.fields)}
+        self._unread = self._unread_tombstone()
+        self.verdict = self._verdict()
+
+    # --- the verdict ---
+
+    def _unread_tombstone(self) -> str:
+        """Return whether row `t` is doubtful because its tombstone is no time, where anything depends on it."""
+        hidden = self.source.tombstone
+        asked = self._cases is None or any(TOMBSTONED in fields(case.when) for case in self._cases.cases)
+        if hidden is None or not asked:
+            return "FALSE"
+        return f"({hidden.of} IS NOT NULL AND {self.source.fields[TOMBSTONED].sql} IS NULL)"
+
+    def _verdict(self) -> str:
+        if not any(field.costly for field in self.source.fields.values()):
+            return self._case(self.source.fields, self._unread)
+        # What is costly is read once for a row; OFFSET keeps PostgreSQL from repeating it in each comparison.
+        return f"(SELECT {self._case(self._aliased('x'), 'x.unread')} FROM (SELECT {self._read_once()} OFFSET 0) AS x)"
+
+    def _read_once(self) -> str:
+        columns = [f"{field.sql} AS {self._names[name]}" for name, field in self.source.fields.items()]
+        return ", ".join((*columns, f"{self._unread} AS unread"))
+
+    def _aliased(self, table: str) -> dict[str, Field]:
+        return {name: Field(field.kind, f"{table}.{self._names[name]}") for name, field in self.source.fields.items()}
+
+    def _case(self, known: Mapping[str, Field], unread: str) -> str:
+        case = "0"
+        if self._cases is not None:
+            case = self._cases.sql(PostgresqlDialect(known, self.parameters), self.parameters.bind)
+        return f"(CASE WHEN {unread} THEN {UNNAMEABLE} ELSE {case} END)"
+
+    @property
+    def hidden(self) -> str:
+        """An expression that is true where row `t` bears a readable tombstone."""
+        return f"({self.source.fields.get(TOMBSTONED, NOTHING).sql} IS NOT NULL)"
+
+    # --- rows of a batch ---
+
+    def locate(self, keys: Sequence[Key]) -> Located:
+        """Return how rows of exactly these keys are found."""
+        column = self.source.key[0]
+        if len(self.source.key) == 1 and column.plain:
+            array = f"{self.parameters.bind(bulk.array_text(key[0] for key in keys))}::{bulk.array_type(column)}[]"
+            places = {key[0]: number for number, key in enumerate(keys)}
+            return Located("", f"{column.of} = ANY({array})", bulk.key_sql(column), column, places)
+        return Located(self.batch(keys), self.matches(), "b.n::int8", None, {})
+
+    def batch(self, keys: Sequence[Key]) -> str:
+        """Return exactly these keys as a table `b`: `k0` … and the place `n`, from 1."""
+        parts = []
+        for number, column in enumerate(self.source.key):
+            text = bulk.array_text(key[number] for key in keys)
+            parts.append(f"{self.parameters.bind(text)}::{bulk.array_type(column)}[]")
+        names = ", ".join(f"k{number}" for number in range(len(parts)))
+        return f"unnest({', '.join(parts)}) WITH ORDINALITY AS b({names}, n)"
+
+    def matches(self) -> str:
+        """Return the condition that row `t` is the one of a key of `b`: the same bytes, not only equal."""
+        return " AND ".join(_same(column, f"b.k{number}") for number, column in enumerate(self.source.key))
+
+    def judge(self, tx: Transaction, keys: Sequence[Key], blocked: str = "FALSE") -> dict[int, Judged]:
+        """Judge the rows of keys; return judgements by place in the list, none for a key that no row has.
+
+        Args:
+            blocked: The condition that children keep a row `t`.
+        """
+        if not keys:
+            return {}
+        located = self.locate(keys)
+        using = f", {located.using}" if located.using else ""
+        rows = tx.rows(
+            f"SELECT {located.place}, {self.verdict}::int4, {self.hidden}, ({blocked})"
+            f" FROM {self.source.table.only} AS t{using} WHERE {located.where}",
+            self.parameters.values,
+        )
+        return {located.number(place): Judged(*said) for place, *said in rows}
+
+    # --- rows handed out ---
+
+    def examine(self, tx: Transaction, rows: str, wanted: Sequence[int]) -> tuple[list[Found], dict[int, Tally]]:
+        """Judge rows; return those that are wanted, and the count of all by case.
+
+        Args:
+            rows: What stands behind FROM, with the table's rows as `t`.
+        """
+        extra, bulks = self._extra(), self._bulks()
+        inner = ", ".join((self._read_once(), *(f"{sql} AS {name}" for name, sql in extra.items())))
+        verdict = self._case(self._aliased("f"), "f.unread")
+        chosen = f"FILTER (WHERE g.c = ANY({self.parameters.bind(list(wanted))}::int4[]))"
+        aggregates = ", ".join(f"{each.aggregate} {chosen}" for each in bulks.values())
+        clock = Field(self.source.fields[CLOCK].kind, f"min(g.{self._names[CLOCK]})").micros
+        answer = tx.rows(
+            f"SELECT g.c::int4, count(*), {clock}, {aggregates}"
+            f" FROM (SELECT {verdict} AS c, f.* FROM (SELECT {inner} FROM {rows} OFFSET 0) AS f OFFSET 0) AS g"
+            f" GROUP BY g.c ORDER BY g.c",
+            self.parameters.values,
+        )
+        found: list[Found] = []
+        tallies: dict[int, Tally] = {}
+        for case, count, oldest, *raw in answer:
+            tallies[case] = Tally(count, 0, oldest)
+            if case in wanted:
+                lists = {name: each.decode(some) for (name, each), some in zip(bulks.items(), raw, strict=True)}
+                found.extend(Found(record, case) for record in self._records(lists))
+                tallies[case] = Tally(count, sum(lists["size"]), oldest)
+        return found, tallies
+
+    def _extra(self) -> dict[str, str]:
+        """Return what is handed out besides fields: name and expression of row `t`."""
+        source = self.source
+        extra = {f"k{number}": bulk.key_sql(column) for number, column in enumerate(source.key)}
+        extra["size"] = f"({source.table.size})::int8"
+        blob = source.table.column(source.dataset.blobs.column) if source.dataset.blobs else None
+        return {**extra, **({"blob": f"{blob.of}::text"} if blob else {}), **dict(kin.linked(source))}
+
+    def _bulks(self) -> dict[str, Bulk]:
+        """Return how each value of a record comes back."""
+        source, names = self.source, self._names
+        bulks = {f"k{number}": bulk.key_part(column, f"g.k{number}") for number, column in enumerate(source.key)}
+        bulks["size"] = bulk.integers("g.size")
+        if source.dataset.blobs:
+            bulks["blob"] = bulk.values("g.blob")
+        for name, field in source.fields.items():
+            if name in (CLOCK, TOMBSTONED):
+                bulks[name] = bulk.times(field, f"g.{names[name]}")
+            elif field.kind is Kind.TEXTS:
+                bulks[name] = bulk.lists(f"g.{names[name]}")
+            else:
+                bulks[name] = bulk.values(f"g.{names[name]}")
+        return bulks | dict(kin.bulks(source))
+
+    def _records(self, lists: Mapping[str, Sequence[Any]]) -> Iterator[Record]:
+        source = self.source
+        if NAMED in source.fields or source.dataset.parents or source.relations.children:
+            yield from self._tied(lists)
+            return
+        keys = zip(*(lists[f"k{number}"] for number in range(len(source.key))), strict=True)
+        attributes = self._attributes(lists)
+        columns = (lists.get(name) or repeat(None) for name in (ACCOUNT, CLOCK, TOMBSTONED, "blob"))
+        for key, size, known, account, clock, hidden, blob in zip(keys, lists["size"], attributes, *columns):  # noqa: B905
+            yield Record(key, b"", account, clock, size, source.place, hidden, (blob,) if blob else (), known)
+
+    def _tied(self, lists: Mapping[str, Sequence[Any]]) -> Iterator[Record]:
+        """Yield records with what a plain column does not say: several owners, and the rows they are linked to."""
+        source = self.source
+        attributes = self._attributes(lists)
+        none: list[Any] = [None] * len(lists["size"])
+        for row, known in zip(range(len(none)), attributes):  # noqa: B905 -- attributes may never end
+            owners = (lists.get(ACCOUNT) or none)[row]
+            several = tuple(dict.fromkeys(owners)) if isinstance(owners, list) else (owners,)
+            named = tuple(dict.fromkeys((lists.get(NAMED) or none)[row] or ()))
+            links, standing = kin.links(source, lists, row), kin.standing(source, lists, row)
+            ties = Ties(several[1:], named, links, standing)
+            key = tuple(lists[f"k{number}"][row] for number in range(len(source.key)))
+            clock, hidden, blob = ((lists.get(name) or none)[row] for name in (CLOCK, TOMBSTONED, "blob"))
+            blobs = (blob,) if blob else ()
+            yield Record(key, b"", several[0], clock, lists["size"][row], source.place, hidden, blobs, known, ties)
+
+    def _attributes(self, lists: Mapping[str, Sequence[Any]]) -> Iterator[Mapping[str, Value]]:
+        names = list(self.source.dataset.attributes)
+        if not names:
+            return repeat(NO_ATTRIBUTES)
+        columns = (lists[ATTRIBUTE + name] for name in names)
+        return (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
+
+
+def _same(column: Column, part: str) -> str:
+    """Return the condition that a column of row `t` is exactly a part of a key of `b`; its index can find it."""
+    if column.plain:
+        return f"{column.of} = {part}"
+    equal = f"{column.of} = {part}"
+    if column.is_citext:
+        schema = quoted(column.schema)
+        equal = f"{column.of} OPERATOR({schema}.=) {part}::{column.type}"
+    return f'{equal} AND {column.of}::text COLLATE "C" = {part}'

@@ -1,0 +1,120 @@
+"""Owners of rows in SQL: several columns, JSON, arrays, other tables, as `retentiond.domain.owner` reads them.
+
+Each place is a subquery of one row: the `names` found there, and whether that is all it says (`complete`). Together
+they give two fields: all owners (ACCOUNT), or those that are known where not all are (NAMED), each an array or NULL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from retentiond.connectors.postgresql.catalog import Column, Family, Table
+from retentiond.connectors.postgresql.fields import Field, Kind
+from retentiond.connectors.postgresql.jsons import WHOLE, said_sql, value_sql
+from retentiond.connectors.postgresql.names import quoted
+from retentiond.domain.condition import ACCOUNT, NAMED
+from retentiond.domain.owner import OwnerSource, Via
+
+OWNER_FAMILIES = frozenset((Family.TEXT, Family.INTEGER, Family.UUID, Family.ENUM))
+_NOBODY = "'{}'::text[]"
+_BLANK = "(q.kind IS NULL OR q.kind = 'null' OR (q.kind = 'string' AND q.said = ''))"
+_OWNER = f"((q.kind = 'string' AND q.said <> '') OR (q.kind = 'number' AND q.said ~ '{WHOLE}'))"
+
+
+def owner_fields(owners: Sequence[OwnerSource], table: Table, partners: Sequence[Table | None]) -> Mapping[str, Field]:
+    """Return the fields ACCOUNT and NAMED of owners that are not one plain column."""
+    places = [_place(owner, table, partner) for owner, partner in zip(owners, partners, strict=True)]
+    rows = ", ".join(f"({place}) AS s{number}" for number, place in enumerate(places))
+    names = " || ".join(f"s{number}.names" for number in range(len(places)))
+    complete = " AND ".join(f"s{number}.complete" for number in range(len(places)))
+    together = f"FROM (SELECT {names} AS names, {complete} AS complete FROM {rows} OFFSET 0) AS o"
+    known = "cardinality(o.names) > 0"
+    return {
+        ACCOUNT: _field(f"(SELECT CASE WHEN {known} AND o.complete THEN o.names END {together})"),
+        NAMED: _field(f"(SELECT CASE WHEN {known} AND NOT o.complete THEN o.names END {together})"),
+    }
+
+
+def _field(sql: str) -> Field:
+    return Field(Kind.TEXTS, sql, costly=True)
+
+
+def _place(owner: OwnerSource, table: Table, partner: Table | None) -> str:
+    optional = "TRUE" if owner.optional else "FALSE"
+    if owner.via is not None and partner is not None:
+        return _elsewhere(owner.via, table, partner, optional)
+    column = _column(table, owner.column)
+    if column.family is Family.JSON:
+        return _json_array(column, owner, optional) if owner.array else _json(column, owner, optional)
+    if owner.array:
+        return _array(column, optional)
+    said = f'{column.of}::text COLLATE "C"'
+    return (
+        f"SELECT CASE WHEN q.said <> '' THEN ARRAY[q.said] ELSE {_NOBODY} END AS names,"
+        f" CASE WHEN q.said <> '' THEN TRUE ELSE {optional} END AS complete FROM (SELECT {said} AS said OFFSET 0) AS q"
+    )
+
+
+def _column(table: Table, name: str) -> Column:
+    return next(column for column in table.columns if column.name == name)
+
+
+def _json(column: Column, owner: OwnerSource, optional: str) -> str:
+    return (
+        f"SELECT CASE WHEN {_OWNER} THEN ARRAY[q.said] ELSE {_NOBODY} END AS names,"
+        f" CASE WHEN {_BLANK} THEN {optional} ELSE coalesce({_OWNER}, FALSE) END AS complete"
+        f" FROM {said_sql(column, owner.json)} AS q"
+    )
+
+
+def _json_array(column: Column, owner: OwnerSource, optional: str) -> str:
+    base, value = column.base, value_sql(column, owner.json)
+    elements = (
+        f"(SELECT {base}_typeof(e.x) AS kind, (e.x #>> '{{}}') COLLATE \"C\" AS said FROM {base}_array_elements("
+        f"CASE WHEN q.kind = 'array' THEN v.x END) AS e(x))"
+    )
+    return (
+        f"SELECT coalesce(n.names, {_NOBODY}) AS names, CASE WHEN {_BLANK} THEN {optional} WHEN q.kind <> 'array' THEN"
+        f" FALSE WHEN n.count = 0 THEN {optional} ELSE n.sound END AS complete"
+        f" FROM (SELECT {value} AS x OFFSET 0) AS v"
+        f" CROSS JOIN LATERAL (SELECT {base}_typeof(v.x) AS kind, v.x #>> '{{}}' AS said) AS q"
+        f" CROSS JOIN LATERAL (SELECT array_agg(i.said) FILTER (WHERE {_inner()}) AS names, count(*) AS count,"
+        f" bool_and(coalesce({_inner()}, FALSE)) AS sound FROM {elements} AS i) AS n"
+    )
+
+
+def _inner() -> str:
+    return _OWNER.replace("q.", "i.")
+
+
+def _array(column: Column, optional: str) -> str:
+    return (
+        f"SELECT coalesce(array_agg(i.said) FILTER (WHERE i.said <> ''), {_NOBODY}) AS names,"
+        f" CASE count(*) WHEN 0 THEN {optional} ELSE bool_and(coalesce(i.said <> '', FALSE)) END AS complete"
+        f' FROM unnest({column.of}::text[] COLLATE "C") AS i(said)'
+    )
+
+
+def _elsewhere(via: Via, table: Table, partner: Table, optional: str) -> str:
+    """Look at another table: a missing partner, and partners that disagree, are unreadable; a blank one is nobody."""
+    taken = f'p.{quoted(via.take)}::text COLLATE "C"'
+    blank = " OR ".join(f"t.{quoted(mine)} IS NULL" for mine, _ in via.on)
+    joined = " AND ".join(same(_column(partner, theirs), "p", _column(table, mine), "t") for mine, theirs in via.on)
+    found = (
+        f"(SELECT count(*) AS rows, count(DISTINCT {taken}) AS owners, count({taken}) AS filled, min({taken}) AS said"
+        f" FROM {partner.only} AS p WHERE {joined})"
+    )
+    known = "(q.owners = 1 AND q.filled = q.rows)"
+    return (
+        f"SELECT CASE WHEN {known} AND q.said <> '' THEN ARRAY[q.said] ELSE {_NOBODY} END AS names,"
+        f" CASE WHEN {blank} THEN {optional} WHEN {known} AND q.said <> '' THEN TRUE"
+        f" WHEN q.rows > 0 AND (q.filled = 0 OR {known}) THEN {optional} ELSE FALSE END AS complete FROM {found} AS q"
+    )
+
+
+def same(one: Column, of_one: str, other: Column, of_other: str) -> str:
+    """Return the condition that columns of two rows have an equal value, byte for byte; an index can find it."""
+    left, right = f"{of_one}.{quoted(one.name)}", f"{of_other}.{quoted(other.name)}"
+    if one.plain and other.plain:
+        return f"{left} = {right}"
+    return f'{left}::text = {right}::text AND {left}::text COLLATE "C" = {right}::text COLLATE "C"'

@@ -1,0 +1,161 @@
+"""Reading a dataset: all of it in windows, the objects that its rows name, and single records by their key.
+
+A window is a range of an index: from where the last one ended to the n-th row from there, in the order of the clock
+and then the key, where an index begins with the clock, else of the key alone. Rows whose clock is NULL come last. A
+window's end is looked up first, so the window itself needs no sorting; each window is a transaction of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from retentiond.connectors.postgresql.catalog import Column, lacking_index
+from retentiond.connectors.postgresql.failures import explained
+from retentiond.connectors.postgresql.judging import UNNAMEABLE, Judge
+from retentiond.connectors.postgresql.keys import typed_keys
+from retentiond.connectors.postgresql.layout import Layout, Source
+from retentiond.connectors.postgresql.names import quoted
+from retentiond.connectors.postgresql.session import Session, Transaction
+from retentiond.domain.decision import Cases
+from retentiond.domain.record import Record
+from retentiond.errors import ConnectorError
+from retentiond.ports.stores import Window
+
+Edge = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """One walk through rows in the order of an index.
+
+    Attributes:
+        where: Which rows; empty for all.
+        columns: The order; together unique.
+    """
+
+    where: str
+    columns: tuple[Column, ...]
+
+    def range(self, judge: Judge, after: Edge | None, until: Edge | None) -> str:
+        """Return the condition of the rows between two edges, the first left out, the second taken in."""
+        parts = [self.where] if self.where else []
+        for edge, beyond, first in ((after, ">", ">="), (until, "<=", "<=")):
+            if edge is not None:
+                parts.append(self._beside(judge, edge, beyond, first))
+        return " AND ".join(parts) or "TRUE"
+
+    def _beside(self, judge: Judge, edge: Edge, beyond: str, first: str) -> str:
+        values = [
+            f"{judge.parameters.bind(value)}::{column.order_type}"
+            for value, column in zip(edge, self.columns, strict=True)
+        ]
+        whole = f"({self.order}) {beyond} ({', '.join(values)})"
+        # The first column by itself lets an index serve that has only this one.
+        return f"{self.columns[0].ordered} {first} {values[0]} AND {whole}" if len(values) > 1 else whole
+
+    @property
+    def order(self) -> str:
+        """The columns, as they stand behind ORDER BY."""
+        return ", ".join(column.ordered for column in self.columns)
+
+    def end(self, tx: Transaction, source: Source, after: Edge | None, size: int) -> Edge | None:
+        """Return where a window of so many rows ends; None where fewer are left."""
+        judge = Judge(source, None)
+        condition = self.range(judge, after, None)
+        texts = ", ".join(f"{column.ordered}::text" for column in self.columns)
+        rows = tx.rows(
+            f"SELECT {texts} FROM {source.table.only} AS t WHERE {condition}"
+            f" ORDER BY {self.order} OFFSET {size - 1} LIMIT 1",
+            judge.parameters.values,
+        )
+        return tuple(rows[0]) if rows else None
+
+
+def walks(tx: Transaction, source: Source) -> Iterator[Walk]:
+    """Yield the walks that together see each row once."""
+    clock = source.table.column(source.dataset.clock.column)
+    if clock is None or lacking_index(tx, source.table.oid, [clock.name]):
+        yield Walk("", source.order)
+        return
+    rest = tuple(column for column in source.order if column != clock)
+    yield Walk("" if clock.not_null else f"{clock.of} IS NOT NULL", (clock, *rest))
+    if not clock.not_null:
+        yield Walk(f"{clock.of} IS NULL", source.order)
+
+
+def windows(session: Session, source: Source, cases: Cases, wanted: frozenset[int], size: int) -> Iterator[Window]:
+    """Yield everything in one table, judged, `size` rows at a time; no lock is held in between."""
+
+    def examine(tx: Transaction, judge: Judge, rows: str) -> Window:
+        found, tallies = judge.examine(tx, rows, sorted(wanted))
+        return Window(tuple(found), tallies)
+
+    yield from _steps(session, source, cases, size, examine)
+
+
+def references(session: Session, source: Source, column: str, size: int) -> Iterator[Sequence[str]]:
+    """Yield what each row of a table names in its `blobs` column."""
+    name = f"t.{quoted(column)}::text"
+
+    def name_objects(tx: Transaction, judge: Judge, rows: str) -> Sequence[str]:
+        names = tx.value(f"SELECT array_agg({name}) FROM {rows} AND {name} <> ''", judge.parameters.values)
+        return names or ()
+
+    for names in _steps(session, source, None, size, name_objects):
+        yield from ((each,) for each in names)
+
+
+_Seen = TypeVar("_Seen")
+
+
+def _steps(
+    session: Session,
+    source: Source,
+    cases: Cases | None,
+    size: int,
+    look: Callable[[Transaction, Judge, str], _Seen],
+) -> Iterator[_Seen]:
+    """Look at each window of a table in a transaction of its own, ended before the next one is asked for."""
+    name = source.dataset.name
+    with explained(name), session.reading() as tx:
+        steps = list(walks(tx, source))
+    for walk in steps:
+        after: Edge | None = None
+        while True:
+            with explained(name), session.reading() as tx:
+                until = walk.end(tx, source, after, size)
+                judge = Judge(source, cases)
+                seen = look(tx, judge, f"{source.table.only} AS t WHERE {walk.range(judge, after, until)}")
+            yield seen
+            if until is None:
+                break
+            after = until
+
+
+def find(session: Session, layout: Layout, typed: str) -> Sequence[Record]:
+    """Return the records of a key as an operator types it, from the quarantine too.
+
+    Raises:
+        UsageError: The key has several columns, and this is no JSON array of as many.
+        ConnectorError: A row has the key, and a tombstone that cannot be read.
+    """
+    keys = typed_keys(typed, layout.dataset, layout.live.key)
+    if not keys:
+        return []
+    found: list[Record] = []
+    name = layout.dataset.name
+    with explained(name), session.reading() as tx:
+        for source in layout.sources:
+            judge = Judge(source, None)
+            rows = f"{judge.batch(keys)} JOIN {source.table.only} AS t ON {judge.matches()}"
+            records, tallies = judge.examine(tx, rows, [0])
+            if UNNAMEABLE in tallies:
+                raise ConnectorError(
+                    f"a row of {source.table.title!r} has a tombstone that cannot be read",
+                    where=name,
+                    remedy="correct that row; until then it is kept, and counted as undetermined",
+                )
+            found.extend(each.record for each in records)
+    return found

@@ -1,0 +1,122 @@
+"""An open PostgreSQL store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from retentiond.connectors.postgresql import scanning
+from retentiond.connectors.postgresql.acting import Acting, Pace
+from retentiond.connectors.postgresql.catalog import find_tables
+from retentiond.connectors.postgresql.failures import explained
+from retentiond.connectors.postgresql.layout import Layout
+from retentiond.connectors.postgresql.session import Session
+from retentiond.connectors.postgresql.survey import survey
+from retentiond.connectors.postgresql.verifying import verify
+from retentiond.connectors.postgresql.vetting import Vetting
+from retentiond.domain.dataset import Dataset, Shape
+from retentiond.domain.decision import Cases
+from retentiond.domain.record import Record
+from retentiond.evidence.levels import EvidenceLevel
+from retentiond.ports.stores import Acted, Order, Remnant, Survey, Verified, Window
+
+WINDOW_ROWS = 20_000
+SEPARATE_ROLE, SAME_ROLE = "separate role", "same role"
+
+_UNMAPPED = """
+SELECT c.oid::int8, n.nspname::text, c.relname::text
+FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'm', 'f') AND NOT c.relispartition AND c.relpersistence <> 't'
+  AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%%'
+ORDER BY 2, 3
+"""
+
+
+class PostgresqlStore:
+    """One database. Changes go through one connection; what verifies has one of its own, which cannot write.
+
+    One thread at a time.
+
+    Args:
+        verifier: As whom is verified; None for the same role.
+    """
+
+    kind = "postgresql"
+    shapes = frozenset(Shape)
+
+    def __init__(self, dsn: str, verifier: str | None, name: str, window_rows: int = WINDOW_ROWS) -> None:
+        self._name = name
+        self._window_rows = window_rows
+        self._session = Session(dsn, name)
+        self._verifier = Session(verifier or dsn, name, read_only=True)
+        self._role = SEPARATE_ROLE if verifier else SAME_ROLE
+        self._vetting = Vetting()
+        self._seen = Vetting()  # by the connection that verifies
+        self._pace = Pace()
+
+    def _layout(self, dataset: Dataset) -> Layout:
+        with explained(dataset.name), self._session.reading() as tx:
+            return self._vetting.layout(tx, dataset)
+
+    def survey(self, dataset: Dataset) -> Survey:
+        """Look at a dataset's tables, whatever reacts to changes of them, and what the roles may; changes nothing."""
+        separate = self._verifier if self._role == SEPARATE_ROLE else None
+        return survey(self._session, separate, dataset)
+
+    def unmapped(self, datasets: Sequence[Dataset], ignored: Callable[[str], bool]) -> Iterator[str]:
+        """Yield tables, views that hold rows, and foreign tables that are nobody's table or quarantine."""
+        written = [(dataset.table, dataset.schema) for dataset in datasets]
+        hidden = [dataset.tombstone for dataset in datasets if dataset.tombstone and dataset.tombstone.table]
+        written += [(target.table, target.schema) for target in hidden]
+        with explained(self._name), self._session.reading() as tx:
+            covered = {oid for each in written for oid, *_ in find_tables(tx, *each)}
+            tables = tx.rows(_UNMAPPED)
+        for oid, schema, name in tables:
+            title = f"{schema}.{name}"
+            if oid not in covered and not ignored(title):
+                yield title
+
+    def scan(self, dataset: Dataset, cases: Cases, wanted: frozenset[int]) -> Iterator[Window]:
+        """Examine every row of the dataset's table, and of its quarantine, once."""
+        for source in self._layout(dataset).sources:
+            yield from scanning.windows(self._session, source, cases, wanted, self._window_rows)
+
+    def references(self, dataset: Dataset) -> Iterator[Sequence[str]]:
+        """Yield the key of the object that a row names, for each row that names one."""
+        if dataset.blobs is None:
+            return
+        for source in self._layout(dataset).sources:
+            yield from scanning.references(self._session, source, dataset.blobs.column, self._window_rows)
+
+    def find(self, dataset: Dataset, key: str) -> Sequence[Record]:
+        """Return the row of a key as an operator types it, also from the quarantine."""
+        return scanning.find(self._session, self._layout(dataset), key)
+
+    def act(self, order: Order) -> Acted:
+        """Purge or hide exactly the order's rows, some thousand in a transaction."""
+        if not order.records:
+            return Acted(())
+        return Acting(self._session, self._layout(order.dataset), order, self._vetting, self._pace).run()
+
+    def verify(self, order: Order) -> Verified:
+        """Look for the order's rows through a connection of its own, after the commit, on the primary."""
+        return verify(order, self._verifier, self._seen, self._session, self._role)
+
+    def settle(self, dataset: Dataset) -> EvidenceLevel:
+        """Return that purged rows are deleted: no query finds them, and more is never claimed."""
+        del dataset
+        return EvidenceLevel.DELETED
+
+    def remnants(self, dataset: Dataset) -> Sequence[Remnant]:
+        """Return where copies of a row may remain."""
+        del dataset
+        return (
+            Remnant("dead rows", "stay in the table's files until VACUUM frees and new rows overwrite them"),
+            Remnant("write-ahead log", "keeps deleted rows until its files are recycled; archives keep it longer"),
+            Remnant("replicas of the database", "follow with a delay, and keep dead rows of their own"),
+            Remnant("freed disk blocks", "file systems do not overwrite what they free"),
+        )
+
+    def close(self) -> None:
+        """Close both connections."""
+        self._session.close()
+        self._verifier.close()

@@ -1,0 +1,82 @@
+"""The separate read: what another connection finds of an order's records after the commit, on the primary."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psycopg
+
+from retentiond.connectors.postgresql.judging import Judge, Judged
+from retentiond.connectors.postgresql.layout import Layout
+from retentiond.connectors.postgresql.session import Position, Session, Transaction
+from retentiond.connectors.postgresql.vetting import Vetting
+from retentiond.domain.plan import Sighting
+from retentiond.domain.policy import Action
+from retentiond.domain.record import Key
+from retentiond.errors import ConnectorError
+from retentiond.ports.stores import Order, Verified
+
+METHOD = "select-by-key"
+CHUNK = 5_000
+
+
+def verify(order: Order, session: Session, vetting: Vetting, acting: Session, role: str) -> Verified:
+    """Look for an order's records in all tables of the dataset; any failure leaves all of them unknown.
+
+    Args:
+        vetting: What the session has seen of tables so far.
+        acting: The session that acts; what another database says cannot tell that anything is gone from its own.
+    """
+    try:
+        sightings, position = _look(order, session, vetting, acting)
+    except (ConnectorError, psycopg.Error):
+        return Verified((Sighting.UNKNOWN,) * len(order.records), METHOD, role)
+    return Verified(tuple(sightings), METHOD, role, position)
+
+
+def _look(
+    order: Order, session: Session, vetting: Vetting, acting: Session
+) -> tuple[list[Sighting], dict[str, str | int] | None]:
+    with session.reading() as tx:
+        at = tx.position()
+        if at is None or not _is_where_was_acted(session, at, acting):
+            return [Sighting.UNKNOWN] * len(order.records), None
+        layout = vetting.layout(tx, order.dataset)
+        found: list[Sighting] = []
+        for start in range(0, len(order.records), CHUNK):
+            keys = [record.key for record in order.records[start : start + CHUNK]]
+            found += _sightings(tx, layout, order, keys)
+    system = {"systemId": session.identity.system} if session.identity.system else {}
+    return found, {**system, "timeline": at.timeline, "lsn": at.lsn}
+
+
+def _is_where_was_acted(session: Session, at: Position, acting: Session) -> bool:
+    """Whether both sessions reach one database; two primaries of one cluster differ by their timeline."""
+    try:
+        own = _position(acting)
+    except psycopg.Error:  # it may have been lost since it acted: a new connection is as good
+        acting.close()
+        own = _position(acting)
+    return own is not None and own.timeline == at.timeline and session.identity.same(acting.identity)
+
+
+def _position(session: Session) -> Position | None:
+    with session.reading() as tx:
+        return tx.position()
+
+
+def _sightings(tx: Transaction, layout: Layout, order: Order, keys: Sequence[Key]) -> list[Sighting]:
+    live = Judge(layout.live, order.cases).judge(tx, keys)
+    moved = Judge(layout.quarantine, order.cases).judge(tx, keys) if layout.quarantine else {}
+    if not live and not moved:
+        return [Sighting.ABSENT] * len(keys)
+    return [_sighting(order, live.get(number), moved.get(number)) for number in range(len(keys))]
+
+
+def _sighting(order: Order, live: Judged | None, moved: Judged | None) -> Sighting:
+    found = [each for each in (live, moved) if each is not None]
+    if not found:
+        return Sighting.ABSENT
+    if order.action is Action.TOMBSTONE and all(each.hidden for each in found):
+        return Sighting.HIDDEN
+    return Sighting.DUE if any(each.case == order.case for each in found) else Sighting.CHANGED

@@ -1,0 +1,266 @@
+"""The contract suite on PostgreSQL tables of each version: tombstones by column and by table, partitions, all names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+
+from retentiond.connectors.postgresql import PostgresqlKind
+from retentiond.domain.dataset import ClockSource, Dataset, Store, TombstoneTarget
+from retentiond.domain.owner import OwnerSource
+from retentiond.domain.record import Key
+from retentiond.ports.stores import Connector
+from retentiond.testing.contract import (
+    AttributeContract,
+    ChangeContract,
+    ConnectorContract,
+    DenialContract,
+    DoubtContract,
+    FailureContract,
+    TombstoneContract,
+)
+from retentiond.testing.harness import Entry
+from tests.servers.postgres import Server
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+KIND = PostgresqlKind(window_rows=7)
+
+
+class PostgresqlHarness:
+    """A table whose rows are named by one text column."""
+
+    now = NOW
+    table = "requests"
+    script = """
+        CREATE TABLE requests (id text PRIMARY KEY, owner text, created timestamptz, flagged bool, deleted timestamptz);
+        CREATE INDEX ON requests (created);
+    """
+    tombstone = TombstoneTarget(column="deleted")
+    sql = "requests"
+
+    def __init__(self, server: Server, database: str, patch: pytest.MonkeyPatch) -> None:
+        self._server = server
+        self._database = database
+        self._patch = patch
+        self.role = server.role()
+        self.reader = server.role()
+        self._patch.setenv("APP_DSN", server.dsn(database, self.role))
+        self._patch.setenv("READER_DSN", server.dsn(database, self.reader))
+        self._patch.setenv("NOWHERE_DSN", "host=127.0.0.1 port=1 dbname=x connect_timeout=2")
+        with self.app() as app:
+            app.execute(self.script.encode())
+            app.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {self.role}".encode())
+            app.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {self.reader}".encode())
+
+    @property
+    def dataset(self) -> Dataset:
+        return Dataset(
+            "requests",
+            "app",
+            "postgresql",
+            "request-content",
+            clock=ClockSource(column="created"),
+            table=self.table,
+            key=("id",),
+            owners=(OwnerSource("owner"),),
+            attributes={"flagged": "flagged"},
+            tombstone=self.tombstone,
+        )
+
+    @contextmanager
+    def app(self) -> Iterator[psycopg.Connection[Any]]:
+        with self._server.connect(self._database) as connection:
+            yield connection
+
+    def all(self, select: str) -> list[Any]:
+        with self.app() as app:
+            return [row[0] for row in app.execute(select.encode())]
+
+    def connect(self) -> Connector:
+        return KIND.open(Store("app", "postgresql", {"dsn_env": "APP_DSN", "verify_dsn_env": "READER_DSN"}), Path())
+
+    def connect_to_nothing(self) -> Connector:
+        return KIND.open(Store("app", "postgresql", {"dsn_env": "NOWHERE_DSN"}), Path())
+
+    def accepts(self, name: str) -> bool:
+        return "\0" not in name
+
+    def put(self, entry: Entry) -> Key:
+        created = None if entry.age_days is None else NOW - timedelta(days=entry.age_days)
+        values = (entry.name, entry.account, created, entry.flagged)
+        with self.app() as app:
+            app.execute(f"INSERT INTO {self.sql} (id, owner, created, flagged) VALUES (%s, %s, %s, %s)", values)
+        return (entry.name,)
+
+    def spell(self, key: Key) -> str:
+        return str(key[0])
+
+    def left(self) -> frozenset[Key]:
+        return frozenset((each,) for each in self.all(f"SELECT id FROM {self.sql}"))
+
+    def visible(self) -> frozenset[Key]:
+        return frozenset((each,) for each in self.all(f"SELECT id FROM {self.sql} WHERE deleted IS NULL"))
+
+    def take_away(self, key: Key) -> None:
+        with self.app() as app:
+            app.execute(f"DELETE FROM {self.sql} WHERE id = %s", key)
+
+    def renew(self, key: Key) -> None:
+        with self.app() as app:
+            app.execute(f"UPDATE {self.sql} SET created = %s WHERE id = %s", (NOW - timedelta(days=5), *key))
+
+    def add_stray(self) -> str:
+        with self.app() as app:
+            app.execute('CREATE SCHEMA "o ther"; CREATE TABLE "o ther"."stray ""one""" (x int)')
+            app.execute('CREATE VIEW "a view" AS SELECT 1')
+        return 'o ther.stray "one"'
+
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """Let the server take no connections, and end those that are open."""
+        with self._server.connect() as other:
+            for role in (self.role, self.reader):
+                other.execute(f"ALTER ROLE {role} NOLOGIN".encode())
+                other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [role])
+            yield
+            for role in (self.role, self.reader):
+                other.execute(f"ALTER ROLE {role} LOGIN".encode())
+
+    @contextmanager
+    def denying(self) -> Iterator[None]:
+        with self.app() as app:
+            app.execute(f"REVOKE DELETE, UPDATE ON ALL TABLES IN SCHEMA public FROM {self.role}".encode())
+            yield
+
+
+class MovingHarness(PostgresqlHarness):
+    """Hidden rows move to another table; names are what nobody expects."""
+
+    table = 'Re"quests.%s'
+    sql = '"Re""quests.%%s"'
+    script = """
+        CREATE TABLE "Re""quests.%s" (
+            id text PRIMARY KEY, n int GENERATED ALWAYS AS IDENTITY, owner varchar(2000), created timestamp,
+            flagged int, deleted text, twice text GENERATED ALWAYS AS (owner || owner) STORED
+        );
+        CREATE INDEX ON "Re""quests.%s" (created);
+        CREATE TABLE "hid'den" (LIKE "Re""quests.%s" INCLUDING GENERATED, "tombstoned_at" timestamptz NOT NULL,
+            PRIMARY KEY ("id"));
+    """
+    tombstone = TombstoneTarget(table="public.hid'den")
+
+    def put(self, entry: Entry) -> Key:
+        flagged = None if entry.flagged is None else int(entry.flagged)
+        created = None if entry.age_days is None else (NOW - timedelta(days=entry.age_days)).replace(tzinfo=None)
+        with self.app() as app:
+            app.execute(
+                f"INSERT INTO {self.sql} (id, owner, created, flagged) VALUES (%s, %s, %s, %s)",
+                (entry.name, entry.account, created, flagged),
+            )
+        return (entry.name,)
+
+    def all(self, select: str) -> list[Any]:
+        return super().all(select.replace("%%", "%"))
+
+    def left(self) -> frozenset[Key]:
+        return super().left() | frozenset((each,) for each in self.all('SELECT id FROM "hid\'den"'))
+
+    def visible(self) -> frozenset[Key]:
+        return super().left()
+
+
+class PartitionedHarness(PostgresqlHarness):
+    """Partitions by owner, a clock in text, and a key of three columns of which one is made up."""
+
+    table = "app.Requests"
+    sql = 'app."Requests"'
+    script = """
+        CREATE SCHEMA app;
+        CREATE TABLE app."Requests" (
+            id text, part uuid, number int2 DEFAULT 7, owner text, created text, flagged text, deleted timestamp,
+            PRIMARY KEY (part, number, id)
+        ) PARTITION BY HASH (part);
+        CREATE TABLE app.r0 PARTITION OF app."Requests" FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+        CREATE TABLE app.r1 PARTITION OF app."Requests" FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+    """
+
+    @property
+    def dataset(self) -> Dataset:
+        return replace(super().dataset, key=("id", "part", "number"))
+
+    def __init__(self, server: Server, database: str, patch: pytest.MonkeyPatch) -> None:
+        super().__init__(server, database, patch)
+        with self.app() as app:
+            app.execute(f"GRANT USAGE ON SCHEMA app TO {self.role}, {self.reader}".encode())
+            app.execute(f'GRANT SELECT, UPDATE, DELETE ON app."Requests" TO {self.role}'.encode())
+            app.execute(f'GRANT SELECT ON app."Requests" TO {self.reader}'.encode())
+
+    @contextmanager
+    def denying(self) -> Iterator[None]:
+        with self.app() as app:
+            app.execute(f'REVOKE DELETE, UPDATE ON app."Requests" FROM {self.role}'.encode())
+            yield
+
+    def put(self, entry: Entry) -> Key:
+        created = "soon" if entry.age_days is None else (NOW - timedelta(days=entry.age_days)).isoformat()
+        key = (entry.name, uuid4(), 7)
+        with self.app() as app:
+            app.execute(
+                f"INSERT INTO {self.sql} (id, part, owner, created, flagged) VALUES (%s, %s, %s, %s, %s)",
+                (*key[:2], entry.account, created, None if entry.flagged is None else str(entry.flagged).lower()),
+            )
+        return key
+
+    def spell(self, key: Key) -> str:
+        import json  # noqa: PLC0415
+
+        return json.dumps([str(part) for part in key])
+
+    def left(self) -> frozenset[Key]:
+        with self.app() as app:
+            return frozenset(app.execute(f"SELECT id, part, number FROM {self.sql}".encode()))
+
+    def visible(self) -> frozenset[Key]:
+        with self.app() as app:
+            return frozenset(app.execute(f"SELECT id, part, number FROM {self.sql} WHERE deleted IS NULL".encode()))
+
+    def take_away(self, key: Key) -> None:
+        super().take_away(key[:1])
+
+    def renew(self, key: Key) -> None:
+        with self.app() as app:
+            created = (NOW - timedelta(days=5)).isoformat()
+            app.execute(f"UPDATE {self.sql} SET created = %s WHERE id = %s", (created, key[0]))
+
+
+class _AllContracts(
+    ConnectorContract, ChangeContract, DoubtContract, TombstoneContract, DenialContract, FailureContract
+):
+    """Everything that is asked of a table."""
+
+    make: type[PostgresqlHarness]
+
+    @pytest.fixture
+    def harness(self, postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[PostgresqlHarness]:
+        with postgresql.database() as database:
+            yield self.make(postgresql, database, monkeypatch)
+
+
+class TestTable(_AllContracts, AttributeContract):
+    make = PostgresqlHarness
+
+
+class TestQuarantine(_AllContracts, AttributeContract):
+    make = MovingHarness
+
+
+class TestPartitions(_AllContracts):
+    make = PartitionedHarness
