@@ -22,8 +22,10 @@ def approve(plan: str, ssh_key: Path | None) -> Exit:
     reference = plan_reference(plan)
     with working() as ctx:
         missing = approvals.approve(ctx, reference, ssh_key)
-    document = {"plan": reference, "approved": not missing, "missing": missing}
-    words = f"approved; {missing} more needed" if missing else "approved; carry it out with `retentiond apply`"
+        chain = approvals.covered(ctx, reference)
+    document = {"plan": reference, "approved": not missing, "missing": missing, "chain": chain}
+    which = f" with {len(chain)} further plan(s)" if chain else ""
+    words = f"approved{which}; " + (f"{missing} more needed" if missing else "carry it out with `retentiond apply`")
     show(document, lambda console: console.print(words))
     return Exit.STOPPED if missing else Exit.DONE
 

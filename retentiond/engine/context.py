@@ -48,6 +48,7 @@ class Terms:
         stop_file: Nothing is changed in any store while it exists; None for none.
         receipts: Directory of bundles and manifests.
         verifier_keys: Public keys by name, put into bundles for information.
+        clock_ahead: How far the clock may be ahead of the last time that was seen, besides the longest schedule.
         config_changed: Tells whether policies, data map or approvers changed on disk since they were read.
     """
 
@@ -59,6 +60,7 @@ class Terms:
     single_operator: bool
     plan_expires: Period
     identifiers_keep: Period
+    clock_ahead: Period
     receipts: Path
     verifier_keys: Mapping[str, str]
     config_changed: Callable[[], bool]

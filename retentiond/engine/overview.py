@@ -9,9 +9,9 @@ from datetime import datetime
 from retentiond.domain.account import AccountState
 from retentiond.domain.cron import Cron
 from retentiond.domain.hold import Hold
-from retentiond.domain.plan import RunState
 from retentiond.domain.policy import Schedule
 from retentiond.domain.record import moment
+from retentiond.engine import chains
 from retentiond.engine.context import Context
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ClosureRow, PlanRow, RunRow
@@ -59,7 +59,7 @@ def status(ctx: Context) -> Status:
             holds=tx.holds.active(),
             closures=tx.closures.in_state(AccountState.GRACE, AccountState.CLOSING),
             runs=tx.runs.recent(10),
-            waiting=tx.plans.in_state(RunState.WAITING, RunState.PLANNED),
+            waiting=[plan for plan in tx.plans.in_state(*chains.OPEN) if not chains.first_id(plan)],
             stopped_by_file=ctx.terms.stop_file is not None and ctx.terms.stop_file.exists(),
         )
 

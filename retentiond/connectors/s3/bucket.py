@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from retentiond.connectors.s3.failures import TRANSIENT_CODES, told
@@ -68,6 +70,20 @@ class Bucket:
         """
         with told(self.name, "reach the bucket", "s3:ListBucket"):
             self.client.head_bucket(Bucket=self.name)
+
+    def now(self) -> datetime | None:
+        """Return the time that the server bears in the `Date` of an answer (RFC 9110, section 6.6.1); None for none.
+
+        Raises:
+            ConnectorError: The bucket cannot be reached.
+        """
+        with told(self.name, "reach the bucket", "s3:ListBucket"):
+            answer = self.client.head_bucket(Bucket=self.name)
+        try:
+            said = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+        except (KeyError, ValueError):
+            return None
+        return said.replace(tzinfo=said.tzinfo or UTC).astimezone(UTC)
 
     def pages(self, prefix: str) -> Iterator[Page]:
         """Yield the pages of a listing of all versions and markers whose keys begin with a prefix.

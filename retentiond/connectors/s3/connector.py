@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -28,7 +29,7 @@ from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
 from retentiond.errors import DatasetRefused
 from retentiond.evidence.levels import EvidenceLevel
-from retentiond.ports.stores import Acted, Order, Remnant, Survey, Verified, Window
+from retentiond.ports.stores import Acted, Order, Pressure, Remnant, Survey, Verified, Window
 
 _ATTEMPTS = 4
 _REMNANTS = (
@@ -139,6 +140,14 @@ class S3Connector:
     def remnants(self, dataset: Dataset) -> Sequence[Remnant]:  # noqa: ARG002 - the same for all datasets of a bucket
         """Return where copies may remain that this bucket cannot rule out."""
         return _REMNANTS
+
+    def pressure(self) -> Pressure:
+        """Tell of no replicas: no request says how far a bucket's replication is behind."""
+        return Pressure(looked_at="a bucket does not say how far its replicas are behind")
+
+    def now(self) -> datetime | None:
+        """Return the server's time, as its answers bear it."""
+        return self._reader.now()
 
     def close(self) -> None:
         """Let go of the connections."""
