@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from retentiond.domain.account import AccountState
 from retentiond.domain.plan import RunState, Trigger
-from retentiond.engine import chains
+from retentiond.engine import chains, guards
 from retentiond.engine.approvals import find_plan, void
 from retentiond.engine.closures import account_of, advance_closure, due_closures
 from retentiond.engine.context import Context
@@ -56,6 +56,7 @@ def apply_plan(ctx: Context, reference: str) -> Session:
     """
     session = Session()
     with ctx.ledger.acting():
+        guards.check_clock(ctx)  # before anything ends by the clock: plans expire for good
         finish_bundles(ctx)
         expire_plans(ctx)
         with ctx.ledger.begin() as tx:
@@ -76,6 +77,7 @@ def run_all(ctx: Context, policies: tuple[str, ...] = ()) -> Session:
     """Finish what was begun, advance closures, then plan and carry out what policy makes due, if the guards let it."""
     session = Session()
     with ctx.ledger.acting():
+        guards.check_clock(ctx)  # before anything ends by the clock: graces of closures, too
         finish_bundles(ctx)
         for plan in chains.begun(ctx):
             _resume(ctx, session, plan)
@@ -94,6 +96,7 @@ def close_now(ctx: Context, closure: ClosureRow) -> Session:
     session = Session()
     if closure.due_at <= ctx.now():
         with ctx.ledger.acting():
+            guards.check_clock(ctx)
             _advance(ctx, session, closure)
     return session
 
