@@ -15,8 +15,6 @@ from retentiond.engine.context import Context
 from retentiond.errors import ConnectorError, Interrupted
 from retentiond.evidence.canonical import rfc3339
 
-OFF_PEAK = "off-peak"
-REPLICA_LAG = "replica-lag"
 PATIENCE = timedelta(minutes=10)
 _STEP_SECONDS = 0.5
 _POLL_SECONDS = 2.0
@@ -87,7 +85,7 @@ class Pacer:
             if window is not None and store not in self.deferred and not window.is_open(now):
                 until = window.opens(now)
                 what = f"store {store} is worked on from {window}; that is again from {rfc3339(until)}"
-                self.deferred[store] = Deferral(OFF_PEAK, what, until)
+                self.deferred[store] = Deferral(guard="off-peak", what=what, until=until)
 
     def _await_rate(self, store: str) -> bool:
         seconds = self._ready.get(store, 0.0) - self._ctx.clock.monotonic()
@@ -111,7 +109,7 @@ class Pacer:
         waited = False
         while (said := self._behind(store, limit)) is not None:
             if self._ctx.clock.monotonic() - began >= self._patience.total_seconds():
-                self.deferred[store] = Deferral(REPLICA_LAG, said)
+                self.deferred[store] = Deferral(guard="replica-lag", what=said)
                 return True
             if not waited:
                 self._ctx.reporter.note(f"{said}; waiting")

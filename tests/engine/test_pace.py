@@ -13,6 +13,7 @@ from retentiond.cli.views import session_document, session_exit
 from retentiond.domain.plan import RunState
 from retentiond.engine import drafting
 from retentiond.engine.approvals import approve
+from retentiond.engine.checking import check
 from retentiond.engine.closures import close_account
 from retentiond.engine.overview import status
 from retentiond.engine.running import Session, apply_plan, run_all
@@ -236,6 +237,17 @@ def test_a_store_that_tells_of_no_replicas_is_never_worked_on_where_a_lag_is_dec
     session = apply_it(office, approved(office))
     assert "a file has no replicas" in session.deferred[0].what
     assert len(office.rows()) == 4
+
+
+def test_check_names_a_store_whose_batches_would_wait_for_ever(office: Office) -> None:
+    pace(office, APP, "{replica_lag: 30 seconds}")
+    with office.open() as ctx:
+        found = [each for each in check(ctx).findings if each.where == "app"]
+    assert ["a file has no replicas" in each.what for each in found] == [True]
+    assert "pace.replica_lag" in found[0].remedy
+    office.wraps["app"] = behind(timedelta(seconds=60))
+    with office.open() as ctx:
+        assert [each for each in check(ctx).findings if each.where == "app"] == []
 
 
 @pytest.mark.parametrize("how", ["signal", "file"])
