@@ -35,6 +35,7 @@ def status() -> None:
         "runs": [run_summary(each) for each in found.runs],
         "waiting": [{"plan": each.id, "state": each.state, "reasons": list(each.reasons)} for each in found.waiting],
         "stopped_by_file": found.stopped_by_file,
+        "pending": found.pending,
     }
     show(document, lambda console: _people(console, found))
 
@@ -50,5 +51,7 @@ def _people(console: Console, found: Status) -> None:
     for plan in found.waiting:
         verb = "approve" if plan.approvals_needed else "apply"
         console.print(f"plan {plan.id} waits: retentiond {verb} {plan.id}")
+    if found.pending:
+        console.print(f"{found.pending:,} records are left of runs that were begun: retentiond run goes on with them")
     if found.stopped_by_file:
         console.print("the stop file exists: nothing is changed in any store")

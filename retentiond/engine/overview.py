@@ -13,6 +13,7 @@ from retentiond.domain.policy import Schedule
 from retentiond.domain.record import moment
 from retentiond.engine import chains
 from retentiond.engine.context import Context
+from retentiond.engine.pending import pending
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ClosureRow, PlanRow, RunRow
 
@@ -36,7 +37,7 @@ class PolicyStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Everything that status tells."""
+    """Everything that status tells. `pending` records are left of runs and chains that go on with the next run."""
 
     policies: tuple[PolicyStatus, ...]
     holds: Sequence[Hold]
@@ -44,11 +45,13 @@ class Status:
     runs: Sequence[RunRow]
     waiting: Sequence[PlanRow]
     stopped_by_file: bool
+    pending: int
 
 
 def status(ctx: Context) -> Status:
     """Return how things stand, from the ledger alone."""
     now = ctx.now()
+    left = pending(ctx).records
     with ctx.ledger.begin() as tx:
         facts = {
             policy: (tx.facts.get(f"overdue:{policy}"), tx.facts.get(f"success:{policy}"))
@@ -61,6 +64,7 @@ def status(ctx: Context) -> Status:
             runs=tx.runs.recent(10),
             waiting=[plan for plan in tx.plans.in_state(*chains.OPEN) if not chains.first_id(plan)],
             stopped_by_file=ctx.terms.stop_file is not None and ctx.terms.stop_file.exists(),
+            pending=left,
         )
 
 

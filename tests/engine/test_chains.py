@@ -309,7 +309,9 @@ def test_what_an_unfinished_chain_is_busy_with_is_not_planned_again_and_stays_ov
     interrupted_after_the_first(small)
     with small.open() as ctx:
         again: Planned = plan(ctx)
-        overdue = {each.policy: each.overdue for each in status(ctx).policies}
+        found = status(ctx)
+        overdue = {each.policy: each.overdue for each in found.policies}
+    assert (found.pending, list(found.waiting)) == (4, [])
     assert again.plan is None
     assert again.left == ("requests",)
     assert "left to a run that was begun" in again.reasons[0]
