@@ -67,7 +67,7 @@ def reset_clock(ctx: Context, said: datetime, key_file: Path | None) -> Reset:
         tx.facts.set(_FIRST, "")
     ctx.log.publish()
     with ctx.ledger.begin() as tx:
-        tx.facts.set(guards.HIGH_WATER, now.isoformat())
+        tx.facts.set(guards.CLOCK_HIGH_WATER, now.isoformat())
         tx.events.append("clock.reset", "clock", now, {"by": sorted(names)})
     return Reset(now, 0)
 

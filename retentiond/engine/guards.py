@@ -20,7 +20,7 @@ from retentiond.ports.rows import PlanRow
 CLOCK_SLACK = timedelta(minutes=5)
 ABSURD_CLOCKS = 0.001
 CLOCK_OUT_OF_RANGE = "clock-out-of-range"
-HIGH_WATER = "clock_high_water"
+CLOCK_HIGH_WATER = "clock_high_water"
 
 
 def before_planning(ctx: Context) -> datetime:
@@ -79,7 +79,7 @@ def check_clock(ctx: Context) -> datetime:
     now = ctx.now()
     stores = store_times(ctx)
     with ctx.ledger.begin() as tx:
-        seen = tx.facts.get(HIGH_WATER)
+        seen = tx.facts.get(CLOCK_HIGH_WATER)
         latest = datetime.fromisoformat(seen) if seen else now
         if now < latest - CLOCK_SLACK:
             raise GuardStopped(
@@ -90,7 +90,7 @@ def check_clock(ctx: Context) -> datetime:
             )
         _check_ahead(ctx, now, latest, stores)
         if seen is None or now > latest:
-            tx.facts.set(HIGH_WATER, now.isoformat())
+            tx.facts.set(CLOCK_HIGH_WATER, now.isoformat())
     return now
 
 

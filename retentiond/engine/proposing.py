@@ -150,5 +150,5 @@ def _publish_canonical(ctx: Context, declared: Iterable[Policy | Dataset]) -> No
         with ctx.ledger.begin() as tx:
             if tx.facts.get(name) is None:
                 tx.entries.stage(policy_entry(each.sha256))
-                tx.facts.set(name, "logged")
+                tx.facts.set(name, each.canonical.decode())  # so that a log that is lost can be written again
         ctx.log.publish_file(f"policies/{each.sha256}.json", each.canonical)
