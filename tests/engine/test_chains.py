@@ -308,6 +308,9 @@ def test_what_an_unfinished_chain_is_busy_with_is_not_planned_again_and_stays_ov
     due(small)
     interrupted_after_the_first(small)
     with small.open() as ctx:
+        assert [each.overdue for each in status(ctx).policies if each.policy == "content"] == [4]
+        with ctx.ledger.begin() as tx:
+            tx.facts.set("overdue:content", f"0 - {NOW.isoformat()}")
         again: Planned = plan(ctx)
         found = status(ctx)
         overdue = {each.policy: each.overdue for each in found.policies}
