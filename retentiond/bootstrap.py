@@ -288,6 +288,7 @@ def _terms(service: ServiceSettings, keys: Keys, config_changed: Callable[[], bo
         single_operator=service.single_operator,
         plan_expires=service.plan_expires,
         identifiers_keep=service.identifiers.keep,
+        clock_ahead=service.clock_ahead,
         receipts=Path(os.path.normpath(service.receipts)),
         verifier_keys={"issuer": keys.issuer.public_pem, "log": keys.vkey},
         key_files=_key_files(keys),

@@ -18,6 +18,10 @@ class Clock(Protocol):
         """Return seconds that never run backwards, for durations and rates."""
         ...
 
+    def sleep(self, seconds: float) -> None:
+        """Let so much time pass."""
+        ...
+
 
 class SystemClock:
     """The machine's own clock."""
@@ -29,3 +33,7 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds that never run backwards, for durations and rates."""
         return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Let so much time pass."""
+        time.sleep(seconds)

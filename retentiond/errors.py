@@ -99,6 +99,10 @@ class GuardStopped(RetentiondError):
         self.guard = guard
 
 
+class Deferred(GuardStopped):
+    """A run stands still until its stores may be worked on again; what was begun is safe, and `run` goes on with it."""
+
+
 class ApprovalError(RetentiondError):
     """A signature does not approve what it should: forged, expired, foreign, self-given or replayed."""
 

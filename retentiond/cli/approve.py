@@ -21,13 +21,16 @@ def approve(plan: str, ssh_key: Path | None) -> Exit:
     """Approve a plan with an SSH signature, or the list of holds after a recovery. Exits 4 while more are missing."""
     reference = plan_reference(plan)
     with working() as ctx:
+        chain: list[str] = []
         if recovery.concerns(ctx, reference):
             recovery.sign_list(ctx, reference, ssh_key)
             missing, then = 0, "run"
         else:
             missing, then = approvals.approve(ctx, reference, ssh_key), "apply"
-    document = {"plan": reference, "approved": not missing, "missing": missing}
-    words = f"approved; {missing} more needed" if missing else f"approved; carry it out with `retentiond {then}`"
+            chain = approvals.covered(ctx, reference)
+    document = {"plan": reference, "approved": not missing, "missing": missing, "chain": chain}
+    which = f" with {len(chain)} further plan(s)" if chain else ""
+    words = f"approved{which}; " + (f"{missing} more needed" if missing else f"carry it out with `retentiond {then}`")
     show(document, lambda console: console.print(words))
     return Exit.STOPPED if missing else Exit.DONE
 

@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from retentiond.cli.common import shared_options, show
-from retentiond.cli.views import forecasts_table, plan_document, write_plan_file
+from retentiond.cli.views import estimate_lines, forecasts_table, plan_document, write_plan_file
 from retentiond.cli.working import working
 from retentiond.engine.planning import Planned, Request, make_plan
 from retentiond.errors import Exit
@@ -45,6 +45,10 @@ def _people(console: Console, planned: Planned) -> None:
         return
     console.print(f"plan {planned.plan.id}")
     console.print(f"  sha256  {planned.plan.sha256}")
-    console.print(f"  records {planned.plan.records:,}, expires {planned.plan.expires_at:%Y-%m-%d %H:%M} UTC")
+    for line in estimate_lines(planned.estimate) if planned.estimate else ():
+        console.print(f"  {line}")
+    for each in planned.chain:
+        console.print(f"  and then {each.id}: {each.records:,} records; approved and applied with the first")
+    console.print(f"  expires {planned.plan.expires_at:%Y-%m-%d %H:%M} UTC")
     verb = "approve" if planned.plan.approvals_needed else "apply"
     console.print(f"  next    retentiond {verb} {planned.plan.id}")

@@ -36,6 +36,7 @@ def status() -> None:
         "waiting": [{"plan": each.id, "state": each.state, "reasons": list(each.reasons)} for each in found.waiting],
         "stopped_by_file": found.stopped_by_file,
         "recovery_unsigned": found.recovery_unsigned,
+        "pending": found.pending,
     }
     show(document, lambda console: _people(console, found))
 
@@ -53,5 +54,7 @@ def _people(console: Console, found: Status) -> None:
         console.print(f"plan {plan.id} waits: retentiond {verb} {plan.id}")
     if found.recovery_unsigned:
         console.print("the ledger was recovered; its list of holds waits for a signature: retentiond ledger recover")
+    if found.pending:
+        console.print(f"{found.pending:,} records are left of runs that were begun: retentiond run goes on with them")
     if found.stopped_by_file:
         console.print("the stop file exists: nothing is changed in any store")

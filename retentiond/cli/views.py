@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from retentiond.domain.plan import Forecast
 from retentiond.domain.scopes import write_condition
 from retentiond.engine.closures import AccountStatus
 from retentiond.engine.enforcement import Carried
+from retentiond.engine.estimating import Estimate
 from retentiond.engine.explaining import Explanation
 from retentiond.engine.identifiers import Final
 from retentiond.engine.planning import Planned
@@ -35,12 +37,38 @@ def plan_document(planned: Planned) -> dict[str, Any]:
         "sha256": plan.sha256 if plan else None,
         "expires_at": optional_rfc3339(plan.expires_at if plan else None),
         "needs_approval": bool(plan and plan.approvals_needed),
-        "chain": [],
+        "chain": [{"plan": each.id, "sha256": each.sha256, "records": each.records} for each in planned.chain],
         "reasons": planned.reasons,
         "reference_time": rfc3339(planned.reference),
-        "records": plan.records if plan else 0,
+        "records": planned.records,
+        "estimate": _estimate_document(planned.estimate),
         "datasets": [_forecast_document(each) for each in planned.forecasts],
     }
+
+
+def _estimate_document(found: Estimate | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "records": found.records,
+        "bytes": found.size_bytes,
+        "plans": found.plans,
+        "seconds": found.seconds,
+        "finishes_at": optional_rfc3339(found.finishes_at),
+        "rate": found.rate,
+        "wal_bytes": found.wal_bytes,
+    }
+
+
+def estimate_lines(found: Estimate) -> list[str]:
+    """Return what carrying plans out will take, for people."""
+    lines = [f"{found.records:,} records, {found.size_bytes:,} bytes, in {found.plans} plan(s)"]
+    if found.seconds is not None:
+        over = f", over at {found.finishes_at:%Y-%m-%d %H:%M} UTC if it began now" if found.finishes_at else ""
+        lines.append(f"takes {timedelta(seconds=found.seconds)} at the {found.rate} rate{over}")
+    if found.wal_bytes is not None:
+        lines.append(f"writes about {found.wal_bytes:,} bytes of write-ahead log")
+    return lines
 
 
 def _forecast_document(forecast: Forecast) -> dict[str, Any]:
@@ -107,8 +135,9 @@ def session_document(session: Session) -> dict[str, Any]:
         "runs": [_run_document(each) for each in session.carried],
         "overdue": session.overdue,
     }
-    if session.stopped is not None:
-        stopped = session.stopped
+    stops = [*([session.stopped] if session.stopped else []), *session.deferred]
+    if stops:
+        stopped = stops[0]
         document["stopped"] = {"guard": stopped.guard, "what": stopped.what, "remedy": stopped.remedy}
         document["plan"] = session.stopped_plan.id if session.stopped_plan else None
     if session.left_out:
@@ -143,7 +172,7 @@ def _session_people(console: Console, session: Session) -> None:
         console.print(rows)
         console.print(f"run {carried.run.id}: {carried.run.state}")
         console.print(f"receipt {carried.receipt.file}", markup=False)
-    if not session.carried and session.stopped is None:
+    if not session.carried and session.stopped is None and not session.deferred:
         rest = " in the datasets that could be planned" if session.left_out else ""
         console.print("all that is due is held" if session.held else f"nothing is due{rest}")
     if session.overdue:
@@ -156,13 +185,13 @@ def _ever(carried: Carried, final: Final) -> bool:
 
 def session_exit(session: Session) -> Exit:
     """Say on stderr what stopped or failed, and return the exit code."""
-    problems = [*([session.stopped] if session.stopped else []), *session.failures]
+    problems = [*([session.stopped] if session.stopped else []), *session.deferred, *session.failures]
     for problem in problems:
         _complain(problem.what, problem.remedy)
     for name, why in session.left_out:
         _complain(f"dataset {name} was left out: {why}", "")
     partly = bool(session.carried and session.overdue)
-    if session.stopped is not None:
+    if session.stopped is not None or session.deferred:
         return Exit.STOPPED
     if partly or session.left_out or (session.failures and session.carried):
         return Exit.PARTLY

@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from retentiond.domain.jsonpath import JsonPath
 from retentiond.domain.owner import OwnerSource
+from retentiond.domain.pace import AT_ANY_PACE, Pace
 from retentiond.domain.period import Period
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -194,6 +195,7 @@ class Store:
         options: What the connector of this kind needs to reach it; never a secret.
         backups_keep: How long backups are kept; None when there are none or nothing is declared.
         backups_declared: Whether the data map says anything about backups.
+        pace: How fast it may be worked on, and when.
     """
 
     name: str
@@ -201,6 +203,7 @@ class Store:
     options: Mapping[str, object]
     backups_keep: Period | None = None
     backups_declared: bool = False
+    pace: Pace = AT_ANY_PACE
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,17 @@ class Period:
             return there
         return there.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
 
+    def length(self) -> timedelta:
+        """Return how long the period is.
+
+        Raises:
+            ValueError: It has months, whose length depends on when they begin.
+        """
+        if self.months:
+            message = f"{self} has no fixed length"
+            raise ValueError(message)
+        return timedelta(days=self.days, seconds=self.seconds)
+
     def iso(self) -> str:
         """Return the ISO 8601 form, such as `P23D` or `PT15M`."""
         date = _designated((("Y", self.months // 12), ("M", self.months % 12), ("D", self.days)))

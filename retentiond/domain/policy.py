@@ -119,10 +119,11 @@ class ClosureTerms:
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """All policies, and how accounts leave."""
+    """All policies, and how accounts leave. A plan takes at most `plan_records`; what is due beyond makes a chain."""
 
     policies: Mapping[str, Policy]
     closure: ClosureTerms = ClosureTerms()
+    plan_records: int = MAX_RECORDS
 
     def of_class(self, data_class: str) -> Policy | None:
         """Return the policy that governs a class, or None."""

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from retentiond.domain.plan import RunState
+from retentiond.engine import chains
 from retentiond.engine.context import Context
 from retentiond.engine.signing import (
     SIGNATURE_VALID,
@@ -57,6 +58,7 @@ def approve(ctx: Context, reference: str, key_file: Path | None) -> int:
     now = ctx.now()
     with ctx.ledger.begin() as tx:
         plan = find_plan(tx, reference)
+    chains.require_first(plan, "retentiond approve")
     if plan.state is RunState.PLANNED:
         return 0
     _check_open(plan, now)
@@ -75,17 +77,25 @@ def approve(ctx: Context, reference: str, key_file: Path | None) -> int:
     return settle_approvals(ctx, plan.id, size)
 
 
+def covered(ctx: Context, reference: str) -> list[str]:
+    """Return the ids of the further plans that are approved with a plan."""
+    with ctx.ledger.begin() as tx:
+        return [plan.id for plan in chains.whole(tx, find_plan(tx, reference))[1:]]
+
+
 def reject(ctx: Context, reference: str, key_file: Path | None) -> None:
-    """Sign and record a rejection; the plan ends void at once.
+    """Sign and record a rejection; the plan ends void at once, and of a chain whatever was not begun.
 
     Raises:
-        ApprovalError: The plan has begun or ended.
+        ApprovalError: The plan, or the last of its chain, has begun or ended.
         LogIntegrityError: The plan is void, and that is not yet logged.
     """
     now = ctx.now()
     with ctx.ledger.begin() as tx:
         plan = find_plan(tx, reference)
-    if plan.state not in (RunState.PLANNED, RunState.WAITING):
+        chains.require_first(plan, "retentiond reject")
+        rest = chains.unbegun(tx, plan)
+    if not rest:
         raise ApprovalError(f"plan {plan.id} is {plan.state} and can't be rejected", remedy="nothing needs doing")
     verdict = _signed_verdict(ctx, plan, key_file, now, approve=False)
     with ctx.ledger.begin() as tx:
@@ -114,8 +124,9 @@ def settle_approvals(ctx: Context, plan_id: str, size: int) -> int:
         missing = max(0, plan.approvals_needed - len(given))
         if missing or plan.state is not RunState.WAITING:
             return missing
-        tx.plans.set_state(plan.id, RunState.PLANNED)
-        _approve_pairs(ctx, tx, plan)
+        for each in chains.whole(tx, plan):
+            tx.plans.set_state(each.id, RunState.PLANNED)
+            _approve_pairs(ctx, tx, each)
     return 0
 
 
@@ -143,7 +154,10 @@ def lists_commitment(ctx: Context, policies: Iterable[tuple[str, str]]) -> str:
 
 
 def void(ctx: Context, plan: PlanRow, reason: str) -> None:
-    """End a plan that was not carried out: expired, rejected, cancelled or superseded; logged."""
+    """End a plan that was not begun: expired, rejected, cancelled or superseded; logged.
+
+    With it go those that follow it in its chain, as far as they were not begun.
+    """
     ctx.log.compare()
     with ctx.ledger.begin() as tx:
         _void(ctx, tx, plan, reason)

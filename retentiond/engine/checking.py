@@ -60,6 +60,7 @@ def check(ctx: Context) -> Report:
     for probed in _probes(ctx):
         findings.extend(probed.findings)
         notes.extend(probed.notes)
+    findings.extend(_replicas(ctx))
     findings.extend(_unmapped(ctx))
     findings.extend(_classes(ctx))
     retention = [each for policy in ctx.policies.policies for each in _retention(ctx, policy, locks)]
@@ -119,6 +120,25 @@ def _people(ctx: Context) -> Iterator[str]:
         yield "nobody is named in approvers, so nothing can be approved yet: add a line `NAME ssh-ed25519 AAAA…`"
     if ctx.terms.observe:
         yield "mode: observe; nothing will be removed"
+
+
+def _replicas(ctx: Context) -> Iterator[Finding]:
+    """Find the stores that are to wait for replicas of which nothing is known: their runs would never go on."""
+    for name, store in ctx.datamap.stores.items():
+        if store.pace.replica_lag is None:
+            continue
+        try:
+            pressure = ctx.store(name).pressure()
+        except ConnectorError as error:
+            yield Finding(error.what, error.where or name, error.remedy)
+            continue
+        if pressure.replica_lag is None:
+            seen = f" ({pressure.looked_at})" if pressure.looked_at else ""
+            yield Finding(
+                f"how far its replicas are behind is unknown{seen}, and `replica_lag` lets every batch wait for it",
+                name,
+                "let retentiond's role see the replicas, or remove `pace.replica_lag`",
+            )
 
 
 def _clocks(ctx: Context, dataset: Dataset) -> Iterator[Finding]:

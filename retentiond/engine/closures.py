@@ -17,7 +17,7 @@ from retentiond.engine import manifest
 from retentiond.engine.batches import Work
 from retentiond.engine.bundles import write_bundle
 from retentiond.engine.context import Context, new_id
-from retentiond.engine.enforcement import Carried, carry_out
+from retentiond.engine.enforcement import Carried, carry_out, carry_out_chain
 from retentiond.engine.planning import Request, make_plan
 from retentiond.engine.receipts import commitment_under, issuer, item_rows, manifest_base, not_covered, receipt_context
 from retentiond.engine.signing import deliver, record_state, request
@@ -191,7 +191,7 @@ def advance_closure(ctx: Context, closure: ClosureRow) -> list[Carried]:
     planned = make_plan(ctx, Request(Trigger.CLOSURE, account=account, closure=closure.id))
     if planned.plan is not None:
         _check_waiting(planned.plan)
-        carried.append(carry_out(ctx, planned.plan.id, account))
+        carried += carry_out_chain(ctx, planned.plan, account)
         planned = make_plan(ctx, Request(Trigger.CLOSURE, account=account, closure=closure.id))
     if planned.plan is not None:
         return carried

@@ -49,6 +49,7 @@ class Terms:
         receipts: Directory of bundles and manifests.
         verifier_keys: Public keys by name, put into bundles for information.
         key_files: Public keys and their history as they are published beside the log, by path.
+        clock_ahead: How far the clock may be ahead of the last time that was seen, besides the longest schedule.
         config_changed: Tells whether policies, data map or approvers changed on disk since they were read.
     """
 
@@ -60,6 +61,7 @@ class Terms:
     single_operator: bool
     plan_expires: Period
     identifiers_keep: Period
+    clock_ahead: Period
     receipts: Path
     verifier_keys: Mapping[str, str]
     key_files: Mapping[str, bytes]

@@ -1,105 +1,176 @@
-"""A plan while it is being drafted: records go into batches, batches into the ledger, items into the digest."""
+"""Plans while they are drafted: records go into batches, batches into the ledger, items into the digest.
+
+One scan may give more than a plan holds, in records or in policies. Then the next plan of the chain is begun: between
+two groups of batches, so that rows and the objects that go with them stand in one plan.
+"""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from retentiond.domain.plan import Part
 from retentiond.domain.record import Record
-from retentiond.engine.context import Context
+from retentiond.engine.context import Context, new_id
 from retentiond.engine.guards import check_size
 from retentiond.engine.identifiers import encode_records, identity
 from retentiond.evidence.commitment import PlanDigest, encode_items
+from retentiond.evidence.statement import POLICIES_LIMIT
 from retentiond.ports.rows import BatchRow
 
 BATCH_RECORDS = 5_000
 
 
-@dataclass(frozen=True, slots=True)
-class Bookmark:
-    """How far a draft had come, to go back to when a dataset cannot be planned after all."""
+@dataclass(slots=True)
+class PlanDraft:
+    """One plan of a draft.
 
-    batches: int
-    parts: int
+    Attributes:
+        nonce: Goes before the items in the plan's digest.
+        batches: How many stand in the ledger.
+    """
+
+    id: str
+    nonce: bytes
     digest: PlanDigest
+    parts: list[Part] = field(default_factory=list)
+    batches: int = 0
 
-
-class Draft:
-    """Writes batches as records come in; memory holds at most one unfinished batch for each part."""
-
-    def __init__(self, ctx: Context, plan: str) -> None:
-        self._ctx = ctx
-        self.plan = plan
-        self.nonce = secrets.token_bytes(32)
-        self.parts: list[Part] = []
-        self._digest = PlanDigest(self.nonce)
-        self._batches = 0
-        self._groups = 0
+    @classmethod
+    def begun(cls, plan: str) -> PlanDraft:
+        """Return the draft of a plan that holds nothing yet."""
+        nonce = secrets.token_bytes(32)
+        return cls(plan, nonce, PlanDigest(nonce))
 
     @property
     def records(self) -> int:
         """Records planned so far."""
         return sum(part.due for part in self.parts)
 
-    def records_sha256(self) -> str:
-        """Hex digest over the nonce and every planned item, in the plan's order."""
-        return self._digest.hexdigest()
+    @property
+    def policies(self) -> frozenset[str]:
+        """The policies that made them due."""
+        return frozenset(part.policy for part in self.parts if part.policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """How far a draft had come, to go back to when a dataset cannot be planned after all."""
+
+    plans: int
+    batches: int
+    parts: tuple[Part, ...]
+    digest: PlanDigest
+
+
+class Draft:
+    """Writes batches as records come in; memory holds at most one unfinished batch for each case.
+
+    Args:
+        at: The run's reference time.
+    """
+
+    def __init__(self, ctx: Context, at: datetime) -> None:
+        self._ctx = ctx
+        self._at = at
+        self._groups = 0
+        self.plans: list[PlanDraft] = []
+        self._begin_plan()
+
+    @property
+    def limit(self) -> int:
+        """The most records that one plan takes."""
+        return self._ctx.policies.plan_records
+
+    @property
+    def batch_records(self) -> int:
+        """The most records that one batch takes."""
+        return min(BATCH_RECORDS, self.limit)
+
+    @property
+    def records(self) -> int:
+        """Records planned so far, in all plans."""
+        return sum(plan.records for plan in self.plans)
 
     def bookmark(self) -> Bookmark:
         """Remember this point."""
-        return Bookmark(self._batches, len(self.parts), self._digest.copy())
+        plan = self.plans[-1]
+        return Bookmark(len(self.plans), plan.batches, tuple(plan.parts), plan.digest.copy())
 
     def go_back(self, mark: Bookmark) -> None:
         """Drop everything after a bookmark."""
+        plan = self.plans[mark.plans - 1]
         with self._ctx.ledger.begin() as tx:
-            tx.batches.drop_draft_from(self.plan, mark.batches)
-        self._batches = mark.batches
-        self._digest = mark.digest
-        del self.parts[mark.parts :]
+            tx.batches.drop_draft_from(plan.id, mark.batches)
+            for later in self.plans[mark.plans :]:
+                tx.batches.drop_draft_from(later.id, 0)
+        del self.plans[mark.plans :]
+        plan.batches, plan.parts, plan.digest = mark.batches, list(mark.parts), mark.digest
 
-    def add_part(self, part: Part) -> int:
-        """Add a part; return its ordinal."""
-        self.parts.append(replace(part, ordinal=len(self.parts)))
-        return len(self.parts) - 1
+    def new_group(self, records: int, policy: str) -> int:
+        """Return the number of a new group of batches that belong together, in a plan that has room for it.
 
-    def new_group(self) -> int:
-        """Return the number of a new group of batches that belong together."""
+        Args:
+            records: How many the group will have.
+            policy: The one that makes them due; empty for none.
+
+        Raises:
+            GuardStopped: No plan takes as many.
+        """
+        check_size(records, self.limit)
+        plan = self.plans[-1]
+        full = plan.records + records > self.limit
+        many = policy not in plan.policies and len(plan.policies) >= POLICIES_LIMIT
+        if plan.records and (full or many):
+            self._begin_plan()
         self._groups += 1
         return self._groups
 
-    def write(self, part: int, records: Sequence[Record], *, group: int, objects: bool = False) -> None:
-        """Write records of a part as batches.
+    def part(self, part: Part) -> int:
+        """Return the ordinal of a part in the plan in hand; it is added where the plan has none like it yet."""
+        parts = self.plans[-1].parts
+        for known in parts:
+            if replace(known, ordinal=0, due=0, size_bytes=0) == replace(part, ordinal=0, due=0, size_bytes=0):
+                return known.ordinal
+        parts.append(replace(part, ordinal=len(parts), due=0, size_bytes=0))
+        return len(parts) - 1
 
-        Raises:
-            GuardStopped: The plan would become too large.
-        """
-        for start in range(0, len(records), BATCH_RECORDS):
-            self._write_batch(part, records[start : start + BATCH_RECORDS], group, objects=objects)
+    def write(self, part: int, records: Sequence[Record], *, group: int, objects: bool = False) -> None:
+        """Write records of a part of the plan in hand as batches."""
+        for start in range(0, len(records), self.batch_records):
+            self._write_batch(part, records[start : start + self.batch_records], group, objects=objects)
 
     def _write_batch(self, part: int, records: Sequence[Record], group: int, *, objects: bool) -> None:
-        known = self.parts[part]
+        plan = self.plans[-1]
+        known = plan.parts[part]
         size = sum(record.size_bytes for record in records)
-        self.parts[part] = replace(known, due=known.due + len(records), size_bytes=known.size_bytes + size)
-        check_size(self.records)
-        self._digest.extend(encode_items(known.dataset, map(identity, records)))
-        batch = BatchRow(self.plan, self._batches, part, group, objects, len(records))
+        plan.parts[part] = replace(known, due=known.due + len(records), size_bytes=known.size_bytes + size)
+        plan.digest.extend(encode_items(known.dataset, map(identity, records)))
+        batch = BatchRow(plan.id, plan.batches, part, group, objects, len(records))
         with self._ctx.ledger.begin() as tx:
             tx.batches.add(batch, encode_records(records))
-        self._batches += 1
+        plan.batches += 1
+
+    def _begin_plan(self) -> None:
+        plan = PlanDraft.begun(new_id(self._at))
+        with self._ctx.ledger.begin() as tx:
+            tx.plans.begin_draft(plan.id, self._at)
+        self.plans.append(plan)
 
 
 class Buffer:
-    """Records of one part until they fill a batch."""
+    """Records of one case until they fill a batch of so many."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self._most = most
         self.records: list[Record] = []
 
     def add(self, record: Record) -> bool:
         """Take a record; tell whether the batch is full."""
         self.records.append(record)
-        return len(self.records) >= BATCH_RECORDS
+        return len(self.records) >= self._most
 
     def take(self) -> list[Record]:
         """Give the records and begin anew."""
@@ -107,6 +178,19 @@ class Buffer:
         return records
 
 
-def oldest_of(clock: int | None, other: int | None) -> int | None:
-    """Return the older of two clocks in microseconds, where None is no clock."""
-    return min((each for each in (clock, other) if each is not None), default=None)
+def packed(pairs: Sequence[tuple[Record, Sequence[Record]]], most: int) -> list[tuple[list[Record], list[Record]]]:
+    """Return rows with the objects that go with them as (rows, objects), as few of them as hold `most` records each.
+
+    A row and its objects are never parted, so one row with more objects than that stands alone.
+    """
+    found: list[tuple[list[Record], list[Record]]] = []
+    held = 0
+    for row, objects in pairs:
+        weight = 1 + len(objects)
+        if not found or held + weight > most:
+            found.append(([], []))
+            held = 0
+        found[-1][0].append(row)
+        found[-1][1].extend(objects)
+        held += weight
+    return found

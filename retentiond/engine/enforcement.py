@@ -7,21 +7,24 @@ executed again, and the receipt is issued once all have ended.
 from __future__ import annotations
 
 import secrets
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from retentiond.domain.plan import BatchState, Part, RunState
-from retentiond.engine import guards
-from retentiond.engine.approvals import find_plan
+from retentiond.engine import chains, guards
+from retentiond.engine.approvals import find_plan, void
 from retentiond.engine.batches import CANARY, STOPPING, Work, carry_over, execute
 from retentiond.engine.context import Context, new_id
+from retentiond.engine.pace import Deferral, Pacer
 from retentiond.engine.receipts import issue_run_receipt
 from retentiond.engine.references import References
-from retentiond.errors import ApprovalError, GuardStopped, Interrupted, LedgerError
+from retentiond.errors import ApprovalError, Deferred, GuardStopped, LedgerError
+from retentiond.evidence.canonical import rfc3339
 from retentiond.ports.rows import BatchRow, PlanRow, ReceiptRow, RunRow
 
 _OPEN = (BatchState.PLANNED, BatchState.CLAIMED, BatchState.ACTED)
+_CHANGED = ("policy-changed", "dataset-changed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ def carry_out(ctx: Context, reference: str, account: str = "") -> Carried:
 
     Raises:
         GuardStopped: A guard says no; what was begun can be gone on with once it is content.
+        Deferred: A store may not be worked on now; what could be done elsewhere was done, the rest goes on later.
         Interrupted: The operator asked to stop; the batch in hand was finished.
     """
     with ctx.ledger.begin() as tx:
@@ -71,17 +75,49 @@ def carry_out(ctx: Context, reference: str, account: str = "") -> Carried:
     try:
         guards.before_acting(ctx, plan, begun=run is not None)
     except GuardStopped as stopped:
-        if run is None or stopped.guard not in ("policy-changed", "dataset-changed"):
+        if run is None or stopped.guard not in _CHANGED:
             raise
         _abandon(ctx, plan, stopped.guard)
-    if run is None:
-        run = _begin(ctx, plan)
+    run = _begin(ctx, plan) if run is None else _go_on(ctx, plan, run)
     work = Work(plan, parts, account)
     with References() as references:
         _count_references(ctx, work, references)
         _work_through(ctx, replace(work, elsewhere=references.elsewhere))
     issue_run_receipt(ctx, run, work)
     return _ended(ctx, plan, run.id)
+
+
+def carry_out_chain(ctx: Context, first: PlanRow, account: str = "", *, told: bool = True) -> Iterator[Carried]:
+    """Carry out a plan and those that follow it in its chain, one after the other, each with a receipt of its own.
+
+    A plan that may not begin any more, since its policy or dataset changed, ends void with all that follow it.
+
+    Args:
+        told: Whether plans that ended before are given again, too.
+
+    Raises:
+        GuardStopped, Interrupted: As `carry_out`; the plans that were given have ended.
+        ApprovalError: The next one is void, or is so from now on.
+    """
+    with ctx.ledger.begin() as tx:
+        plans = chains.whole(tx, first)
+    for plan in plans:
+        if not told and plan.state in (RunState.DONE, RunState.PARTIAL):
+            continue
+        try:
+            yield carry_out(ctx, plan.id, account)
+        except GuardStopped as stopped:
+            if plan.id == first.id or stopped.guard not in _CHANGED or _is_begun(ctx, plan):
+                raise
+            void(ctx, plan, "cancelled")
+            raise ApprovalError(
+                f"{stopped.what}; what was left of its chain is void", remedy="make a new plan, and approve it"
+            ) from stopped
+
+
+def _is_begun(ctx: Context, plan: PlanRow) -> bool:
+    with ctx.ledger.begin() as tx:
+        return tx.runs.of_plan(plan.id) is not None
 
 
 def unfinished(ctx: Context) -> Sequence[PlanRow]:
@@ -112,6 +148,15 @@ def _begin(ctx: Context, plan: PlanRow) -> RunRow:
     return run
 
 
+def _go_on(ctx: Context, plan: PlanRow, run: RunRow) -> RunRow:
+    """Let a run that stood still be one that runs again."""
+    if run.state is not RunState.RUNNING:
+        with ctx.ledger.begin() as tx:
+            tx.runs.set_state(run.id, RunState.RUNNING)
+            tx.plans.set_state(plan.id, RunState.RUNNING)
+    return replace(run, state=RunState.RUNNING)
+
+
 def _count_references(ctx: Context, work: Work, references: References) -> None:
     """Count again who names the objects of the plan: a row written since may name one of them."""
     with ctx.ledger.begin() as tx:
@@ -132,25 +177,63 @@ def _work_through(ctx: Context, work: Work) -> None:
     with ctx.ledger.begin() as tx:
         batches = tx.batches.of_plan(work.plan.id)
     stopped = {work.part(batch).dataset for batch in batches if batch.reason in STOPPING}
+    pacer, groups = Pacer(ctx, work.plan.id), _Groups(ctx, work, batches)
     ctx.reporter.start("enforce", sum(batch.count for batch in batches))
     for batch in batches:
         if batch.state in _OPEN:
-            ended = _one(ctx, work, batch, stopped)
+            pacer.check_interrupted()
+            if work.part(batch).dataset in stopped:
+                ended = carry_over(ctx, batch, CANARY)
+            elif groups.admit(pacer, batch):
+                ended = execute(ctx, work, batch)
+            else:
+                continue
             if ended.reason in STOPPING:
                 stopped.add(work.part(ended).dataset)
                 ctx.reporter.note(f"dataset {work.part(ended).dataset} stops at batch {ended.ordinal}: {ended.reason}")
         ctx.reporter.advance(batch.count)
+    if pacer.deferred:
+        _stand_still(ctx, work.plan, tuple(pacer.deferred.values()))
 
 
-def _one(ctx: Context, work: Work, batch: BatchRow, stopped: set[str]) -> BatchRow:
-    if ctx.stop_requested():
-        raise Interrupted(
-            f"run of plan {work.plan.id} was interrupted; the batch in hand was finished",
-            remedy=f"`retentiond apply {work.plan.id}` goes on",
-        )
-    if work.part(batch).dataset in stopped:
-        return carry_over(ctx, batch, CANARY)
-    return execute(ctx, work, batch)
+class _Groups:
+    """What batches of one group have in common: the stores that they are in, and whether the group was begun."""
+
+    def __init__(self, ctx: Context, work: Work, batches: Sequence[BatchRow]) -> None:
+        self._stores: defaultdict[int, set[str]] = defaultdict(set)
+        self._of = {batch.ordinal: ctx.datamap.datasets[work.part(batch).dataset].store for batch in batches}
+        for batch in batches:
+            self._stores[batch.group].add(self._of[batch.ordinal])
+        self._begun = {batch.group for batch in batches if batch.state not in _OPEN}
+
+    def admit(self, pacer: Pacer, batch: BatchRow) -> bool:
+        """Tell whether a batch may go now."""
+        begun = batch.group in self._begun
+        admitted = pacer.admit(self._of[batch.ordinal], self._stores[batch.group], batch.count, begun=begun)
+        if admitted:
+            self._begun.add(batch.group)
+        return admitted
+
+
+def _stand_still(ctx: Context, plan: PlanRow, deferrals: Sequence[Deferral]) -> None:
+    """Leave a run until its stores may be worked on again.
+
+    Raises:
+        Deferred: Always; it says when the run can go on.
+    """
+    with ctx.ledger.begin() as tx:
+        run = tx.runs.of_plan(plan.id)
+        if run is not None:
+            tx.runs.set_state(run.id, RunState.STOPPED)
+            tx.plans.set_state(plan.id, RunState.STOPPED)
+            tx.events.append("run.stopped", run.id, ctx.now(), {"guards": sorted({each.guard for each in deferrals})})
+    moments = [each.until for each in deferrals if each.until is not None]
+    when = f"after {rfc3339(min(moments))}" if moments else "when the replicas have caught up"
+    raise Deferred(
+        f"run of plan {plan.id} stands still: {'; '.join(each.what for each in deferrals)}",
+        guard=deferrals[0].guard,
+        remedy=f"`retentiond run` goes on {when}",
+    )
 
 
 def _abandon(ctx: Context, plan: PlanRow, reason: str) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import Forecast, RunState
-from retentiond.domain.policy import MAX_RECORDS, Limits, Policy
+from retentiond.domain.policy import Limits, Policy
+from retentiond.domain.promise import interval
+from retentiond.engine import chains
 from retentiond.engine.approvals import check_approval, lists_commitment
 from retentiond.engine.context import Context
-from retentiond.errors import GuardStopped, LedgerBehindLog
+from retentiond.errors import ConnectorError, GuardStopped, LedgerBehindLog
 from retentiond.evidence.canonical import rfc3339
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import PlanRow
 
-CLOCK_BACK_SLACK = timedelta(minutes=5)
+CLOCK_SLACK = timedelta(minutes=5)
 ABSURD_CLOCKS = 0.001
 CLOCK_OUT_OF_RANGE = "clock-out-of-range"
 CLOCK_HIGH_WATER = "clock_high_water"
@@ -56,7 +58,7 @@ def before_acting(ctx: Context, plan: PlanRow, *, begun: bool) -> None:
             guard="approval",
             remedy=f"retentiond approve {plan.id}",
         )
-    if not begun and now >= plan.expires_at:
+    if not begun and now >= plan.expires_at and not _chain_has_begun(ctx, plan):
         raise GuardStopped(
             f"plan {plan.id} expired at {rfc3339(plan.expires_at)}", guard="plan-expired", remedy="retentiond plan"
         )
@@ -64,22 +66,32 @@ def before_acting(ctx: Context, plan: PlanRow, *, begun: bool) -> None:
     check_unchanged(ctx, plan)
 
 
+def _chain_has_begun(ctx: Context, plan: PlanRow) -> bool:
+    """Tell whether a further plan's chain was begun: it may take longer than a plan may wait."""
+    with ctx.ledger.begin() as tx:
+        first = chains.first_of(tx, plan)
+    return first.id != plan.id and chains.has_begun(first)
+
+
 def check_clock(ctx: Context) -> datetime:
-    """Return the present time, after comparing it with the latest that was ever seen.
+    """Return the present time, after comparing it with the latest that was ever seen, and with the stores' clocks.
 
     Raises:
-        GuardStopped: The clock ran backwards.
+        GuardStopped: The clock ran backwards, or may be far ahead.
     """
     now = ctx.now()
+    stores = store_times(ctx)
     with ctx.ledger.begin() as tx:
         seen = tx.facts.get(CLOCK_HIGH_WATER)
         latest = datetime.fromisoformat(seen) if seen else now
-        if now < latest - CLOCK_BACK_SLACK:
+        if now < latest - CLOCK_SLACK:
             raise GuardStopped(
                 f"the clock says {rfc3339(now)}, but {rfc3339(latest)} was seen before",
                 guard="clock",
-                remedy="set the machine's clock right; nothing is removed by a clock that runs backwards",
+                remedy="set the machine's clock right; if it was far ahead before, two people say `retentiond clock "
+                "reset`",
             )
+        _check_ahead(ctx, now, latest, stores)
         if seen is None or now > latest:
             tx.facts.set(CLOCK_HIGH_WATER, now.isoformat())
     return now
@@ -108,6 +120,44 @@ def check_recovered(ctx: Context) -> None:
             where="journal",
             remedy="nothing was removed or signed; put back the newest ledger, or `retentiond ledger recover`",
         )
+
+
+def store_times(ctx: Context) -> dict[str, datetime]:
+    """Return what time it is by the clocks of those stores that have one; one that can't be reached says nothing."""
+    found = {}
+    for name in ctx.datamap.stores:
+        try:
+            said = ctx.store(name).now()
+        except ConnectorError:
+            continue
+        if said is not None:
+            found[name] = said
+    return found
+
+
+def _check_ahead(ctx: Context, now: datetime, latest: datetime, stores: Mapping[str, datetime]) -> None:
+    """Raise GuardStopped where a store's clock is behind ours, or where none confirms a time far after the latest."""
+    for name, said in stores.items():
+        if now > said + CLOCK_SLACK:
+            raise GuardStopped(
+                f"the clock says {rfc3339(now)}, but store {name} says {rfc3339(said)}",
+                guard="clock-ahead",
+                where=name,
+                remedy="set the clocks of this machine and of the store right",
+            )
+    bound = ctx.terms.clock_ahead.length() + longest_gap(ctx)
+    if not stores and now > latest + bound:
+        raise GuardStopped(
+            f"the clock says {rfc3339(now)}, more than {bound} after {rfc3339(latest)}, the last time that was seen, "
+            "and no store can tell the time",
+            guard="clock-ahead",
+            remedy="set the machine's clock right; if it is right, two people say `retentiond clock reset --now TIME`",
+        )
+
+
+def longest_gap(ctx: Context) -> timedelta:
+    """Return the longest time from one run to the next, of all schedules."""
+    return max((interval(policy.schedule) for policy in ctx.policies.policies.values()), default=timedelta())
 
 
 def check_stop(ctx: Context) -> None:
@@ -185,19 +235,20 @@ def cap_reasons(forecasts: Iterable[Forecast], limits: dict[str, Limits]) -> lis
     return reasons
 
 
-def check_size(records: int) -> None:
-    """Raise GuardStopped where a plan would hold more records than one plan may."""
-    if records > MAX_RECORDS:
+def check_size(records: int, most: int) -> None:
+    """Raise GuardStopped where what can't be parted, a row and its objects, has more records than a plan may hold."""
+    if records > most:
         raise GuardStopped(
-            f"more than {MAX_RECORDS:,} records are due; one plan holds no more",
+            f"a row and the objects that it names are {records:,} records, which go together; a plan holds {most:,}",
             guard="plan-size",
-            remedy="plan one policy at a time (--policy), or raise `keep` step by step until a plan holds what is due",
+            remedy="raise `limits.chain_records` in policies.yaml, or remove noncurrent versions of its objects first",
         )
 
 
 def _check_approvals(ctx: Context, plan: PlanRow) -> None:
+    """Count approvals again; a further plan of a chain is approved with the first, whose statement must name it."""
     with ctx.ledger.begin() as tx:
-        rows = tx.approvals.of_plan(plan.sha256)
+        rows = tx.approvals.of_plan(chains.first_of(tx, plan).sha256)
     valid = set()
     for row in rows:
         if row.approve:

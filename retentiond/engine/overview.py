@@ -9,11 +9,12 @@ from datetime import datetime
 from retentiond.domain.account import AccountState
 from retentiond.domain.cron import Cron
 from retentiond.domain.hold import Hold
-from retentiond.domain.plan import RunState
 from retentiond.domain.policy import Schedule
 from retentiond.domain.record import moment
+from retentiond.engine import chains
 from retentiond.engine.context import Context
 from retentiond.engine.guards import RECOVERY
+from retentiond.engine.pending import pending
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ClosureRow, PlanRow, RunRow
 
@@ -37,7 +38,7 @@ class PolicyStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Everything that status tells."""
+    """Everything that status tells. `pending` records are left of runs and chains that go on with the next run."""
 
     policies: tuple[PolicyStatus, ...]
     holds: Sequence[Hold]
@@ -46,11 +47,13 @@ class Status:
     waiting: Sequence[PlanRow]
     stopped_by_file: bool
     recovery_unsigned: bool
+    pending: int
 
 
 def status(ctx: Context) -> Status:
     """Return how things stand, from the ledger alone."""
     now = ctx.now()
+    left = pending(ctx).records
     with ctx.ledger.begin() as tx:
         facts = {
             policy: (tx.facts.get(f"overdue:{policy}"), tx.facts.get(f"success:{policy}"))
@@ -61,9 +64,10 @@ def status(ctx: Context) -> Status:
             holds=tx.holds.active(),
             closures=tx.closures.in_state(AccountState.GRACE, AccountState.CLOSING),
             runs=tx.runs.recent(10),
-            waiting=tx.plans.in_state(RunState.WAITING, RunState.PLANNED),
+            waiting=[plan for plan in tx.plans.in_state(*chains.OPEN) if not chains.first_id(plan)],
             stopped_by_file=ctx.terms.stop_file is not None and ctx.terms.stop_file.exists(),
             recovery_unsigned=bool(tx.facts.get(RECOVERY)),
+            pending=left,
         )
 
 

@@ -14,7 +14,7 @@ from retentiond.domain.plan import Part, RunState
 from retentiond.domain.policy import Action
 from retentiond.domain.record import moment
 from retentiond.domain.waiting import read_wait
-from retentiond.engine import manifest
+from retentiond.engine import chains, manifest
 from retentiond.engine.batches import Work, at_of
 from retentiond.engine.bundles import write_bundle
 from retentiond.engine.context import Context, new_id
@@ -109,7 +109,7 @@ def issue_run_receipt(ctx: Context, run: RunRow, work: Work) -> ReceiptRow:
     with ctx.ledger.begin() as tx:
         approvals = [
             Approval(row.principal, row.not_after, row.signature)
-            for row in tx.approvals.of_plan(work.plan.sha256)
+            for row in tx.approvals.of_plan(chains.first_of(tx, work.plan).sha256)
             if row.approve
         ]
     receipt = Receipt(

@@ -8,15 +8,24 @@ from dataclasses import dataclass, field
 
 from retentiond.domain.account import AccountState
 from retentiond.domain.plan import Forecast, RunState, Trigger
+from retentiond.engine import chains, guards
 from retentiond.engine.approvals import find_plan, void
 from retentiond.engine.closures import account_of, advance_closure, due_closures
 from retentiond.engine.context import Context
-from retentiond.engine.enforcement import Carried, carry_out, unfinished
+from retentiond.engine.enforcement import Carried, carry_out_chain
 from retentiond.engine.overview import known_overdue, remember_success
+from retentiond.engine.pending import OPEN_BATCHES, pending
 from retentiond.engine.planning import Planned, Request, expire_plans, make_plan
 from retentiond.engine.receipts import finish_bundles
 from retentiond.engine.settling import settle
-from retentiond.errors import ApprovalError, ConnectorError, GuardStopped, PurgeNotVerified, RetentiondError
+from retentiond.errors import (
+    ApprovalError,
+    ConnectorError,
+    Deferred,
+    GuardStopped,
+    PurgeNotVerified,
+    RetentiondError,
+)
 from retentiond.ports.rows import ClosureRow, PlanRow
 
 
@@ -27,6 +36,7 @@ class Session:
     Attributes:
         overdue: Records that are due and still there after it.
         held: Whether everything that was due is held.
+        deferred: Why runs stand still; they go on later.
         failures: What went wrong without stopping the rest.
     """
 
@@ -35,25 +45,34 @@ class Session:
     held: bool = False
     stopped: GuardStopped | None = None
     stopped_plan: PlanRow | None = None
+    deferred: list[Deferred] = field(default_factory=list)
     failures: list[RetentiondError] = field(default_factory=list)
     left_out: tuple[tuple[str, str], ...] = ()
 
 
 def apply_plan(ctx: Context, reference: str) -> Session:
-    """Carry out exactly one plan, or go on with it.
+    """Carry out exactly one plan with its chain, or go on with it.
 
     Raises:
-        GuardStopped: A guard says no.
+        GuardStopped: A guard says no, before anything was carried out.
     """
     session = Session()
     with ctx.ledger.acting():
         ctx.log.compare()
+        guards.check_clock(ctx)  # before anything ends by the clock: plans expire for good
         settle(ctx)
         finish_bundles(ctx)
         expire_plans(ctx)
         with ctx.ledger.begin() as tx:
             plan = find_plan(tx, reference)
-        _carry(ctx, session, plan)
+        chains.require_first(plan, "retentiond apply")
+        try:
+            _carry(ctx, session, plan)
+        except GuardStopped as stopped:
+            if not session.carried:
+                raise
+            session.stopped, session.stopped_plan = stopped, plan
+        session.overdue += _unended(ctx, plan)
         _tidy(ctx)
     return session
 
@@ -63,15 +82,17 @@ def run_all(ctx: Context, policies: tuple[str, ...] = ()) -> Session:
     session = Session()
     with ctx.ledger.acting():
         ctx.log.compare()
+        guards.check_clock(ctx)  # before anything ends by the clock: graces of closures, too
         settle(ctx)
         finish_bundles(ctx)
-        for plan in unfinished(ctx):
+        for plan in chains.begun(ctx):
             _resume(ctx, session, plan)
         if not policies:
             session.overdue = 0  # what these carried over is due again, and counted by what follows
         for closure in due_closures(ctx):
             _advance(ctx, session, closure)
         _run_policies(ctx, session, policies)
+        session.overdue += pending(ctx).records
         _tidy(ctx)
     return session
 
@@ -81,6 +102,7 @@ def close_now(ctx: Context, closure: ClosureRow) -> Session:
     session = Session()
     if closure.due_at <= ctx.now():
         with ctx.ledger.acting():
+            guards.check_clock(ctx)
             _advance(ctx, session, closure)
     return session
 
@@ -97,7 +119,7 @@ def _run_policies(ctx: Context, session: Session, policies: tuple[str, ...]) -> 
             guard="approval",
             remedy=f"retentiond approve {waiting.id}, then apply it",
         )
-        session.overdue += waiting.records
+        session.overdue += _records(ctx, waiting)
         return
     planned = make_plan(ctx, Request(Trigger.SCHEDULE, policies))
     session.left_out = planned.failures
@@ -107,7 +129,7 @@ def _run_policies(ctx: Context, session: Session, policies: tuple[str, ...]) -> 
         session.overdue += _waiting(planned.forecasts).total()
         return
     if planned.plan.state is RunState.WAITING:
-        session.overdue += planned.plan.records + _waiting(planned.forecasts).total()
+        session.overdue += planned.records + _waiting(planned.forecasts).total()
         session.stopped, session.stopped_plan = _needs_approval(planned), planned.plan
         return
     _carry(ctx, session, planned.plan)
@@ -122,9 +144,10 @@ def _overdue_of(ctx: Context, planned: Planned) -> int:
 
 
 def _open_plans(ctx: Context) -> tuple[PlanRow | None, PlanRow | None]:
-    """Return the newest plan that people approved, and the newest that waits for them."""
+    """Return the newest plan that people approved, and the newest that waits for them; of a chain the first."""
     with ctx.ledger.begin() as tx:
-        plans = [plan for plan in tx.plans.in_state(RunState.PLANNED, RunState.WAITING) if not plan.closure]
+        found = tx.plans.in_state(RunState.PLANNED, RunState.WAITING)
+    plans = [plan for plan in found if not plan.closure and not chains.first_id(plan)]
     approved = [plan for plan in plans if plan.state is RunState.PLANNED and plan.approvals_needed]
     waiting = [plan for plan in plans if plan.state is RunState.WAITING]
     return (approved[-1] if approved else None), (waiting[-1] if waiting else None)
@@ -134,10 +157,12 @@ def _supersede(ctx: Context, carried: PlanRow) -> None:
     """Void the plans of policies that were made before one that was carried out, and never begun."""
     with ctx.ledger.begin() as tx:
         plans = tx.plans.in_state(RunState.PLANNED, RunState.WAITING)
+        own = chains.first_of(tx, carried).id
     policies = dict(carried.policies)
     for plan in plans:
         older = plan.created_at <= carried.created_at and not plan.closure
-        if older and all(policy in policies for policy, _ in plan.policies):
+        alone = plan.id != own and not chains.first_id(plan)
+        if older and alone and all(policy in policies for policy in _policies_of(ctx, plan)):
             void(ctx, plan, "superseded")
 
 
@@ -149,6 +174,24 @@ def _waiting(forecasts: Iterable[Forecast]) -> Counter[str]:
     return found
 
 
+def _policies_of(ctx: Context, first: PlanRow) -> set[str]:
+    with ctx.ledger.begin() as tx:
+        return {policy for plan in chains.whole(tx, first) for policy, _ in plan.policies}
+
+
+def _records(ctx: Context, first: PlanRow) -> int:
+    with ctx.ledger.begin() as tx:
+        return sum(plan.records for plan in chains.whole(tx, first))
+
+
+def _unended(ctx: Context, first: PlanRow) -> int:
+    """Return how many records of a plan and its chain have not been worked on, once it was begun."""
+    with ctx.ledger.begin() as tx:
+        plans = [plan for plan in chains.whole(tx, first) if plan.state in (RunState.STOPPED, RunState.PLANNED)]
+        batches = [batch for plan in plans for batch in tx.batches.of_plan(plan.id)]
+    return sum(batch.count for batch in batches if batch.state in OPEN_BATCHES)
+
+
 def _needs_approval(planned: Planned) -> GuardStopped:
     plan_id = planned.plan.id if planned.plan else ""
     return GuardStopped(
@@ -158,15 +201,24 @@ def _needs_approval(planned: Planned) -> GuardStopped:
     )
 
 
-def _carry(ctx: Context, session: Session, plan: PlanRow) -> None:
-    carried = carry_out(ctx, plan.id, _account(ctx, plan))
-    _account_for(ctx, session, carried)
+def _carry(ctx: Context, session: Session, first: PlanRow, *, told: bool = True) -> None:
+    """Carry out a plan and its chain; where a store may not be worked on now, the rest stands still."""
+    before = len(session.carried)
+    try:
+        for carried in carry_out_chain(ctx, first, _account(ctx, first), told=told):
+            _account_for(ctx, session, carried)
+    except Deferred as deferred:
+        session.deferred.append(deferred)
+    except ApprovalError as error:
+        if len(session.carried) == before:
+            raise
+        session.failures.append(error)
 
 
 def _resume(ctx: Context, session: Session, plan: PlanRow) -> None:
-    """Go on with a run that was begun; one that cannot end yet does not stop the others."""
+    """Go on with what was begun; one that cannot end yet does not stop the others."""
     try:
-        _carry(ctx, session, plan)
+        _carry(ctx, session, plan, told=False)
     except (ApprovalError, ConnectorError, PurgeNotVerified) as error:
         session.failures.append(error)
 
@@ -178,6 +230,7 @@ def _account_for(ctx: Context, session: Session, carried: Carried) -> None:
     session.overdue += left.total()
     session.held = session.held or (outcomes["held"] > 0 and outcomes["held"] == outcomes.total())
     if not carried.plan.closure:
+        left.update(pending(ctx).by_policy)
         remember_success(ctx, carried.plan, carried.run.finished_at or ctx.now(), left)
         _supersede(ctx, carried.plan)
 

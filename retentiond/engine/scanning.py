@@ -16,7 +16,7 @@ from retentiond.domain.record import Record, Ties
 from retentiond.domain.versions import MARKER, markers_last
 from retentiond.engine.blobs import BlobIndex
 from retentiond.engine.context import Context
-from retentiond.engine.drafting import Buffer, Draft
+from retentiond.engine.drafting import Buffer, Draft, packed
 from retentiond.engine.guards import ABSURD_CLOCKS
 from retentiond.engine.kinship import CHILD_REMAINS, Kinship
 from retentiond.engine.surveying import survey
@@ -163,8 +163,7 @@ class _Scan:
         self._index = BlobIndex() if subject.follower else None
         self._follower_holds = HoldIndex(holds, subject.follower.name if subject.follower else "")
         self._held_names: set[str] = set()
-        self._buffers: defaultdict[int, Buffer] = defaultdict(Buffer)
-        self._parts: dict[tuple[str, int, Basis], int] = {}
+        self._buffers: defaultdict[int, Buffer] = defaultdict(lambda: Buffer(draft.batch_records))
         self._rows = self._count(subject.dataset)
         self._objects = self._count(subject.follower) if subject.follower else None
 
@@ -238,32 +237,41 @@ class _Scan:
         return bool(locked) and any(each in locked for name in record.blobs for each in self._index.objects(name))
 
     def _flush(self, index: int) -> None:
-        records = self._buffers[index].take()
-        if not records:
-            return
         case = self._cases.cases[index]
-        group = self._draft.new_group()
-        if self._index is not None and self._subject.follower is not None:
-            self._write_objects(self._subject.follower, case, records, group)
         basis = Basis.CLOSURE if self._subject.account else Basis.POLICY
-        self._draft.write(self._part(self._subject.dataset, case, basis, index), records, group=group)
-        if self._subject.dataset.parents and case.action is not None:
-            self._kin.take(self._subject.dataset, case.action, records)
-        self._rows.planned = self._rows.planned.plus(tally_of(records))
+        for records, objects in packed(self._with_objects(case, self._buffers[index].take()), self._draft.limit):
+            group = self._draft.new_group(len(records) + len(objects), self._rows.policy)
+            self._write_objects(case, objects, group)
+            self._draft.write(self._part(self._subject.dataset, case, basis, index), records, group=group)
+            if self._subject.dataset.parents and case.action is not None:
+                self._kin.take(self._subject.dataset, case.action, records)
+            self._rows.planned = self._rows.planned.plus(tally_of(records))
 
-    def _write_objects(self, follower: Dataset, case: Case, rows: Sequence[Record], group: int) -> None:
+    def _with_objects(self, case: Case, rows: Sequence[Record]) -> list[tuple[Record, list[Record]]]:
+        """Return rows, each with the objects that go before it."""
+        follower = self._subject.follower
         hides = case.action is Action.TOMBSTONE
-        if self._index is None or self._objects is None or (hides and follower.tombstone is None):
+        if self._index is None or follower is None or (hides and follower.tombstone is None):
+            return [(row, []) for row in rows]
+        return [
+            (
+                row,
+                [
+                    replace(_owned_like(row, each), clock=row.clock)
+                    for each in found
+                    if not hides or (each.tombstoned is None and each.place != MARKER)
+                ],
+            )
+            for row, found in self._index.take(rows, hides=hides)
+        ]
+
+    def _write_objects(self, case: Case, objects: Sequence[Record], group: int) -> None:
+        follower, count = self._subject.follower, self._objects
+        if not objects or follower is None or count is None:
             return
-        objects = []
-        for row, found in self._index.take(rows, hides=hides):
-            objects += [replace(_owned_like(row, each), clock=row.clock) for each in found]
-        if hides:
-            objects = [each for each in objects if each.tombstoned is None and each.place != MARKER]
-        basis = Basis.HIDDEN_WITH_ROW if hides else Basis.NAMED
-        if objects:
-            self._draft.write(self._part(follower, case, basis, 0), objects, group=group, objects=True)
-            self._objects.planned = self._objects.planned.plus(tally_of(objects))
+        basis = Basis.HIDDEN_WITH_ROW if case.action is Action.TOMBSTONE else Basis.NAMED
+        self._draft.write(self._part(follower, case, basis, 0), objects, group=group, objects=True)
+        count.planned = count.planned.plus(tally_of(objects))
 
     def _plan_orphans(self) -> None:
         follower = self._subject.follower
@@ -292,8 +300,9 @@ class _Scan:
                 chosen[index].append(record)
         for index, records in chosen.items():
             basis = Basis.CLOSURE if self._subject.account else Basis.POLICY
-            part = self._part(follower, cases.cases[index], basis, index)
-            self._draft.write(part, records, group=self._draft.new_group())
+            for some, _ in packed([(record, ()) for record in records], self._draft.batch_records):
+                group = self._draft.new_group(len(some), count.policy)
+                self._draft.write(self._part(follower, cases.cases[index], basis, index), some, group=group)
             count.planned = count.planned.plus(tally_of(records))
 
     def _orphan_held(self, record: Record) -> bool:
@@ -303,18 +312,13 @@ class _Scan:
 
     def _part(self, dataset: Dataset, case: Case, basis: Basis, index: int) -> int:
         # Objects of rows under different rules stand in different parts, though their predicate is the same.
-        known = (dataset.name, index if basis in (Basis.POLICY, Basis.CLOSURE) else case.rule, basis)
-        if known not in self._parts:
-            governing = dataset if basis in _OWN else self._subject.dataset
-            policy = self._subject.policies.get(governing.data_class)
-            keep = next((rule.keep.iso() for rule in policy.rules if rule.number == case.rule), "") if policy else ""
-            name = policy.id if policy else ""
-            cutoff = case.cutoff or self._reference
-            action = case.action or Action.PURGE
-            self._parts[known] = self._draft.add_part(
-                Part(0, dataset.name, name, case.rule, action, keep, cutoff, basis, index)
-            )
-        return self._parts[known]
+        governing = dataset if basis in _OWN else self._subject.dataset
+        policy = self._subject.policies.get(governing.data_class)
+        keep = next((rule.keep.iso() for rule in policy.rules if rule.number == case.rule), "") if policy else ""
+        name = policy.id if policy else ""
+        cutoff = case.cutoff or self._reference
+        action = case.action or Action.PURGE
+        return self._draft.part(Part(0, dataset.name, name, case.rule, action, keep, cutoff, basis, index))
 
     def _check_clocks(self, count: Count) -> None:
         absurd = count.undetermined["clock-out-of-range"]

@@ -211,6 +211,8 @@ class PlanFacts:
 
     Attributes:
         records_sha256: Hex digest over the plan's nonce and items (`commitment.PlanDigest`).
+        chain: Of the first plan of a chain: the hex SHA-256 of the further plans, in order; they are covered by it.
+        chain_of: Of a further plan: the id of the first.
 
     Raises:
         ReceiptError: The parts do not add up to the records.
@@ -227,6 +229,8 @@ class PlanFacts:
     parts: tuple[PlanPart, ...]
     records: int
     records_sha256: str
+    chain: tuple[str, ...] = ()
+    chain_of: str = ""
 
     def __post_init__(self) -> None:
         due = sum(part.due for part in self.parts)
@@ -252,6 +256,8 @@ def plan_statement(plan: PlanFacts) -> bytes:
         "datasets": [dataset.to_json() for dataset in plan.datasets],
         "parts": [part.to_json() for part in plan.parts],
         "records": {"count": plan.records, "sha256": plan.records_sha256},
+        **({"chain": list(plan.chain)} if plan.chain else {}),
+        **({"chainOf": plan.chain_of} if plan.chain_of else {}),
     }
     return _statement(PLAN, "records", plan.records_sha256, predicate)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -108,11 +108,27 @@ class Survey:
 
     Attributes:
         lock: How long the store locks what is written into it, whatever a policy says; None for not at all.
+        wal_bytes_per_record: What the removal of one record is expected to add to the store's write-ahead log; None
+            where it has none, or nothing is known of it.
     """
 
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     lock: Period | None = None
+    wal_bytes_per_record: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """How a store bears what is done to it.
+
+    Attributes:
+        replica_lag: How far the slowest of its replicas is behind; None where that is unknown.
+        looked_at: What was asked, and what is missing, for people; such as `pg_stat_replication: no standby`.
+    """
+
+    replica_lag: timedelta | None = None
+    looked_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +194,22 @@ class Connector(Protocol):
 
     def remnants(self, dataset: Dataset) -> Sequence[Remnant]:
         """Return where copies may remain that this store cannot rule out."""
+        ...
+
+    def pressure(self) -> Pressure:
+        """Say how far replicas are behind; asked before each batch where the data map limits it, so it must be cheap.
+
+        The lag is of the slowest replica that is to be waited for, by the time that its replay is behind; zero only
+        where each of them is known to have replayed everything. None, never zero, where it can't be told: no replica
+        is connected, the role may not see them, or the store has none. Whoever asks waits then.
+        """
+        ...
+
+    def now(self) -> datetime | None:
+        """Return the time by the store's own clock, aware; None where it has none but this machine's.
+
+        It is compared with this machine's clock, to within minutes, before anything is removed.
+        """
         ...
 
     def close(self) -> None:

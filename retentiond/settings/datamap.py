@@ -21,6 +21,7 @@ from retentiond.domain.dataset import (
     TombstoneTarget,
 )
 from retentiond.domain.owner import OwnerSource, Via, pairs
+from retentiond.domain.pace import AT_ANY_PACE
 from retentiond.settings.canonical import canonical, digest
 from retentiond.settings.datamap_checks import check_datamap
 from retentiond.settings.datamap_links import children, parents
@@ -77,7 +78,8 @@ def _options(
 
 def _store(name: str, model: StoreModel, options: Mapping[str, object]) -> Store:
     keep = model.backups.keep if model.backups else None
-    return Store(name, model.kind, options, keep, model.backups is not None)
+    pace = model.pace.pace() if model.pace else AT_ANY_PACE
+    return Store(name, model.kind, options, keep, model.backups is not None, pace)
 
 
 def _dataset(name: str, given: DatasetModel, store: Store, before: Sequence[Child]) -> Dataset:

@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from retentiond.domain.dataset import EARLIEST, ClockFormat
+from retentiond.settings.pace_model import PaceModel
 from retentiond.settings.problems import refuse, shown
 from retentiond.settings.values import (
     Column,
@@ -294,6 +295,7 @@ class StoreModel(Declared):
     backups: Annotated[Backups, BeforeValidator(_backups, json_schema_input_type=Backups | Literal["none"])] | None = (
         None
     )
+    pace: PaceModel | None = None
 
 
 class IgnoredModel(Declared):

@@ -55,7 +55,7 @@ def load_policies(path: Path, datamap: DataMap) -> PolicySet:
     problems = [problem for reading in readings.values() for problem in reading.problems(model.floor)]
     raise_first(document, [*_shared_classes(model), *problems], PolicyError)
     policies = {name: reading.policy(model.floor) for name, reading in readings.items()}
-    return PolicySet(policies, _closure(model.closure))
+    return PolicySet(policies, _closure(model.closure), model.limits.chain_records)
 
 
 def uncovered_classes(datamap: DataMap, policies: PolicySet) -> tuple[str, ...]:

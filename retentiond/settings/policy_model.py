@@ -251,6 +251,18 @@ _Policies = dict[Name, PolicyModel]
 _Lists = dict[Annotated[Name, AfterValidator(_list_name)], _ListValue]
 
 
+class PlanLimits(Declared):
+    """How large one plan may be; what is due beyond makes a chain of plans."""
+
+    chain_records: Count = MAX_RECORDS
+
+    @model_validator(mode="after")
+    def _one_plan(self) -> PlanLimits:
+        if self.chain_records > MAX_RECORDS:
+            raise refuse(f"one plan of a chain holds at most {MAX_RECORDS:,} records", f"write {MAX_RECORDS:_} at most")
+        return self
+
+
 class PoliciesFile(Declared):
     """What was promised: policies.yaml."""
 
@@ -258,3 +270,4 @@ class PoliciesFile(Declared):
     lists: Annotated[_Lists, empty_if_blank(dict, _Lists)] = Field(default_factory=dict)
     closure: ClosureModel = ClosureModel()
     floor: PeriodValue = Period(seconds=3600)
+    limits: PlanLimits = PlanLimits()

@@ -24,7 +24,7 @@ from retentiond.settings.problems import (
     refuse,
     shown,
 )
-from retentiond.settings.values import Declared, PeriodValue
+from retentiond.settings.values import Declared, FixedPeriod, PeriodValue
 
 FILE = "retentiond.yaml"
 PREFIX = "RETENTIOND_"
@@ -100,6 +100,8 @@ class ServiceSettings(BaseSettings):
         stop_file: Nothing is changed in any store while it exists.
         single_operator: Whether plans are approved without a second person.
         plan_expires: How long a plan may wait before it is carried out.
+        clock_ahead: How far the clock may be ahead of the last time that was seen, besides the longest schedule, when
+            no store can confirm it.
         ledger: A file of SQLite, or a database of PostgreSQL.
     """
 
@@ -116,6 +118,7 @@ class ServiceSettings(BaseSettings):
     single_operator: Annotated[bool, BeforeValidator(_switch, json_schema_input_type=bool)] = False
     identifiers: Identifiers = Identifiers()
     plan_expires: PeriodValue = Period(days=1)
+    clock_ahead: FixedPeriod = Period(days=1)
     ledger: Annotated[Path | LedgerDatabase, BeforeValidator(_ledger, json_schema_input_type=str | LedgerModel)] = Path(
         "ledger.db"
     )

@@ -73,6 +73,12 @@ class ConnectorContract(_Contract):
         assert tally.size_bytes == sum(record.size_bytes for record in seen.records)
         assert tally.oldest == min(record.clock for record in seen.records if record.clock is not None)
 
+    def test_what_it_tells_of_replicas_and_of_the_time_can_be_compared(self, connector: Connector) -> None:
+        pressure, now = connector.pressure(), connector.now()
+        assert pressure.replica_lag is None or pressure.replica_lag >= timedelta()
+        assert pressure.replica_lag is not None or pressure.looked_at
+        assert now is None or now.utcoffset() is not None
+
     def test_a_record_bears_its_clock_and_its_owner(self, connector: Connector, harness: Harness) -> None:
         harness.put(Entry("one", account="owner-7", age_days=OLD))
         (record,) = due_records(connector, harness)

@@ -15,11 +15,10 @@ from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import Cases
 from retentiond.domain.hold import Scope
 from retentiond.domain.plan import Forecast, RunState
-from retentiond.engine import guards
 from retentiond.engine.holds import add_hold
 from retentiond.engine.identifiers import decode_records
 from retentiond.engine.planning import expire_plans
-from retentiond.errors import ConnectorError, GuardStopped
+from retentiond.errors import ConnectorError
 from retentiond.ports.stores import Window
 from tests.engine.office import Office, Proxy, carry, log_entries, plan
 
@@ -176,16 +175,17 @@ def test_few_absurd_clocks_are_counted_and_kept(office: Office) -> None:
     assert (found.due, found.undetermined, found.doubts) == (999, 1, (("clock-out-of-range", 1),))
 
 
-def test_more_than_a_plan_may_hold_is_refused_with_the_remedy(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guards, "MAX_RECORDS", 1)
-    mixed(office)
+def test_a_row_with_more_objects_than_a_plan_holds_keeps_its_dataset_out_and_no_other(office: Office) -> None:
+    office.edit("policies.yaml", "floor: 1 hour", "floor: 1 hour\nlimits: {chain_records: 1}")
+    office.request("with-payload", 3, account="acct-zero", payload="payload")
+    office.feedback(1, 31)
     with office.open() as ctx:
-        with pytest.raises(GuardStopped) as stopped:
-            plan(ctx)
-        with ctx.ledger.begin() as tx:
-            assert not tx.plans.in_state(*RunState)
-    assert stopped.value.guard == "plan-size"
-    assert "--policy" in stopped.value.remedy
+        planned = plan(ctx)
+    assert [name for name, _ in planned.failures] == ["requests"]
+    assert "which go together; a plan holds 1" in planned.failures[0][1]
+    assert "limits.chain_records" in planned.failures[0][1]
+    assert planned.plan is not None
+    assert [policy for policy, _ in planned.plan.policies] == ["feedback"]
 
 
 def test_an_expired_plan_is_void_and_the_log_says_so(office: Office) -> None:

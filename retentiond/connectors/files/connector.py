@@ -22,7 +22,7 @@ from retentiond.domain.decision import Cases
 from retentiond.domain.record import Record
 from retentiond.errors import ConnectorError, DatasetRefused
 from retentiond.evidence.levels import EvidenceLevel
-from retentiond.ports.stores import Acted, Finding, Order, Remnant, Survey, Verified, Window
+from retentiond.ports.stores import Acted, Finding, Order, Pressure, Remnant, Survey, Verified, Window
 
 KIND = "files"
 
@@ -126,6 +126,13 @@ class FilesConnector:
         """Return what a file system may keep of removed files."""
         del dataset
         return _REMNANTS
+
+    def pressure(self) -> Pressure:
+        """Tell of no replicas: there are none that it could see."""
+        return Pressure(looked_at="a directory has no replicas")
+
+    def now(self) -> None:
+        """Tell no time: the machine's clock is the only one."""
 
     def close(self) -> None:
         """Let go of the root."""

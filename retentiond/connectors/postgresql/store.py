@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 
-from retentiond.connectors.postgresql import scanning
+from retentiond.connectors.postgresql import replicas, scanning
 from retentiond.connectors.postgresql.acting import Acting, Pace
 from retentiond.connectors.postgresql.catalog import find_tables
 from retentiond.connectors.postgresql.failures import explained
@@ -17,7 +18,7 @@ from retentiond.domain.dataset import Dataset, Shape
 from retentiond.domain.decision import Cases
 from retentiond.domain.record import Record
 from retentiond.evidence.levels import EvidenceLevel
-from retentiond.ports.stores import Acted, Order, Remnant, Survey, Verified, Window
+from retentiond.ports.stores import Acted, Order, Pressure, Remnant, Survey, Verified, Window
 
 WINDOW_ROWS = 20_000
 SEPARATE_ROLE, SAME_ROLE = "separate role", "same role"
@@ -115,6 +116,17 @@ class PostgresqlStore:
             Remnant("replicas of the database", "follow with a delay, and keep dead rows of their own"),
             Remnant("freed disk blocks", "file systems do not overwrite what they free"),
         )
+
+    def pressure(self) -> Pressure:
+        """Say how far the slowest replica that is connected is behind."""
+        with explained(self._name), self._session.reading() as tx:
+            return replicas.pressure(tx)
+
+    def now(self) -> datetime:
+        """Return the time by the server's clock."""
+        with explained(self._name), self._session.reading() as tx:
+            said: datetime = tx.value("SELECT clock_timestamp()")
+        return said.astimezone(UTC)
 
     def close(self) -> None:
         """Close both connections."""

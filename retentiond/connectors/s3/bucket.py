@@ -6,6 +6,8 @@ import base64
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -84,6 +86,20 @@ class Bucket:
         """
         with told(self.name, "reach the bucket", "s3:ListBucket"):
             self.wire.send("HEAD")
+
+    def now(self) -> datetime | None:
+        """Return the time that the server bears in the `Date` of an answer (RFC 9110, section 6.6.1); None for none.
+
+        Raises:
+            ConnectorError: The bucket cannot be reached.
+        """
+        with told(self.name, "reach the bucket", "s3:ListBucket"):
+            answer = self.wire.send("HEAD")
+        try:
+            said = parsedate_to_datetime(answer.headers["date"])
+        except (KeyError, ValueError):
+            return None
+        return said.replace(tzinfo=said.tzinfo or UTC).astimezone(UTC)
 
     def versioning(self) -> Versioning:
         """Return what the bucket keeps, as it says now: it can change between any two requests.

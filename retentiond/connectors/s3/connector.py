@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 
@@ -37,7 +38,7 @@ from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
 from retentiond.errors import ConnectorError, DatasetRefused
 from retentiond.evidence.levels import EvidenceLevel
-from retentiond.ports.stores import Acted, Order, Remnant, Survey, Verified, Window
+from retentiond.ports.stores import Acted, Order, Pressure, Remnant, Survey, Verified, Window
 
 _ATTEMPTS = 4
 # By whether it is an upload, and whether it has a version id.
@@ -190,6 +191,14 @@ class S3Connector:
             note = f"{self._reader.where}: which conditions the server honours was not probed: `probe: PREFIX/` lets it"
             return Survey(notes=(note,))
         return probe(self._reader, self._writer, self._probe_prefix)
+
+    def pressure(self) -> Pressure:
+        """Tell of no replicas: no request says how far a bucket's replication is behind."""
+        return Pressure(looked_at="a bucket does not say how far its replicas are behind")
+
+    def now(self) -> datetime | None:
+        """Return the server's time, as its answers bear it."""
+        return self._reader.now()
 
     def close(self) -> None:
         """Let go of the connections."""

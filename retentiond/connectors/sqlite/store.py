@@ -17,7 +17,7 @@ from retentiond.domain.dataset import Dataset, Shape
 from retentiond.domain.decision import Cases
 from retentiond.domain.record import Record
 from retentiond.evidence.levels import EvidenceLevel
-from retentiond.ports.stores import Acted, Order, Remnant, Survey, Verified, Window
+from retentiond.ports.stores import Acted, Order, Pressure, Remnant, Survey, Verified, Window
 
 BUSY_SECONDS = 5.0
 WINDOW_ROWS = 20_000
@@ -151,6 +151,13 @@ class SqliteStore:
         if indexes:
             remnants.append(Remnant("full-text index", f"fragments may stay in {', '.join(indexes)}"))
         return remnants
+
+    def pressure(self) -> Pressure:
+        """Tell of no replicas: there are none that it could see."""
+        return Pressure(looked_at="a file has no replicas")
+
+    def now(self) -> None:
+        """Tell no time: the machine's clock is the only one."""
 
     def close(self) -> None:
         """Close the connection that writes."""

@@ -13,7 +13,7 @@ from retentiond.connectors.s3.options import S3Options
 from retentiond.domain.dataset import BlobLink, Dataset, Store, TombstoneTarget
 from retentiond.errors import ConnectorError
 from retentiond.ports.stores import ConnectorKind, Finding
-from tests.connectors.s3.asking import PAYLOADS, cases, opened, scanned
+from tests.connectors.s3.asking import NOW, PAYLOADS, cases, opened, scanned
 from tests.connectors.s3.bucket_behind import BUCKET, Behind
 from tests.connectors.s3.proxy import Forward, Proxy, Reply, Request, error
 
@@ -299,3 +299,20 @@ def test_reading_is_tried_again_and_changing_is_not(behind: Behind, proxy: Proxy
         proxy.script = lambda request, forward: error(503, "SlowDown") if request.deletes else forward(request)
         assert connector._writer.hide(["key"])[1] is not None
     assert len(proxy.deletions) == 1
+
+
+def test_the_servers_time_is_told(moto_s3: str, behind: Behind) -> None:
+    assert behind
+    with opened(moto_s3) as connector:
+        said = connector.now()
+        assert said is not None
+        assert abs(said - NOW) < timedelta(minutes=30)  # whole seconds, and the tests' own time
+        assert connector.pressure().replica_lag is None
+
+
+def test_a_server_that_cannot_be_reached_tells_no_time(behind: Behind, proxy: Proxy) -> None:
+    assert behind
+    with opened(proxy.url) as connector:
+        proxy.script = lambda _request, _forward: error(503, "SlowDown")
+        with pytest.raises(ConnectorError):
+            connector.now()

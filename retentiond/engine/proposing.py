@@ -1,0 +1,154 @@
+"""What was drafted becomes plans: guarded, signed, and in the log before anybody gets them; several make a chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from retentiond.domain.dataset import Dataset
+from retentiond.domain.plan import Forecast, RunState, Trigger
+from retentiond.domain.policy import Limits, Policy
+from retentiond.engine import guards
+from retentiond.engine.approvals import lists_commitment
+from retentiond.engine.context import Context
+from retentiond.engine.drafting import Draft, PlanDraft
+from retentiond.evidence.canonical import canonical_json
+from retentiond.evidence.entry import plan_entry, policy_entry
+from retentiond.evidence.envelope import Envelope, sign
+from retentiond.evidence.statement import Digest, PlanFacts, PlanPart, plan_statement
+from retentiond.ports.ledger import Transaction
+from retentiond.ports.rows import PlanRow
+from retentiond.telemetry import logger
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a scan found, on its way to plans.
+
+    Attributes:
+        closure: The closure's id; empty otherwise.
+        reference: The run's reference time.
+    """
+
+    draft: Draft
+    trigger: Trigger
+    closure: str
+    forecasts: tuple[Forecast, ...]
+    reference: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    """One plan's statement, and what it is bound to."""
+
+    draft: PlanDraft
+    envelope: Envelope
+    policies: tuple[Policy, ...]
+    datasets: tuple[Dataset, ...]
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Policies as plans have them."""
+        return tuple((policy.id, policy.sha256) for policy in self.policies)
+
+
+def propose(ctx: Context, proposal: Proposal) -> tuple[PlanRow, ...]:
+    """Sign and log all plans of a draft in one transaction, the first first; return them in order.
+
+    Caps and approvals are of all of them together, and stand in the first: its statement names the others.
+    """
+    first, *others = (plan for plan in proposal.draft.plans if plan.records)
+    further = [_signed(ctx, proposal, plan, chain_of=first.id) for plan in others]
+    signed = [_signed(ctx, proposal, first, chain=tuple(each.envelope.sha256 for each in further)), *further]
+    for each in signed:
+        _publish_canonical(ctx, [*each.policies, *each.datasets])
+    with ctx.ledger.begin() as tx:
+        reasons = _reasons(ctx, tx, proposal, signed)
+        rows = [_row(ctx, tx, proposal, each, reasons) for each in signed]
+        for row, each in zip(rows, signed, strict=True):
+            tx.plans.finish_draft(row, each.draft.parts)
+            detail = {"records": row.records, "sha256": row.sha256, "plans": len(rows)}
+            tx.events.append("plan.made", row.id, proposal.reference, detail)
+    ctx.log.publish()
+    known = {"plan": rows[0].id, "trigger": proposal.trigger, "approvals": rows[0].approvals_needed}
+    logger().info("plan", **known, records=proposal.draft.records, plans=len(rows), reasons=len(reasons))
+    return tuple(rows)
+
+
+def _signed(
+    ctx: Context, proposal: Proposal, draft: PlanDraft, *, chain: tuple[str, ...] = (), chain_of: str = ""
+) -> _Signed:
+    policies = tuple(each for each in ctx.policies.policies.values() if each.id in draft.policies)
+    datasets = tuple(ctx.datamap.datasets[name] for name in dict.fromkeys(part.dataset for part in draft.parts))
+    facts = PlanFacts(
+        plan_id=draft.id,
+        instance=ctx.terms.instance,
+        created_at=proposal.reference,
+        expires_at=ctx.terms.plan_expires.after(proposal.reference),
+        trigger=proposal.trigger.value,
+        reference_time=proposal.reference,
+        policies=tuple(Digest(policy.id, policy.sha256) for policy in policies),
+        datasets=tuple(Digest(dataset.name, dataset.sha256) for dataset in datasets),
+        parts=tuple(
+            PlanPart(p.dataset, p.policy, p.action.value, p.due, p.rule, p.cutoff, p.size_bytes) for p in draft.parts
+        ),
+        records=draft.records,
+        records_sha256=draft.digest.hexdigest(),
+        chain=chain,
+        chain_of=chain_of,
+    )
+    return _Signed(draft, sign(plan_statement(facts), ctx.issuer), policies, datasets)
+
+
+def _row(ctx: Context, tx: Transaction, proposal: Proposal, signed: _Signed, reasons: Sequence[str]) -> PlanRow:
+    return PlanRow(
+        id=signed.draft.id,
+        sha256=signed.envelope.sha256,
+        state=RunState.WAITING if reasons else RunState.PLANNED,
+        trigger=proposal.trigger,
+        created_at=proposal.reference,
+        expires_at=ctx.terms.plan_expires.after(proposal.reference),
+        reference_time=proposal.reference,
+        log_index=tx.entries.stage(plan_entry(signed.envelope.sha256)),
+        envelope=canonical_json(signed.envelope.to_json()),
+        nonce=signed.draft.nonce,
+        policies=signed.pairs,
+        datasets=tuple((dataset.name, dataset.sha256) for dataset in signed.datasets),
+        records=signed.draft.records,
+        approvals_needed=1 if reasons else 0,
+        reasons=tuple(reasons),
+        forecasts=proposal.forecasts,
+        closure=proposal.closure,
+        lists=lists_commitment(ctx, signed.pairs),
+    )
+
+
+def _reasons(ctx: Context, tx: Transaction, proposal: Proposal, signed: Sequence[_Signed]) -> list[str]:
+    if proposal.trigger is Trigger.CLOSURE:
+        return _closure_reasons(ctx, proposal.forecasts)
+    found: dict[str, None] = {}
+    policies: dict[str, Policy] = {}
+    for each in signed:
+        found.update(dict.fromkeys(guards.approval_reasons(ctx, tx, each.policies, each.datasets)))
+        policies.update((policy.id, policy) for policy in each.policies)
+    caps = guards.cap_reasons(proposal.forecasts, {policy.id: policy.limits for policy in policies.values()})
+    return [*found, *caps]
+
+
+def _closure_reasons(ctx: Context, forecasts: tuple[Forecast, ...]) -> list[str]:
+    percent = ctx.policies.closure.max_percent
+    if percent is None:
+        return []
+    limits = {forecast.policy: Limits(max_percent=percent) for forecast in forecasts}
+    return guards.cap_reasons(forecasts, limits)
+
+
+def _publish_canonical(ctx: Context, declared: Iterable[Policy | Dataset]) -> None:
+    for each in declared:
+        name = f"canonical:{each.sha256}"
+        with ctx.ledger.begin() as tx:
+            if tx.facts.get(name) is None:
+                tx.entries.stage(policy_entry(each.sha256))
+                tx.facts.set(name, each.canonical.decode())  # so that a log that is lost can be written again
+        ctx.log.publish_file(f"policies/{each.sha256}.json", each.canonical)
