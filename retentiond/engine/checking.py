@@ -16,7 +16,7 @@ from retentiond.engine import guards
 from retentiond.engine.context import Context
 from retentiond.engine.surveying import survey
 from retentiond.errors import ConnectorError, GuardStopped, LogIntegrityError
-from retentiond.ports.stores import Finding, Probing, Survey
+from retentiond.ports.stores import Connector, Finding, Located, Probing, Survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ def _instance(ctx: Context) -> Iterator[Finding]:
     except LogIntegrityError as error:
         yield Finding(error.what, error.where or "log", error.remedy, refuses=True)
     for problem in ctx.ledger.check():
-        yield Finding(problem, "ledger", "restore the ledger from its newest backup", refuses=True)
+        yield Finding(problem, "ledger", "docs/operations.md says what to do about a ledger's findings", refuses=True)
 
 
 def _people(ctx: Context) -> Iterator[str]:
@@ -178,7 +178,8 @@ def _unmapped(ctx: Context) -> Iterator[Finding]:
     for store in ctx.datamap.stores.values():
         datasets = [dataset for dataset in ctx.datamap.datasets.values() if dataset.store == store.name]
         try:
-            for name in ctx.store(store.name).unmapped(datasets, _ignored(ctx, store.name)):
+            connector = ctx.store(store.name)
+            for name in connector.unmapped(datasets, _ignored(ctx, store.name, connector)):
                 if ctx.datamap.refuse_unmapped:
                     yield Finding(
                         f"{name!r} holds data that no dataset names",
@@ -189,9 +190,11 @@ def _unmapped(ctx: Context) -> Iterator[Finding]:
             yield Finding(error.what, error.where or f"store {store.name}", error.remedy)
 
 
-def _ignored(ctx: Context, store: str) -> Callable[[str], bool]:
+def _ignored(ctx: Context, store: str, connector: Connector) -> Callable[[str], bool]:
     patterns = [each.pattern for each in ctx.datamap.ignore if each.store == store]
-    return lambda name: any(fnmatchcase(name, pattern) for pattern in patterns)
+    own = ctx.ledger.own_tables() if isinstance(connector, Located) else None
+    ours = own.names if own and isinstance(connector, Located) and own.location == connector.location() else ()
+    return lambda name: name in ours or any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _classes(ctx: Context) -> Iterator[Finding]:

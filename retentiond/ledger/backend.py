@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from retentiond.ledger.trouble import translated
+from retentiond.ports.ledger import OwnTables
 
 
 class Access(Enum):
@@ -55,6 +56,10 @@ class Backend(Protocol):
         Raises:
             LedgerBusy: This process acted on the ledger, and another one may act by now.
         """
+        ...
+
+    def own_tables(self, connection: Connection) -> OwnTables | None:
+        """Return where the ledger's own tables lie; None where no store can hold them."""
         ...
 
     def require_open(self, connection: Connection) -> None:

@@ -78,6 +78,11 @@ class SqlLedger:
         with self._session(Access.SHARED if shared else Access.ALONE) as session:
             yield SqlTransaction(session)
 
+    def own_tables(self) -> port.OwnTables | None:
+        """Return where the ledger's own tables lie; None where no store can hold them."""
+        with self._session(Access.SNAPSHOT) as session:
+            return self._backend.own_tables(session.connection)
+
     def acting(self) -> AbstractContextManager[None]:
         """Be the one process that acts, until the block ends or the lock is lost: see `begin`.
 

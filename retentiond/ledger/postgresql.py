@@ -19,6 +19,7 @@ from retentiond.ledger.pg_locks import Locks
 from retentiond.ledger.pg_session import NO_LIMIT, connect, described, in_ledger_words, limited
 from retentiond.ledger.schema import metadata
 from retentiond.ledger.trouble import in_words, translated
+from retentiond.ports.ledger import OwnTables
 
 _POOL = 5
 _MOST_CONNECTIONS = 30
@@ -27,6 +28,10 @@ _VERSION_TABLE = "alembic_version"
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
 _TABLES_THERE = "SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace(%s) AND relname = ANY(%s)"
+_DATABASE = """SELECT oid::int8, extract(epoch FROM pg_postmaster_start_time())::text
+    FROM pg_catalog.pg_database WHERE datname = current_database()"""
+_MAY_READ_SYSTEM = "SELECT has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')"
+_SYSTEM = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
 _HAS_REVISION = "SELECT to_regclass(%s) IS NOT NULL"
 
 
@@ -181,6 +186,16 @@ class PostgresqlBackend:
         """Tell whether there is a ledger, of whatever revision."""
         with transaction(self, Access.SNAPSHOT) as connection:
             return self._revision(connection) is not None
+
+    def own_tables(self, connection: Connection) -> OwnTables:
+        """Return where the ledger's own tables lie."""
+        raw = _raw(connection)
+        names = [_VERSION_TABLE, *metadata.tables]
+        with in_ledger_words(self.where):
+            ((database, started),) = raw.execute(_DATABASE).fetchall()
+            ((may_read,),) = raw.execute(_MAY_READ_SYSTEM).fetchall()
+            system = raw.execute(_SYSTEM).fetchall()[0][0] if may_read else started
+        return OwnTables(f"{system}/{database}", frozenset(f"{self.database.schema}.{name}" for name in names))
 
     def close(self) -> None:
         """Let go of connections."""

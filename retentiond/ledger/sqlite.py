@@ -93,6 +93,10 @@ class SqliteBackend:
         with transaction(self) as connection, translated(self.where):
             upgrade(connection)
 
+    def own_tables(self, connection: Connection) -> None:  # noqa: ARG002 - the port gives it
+        """Say that no store holds them: a ledger's file is nobody's data."""
+        return
+
     @contextmanager
     def acting(self) -> Iterator[None]:
         """Be the one process that acts; at the end, what was given up leaves the write-ahead log too."""

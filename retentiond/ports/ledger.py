@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -331,6 +332,19 @@ class Transaction(Protocol):
     facts: Facts
 
 
+@dataclass(frozen=True, slots=True)
+class OwnTables:
+    """The ledger's tables as a store that is the same database would name them.
+
+    Attributes:
+        location: As `ports.stores.Located` says it.
+        names: Schema and table, with a point between them.
+    """
+
+    location: str
+    names: frozenset[str]
+
+
 class Ledger(Protocol):
     """What happened."""
 
@@ -350,6 +364,10 @@ class Ledger(Protocol):
             LedgerError: It cannot be begun or committed (locked, full disk, damaged, connection lost). Nothing of it
                 happened, unless the error says that this is unknown: read again, and take nothing for done.
         """
+        ...
+
+    def own_tables(self) -> OwnTables | None:
+        """Return where the ledger's own tables lie; None where no store can hold them."""
         ...
 
     def acting(self) -> AbstractContextManager[None]:

@@ -226,6 +226,15 @@ class Probing(Protocol):
         ...
 
 
+@runtime_checkable
+class Located(Protocol):
+    """A connector whose store is a database in which the ledger may lie, too."""
+
+    def location(self) -> str:
+        """Return a text that is equal for two connections exactly when they reach one database."""
+        ...
+
+
 class ConnectorKind(Protocol):
     """What a connector's entry point names."""
 

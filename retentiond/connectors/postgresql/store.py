@@ -117,6 +117,11 @@ class PostgresqlStore:
             Remnant("freed disk blocks", "file systems do not overwrite what they free"),
         )
 
+    def location(self) -> str:
+        """Return which database this is."""
+        identity = self._session.identity
+        return f"{identity.system or identity.started}/{identity.database}"
+
     def pressure(self) -> Pressure:
         """Say how far the slowest replica that is connected is behind."""
         with explained(self._name), self._session.reading() as tx:
