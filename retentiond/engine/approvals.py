@@ -165,9 +165,10 @@ def void(ctx: Context, plan: PlanRow, reason: str) -> None:
 
 
 def _void(ctx: Context, tx: Transaction, plan: PlanRow, reason: str) -> None:
-    tx.plans.set_state(plan.id, RunState.CANCELLED)
-    tx.entries.stage(void_entry(plan.log_index, reason, plan.sha256))
-    tx.events.append("plan.void", plan.id, ctx.now(), {"reason": reason})
+    for each in chains.unbegun(tx, plan):
+        tx.plans.set_state(each.id, RunState.CANCELLED)
+        tx.entries.stage(void_entry(each.log_index, reason, each.sha256))
+        tx.events.append("plan.void", each.id, ctx.now(), {"reason": reason})
 
 
 def _check_open(plan: PlanRow, now: datetime) -> None:

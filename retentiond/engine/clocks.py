@@ -9,7 +9,7 @@ from pathlib import Path
 
 from retentiond.engine import guards
 from retentiond.engine.context import Context
-from retentiond.engine.signing import record_state, request
+from retentiond.engine.signing import deliver, record_state, request
 from retentiond.errors import GuardStopped, UsageError
 from retentiond.evidence.canonical import rfc3339
 from retentiond.ports.ledger import Transaction
@@ -65,7 +65,7 @@ def reset_clock(ctx: Context, said: datetime, key_file: Path | None) -> Reset:
             return Reset(now, missing)
         record_state(ctx, tx, {"kind": "clock", "time": rfc3339(said), "by": sorted(names)})
         tx.facts.set(_FIRST, "")
-    ctx.log.publish()
+    deliver(ctx)
     with ctx.ledger.begin() as tx:
         tx.facts.set(guards.CLOCK_HIGH_WATER, now.isoformat())
         tx.events.append("clock.reset", "clock", now, {"by": sorted(names)})
