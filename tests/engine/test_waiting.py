@@ -70,6 +70,11 @@ def lock(server: Server, key: str, until: datetime) -> None:
     server.bucket.objects[key.encode()][0].lock = ("COMPLIANCE", until)
 
 
+def travel(office: Office, server: Server, to: datetime) -> None:
+    server.ahead = to - SystemClock().now()
+    office.clock.at = to
+
+
 def annex(bundle: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(base64.b64decode(bundle["annex"]))
     return found
@@ -98,7 +103,7 @@ def test_what_is_locked_waits_for_its_date(office: Office, server: Server) -> No
         assert [policy.overdue for policy in status(ctx).policies] == [2]
     assert len(server.deletions) == seen
 
-    office.clock.at = first + timedelta(minutes=1)
+    travel(office, server, first + timedelta(minutes=1))
     lock(server, "acct/a", first - timedelta(days=30))
     with office.open() as ctx:
         session = run_all(ctx)
@@ -130,7 +135,7 @@ def test_an_account_is_not_closed_while_a_lock_keeps_something_of_it(office: Off
         run_all(ctx)
         assert account_status(ctx, "leaving").state is AccountState.CLOSING
     assert server.bucket.with_data() == {b"leaving/a"}
-    office.clock.at = until + timedelta(minutes=1)
+    travel(office, server, until + timedelta(minutes=1))
     lock(server, "leaving/a", until - timedelta(days=30))
     with office.open() as ctx:
         run_all(ctx)

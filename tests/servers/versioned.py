@@ -131,6 +131,7 @@ class Server:
     script: Script = lambda request, forward: forward(request)
     seen: list[Request] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=lambda: dict(SECRETS))
+    ahead: timedelta = timedelta()  # how far the `Date` of its answers is ahead of the machine's clock
 
     @property
     def deletions(self) -> list[Request]:
@@ -423,6 +424,9 @@ def versioned_server(bucket: Bucket | None = None) -> Iterator[Server]:
             if self.command != "HEAD":
                 self.wfile.write(reply.body[: len(reply.body) // 2] if reply.cut else reply.body)
             self.close_connection = self.close_connection or reply.cut
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string((timestamp or _now().timestamp()) + server.ahead.total_seconds())
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
             """Say nothing."""
