@@ -6,6 +6,7 @@ prints one JSON document: seconds of each phase, records, peak memory.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import re
@@ -239,6 +240,7 @@ def _path(config: Path) -> Figures:
     watch, figures = Stopwatch(), Figures()
     _watch_all(watch)
     with open_context(config, os.environ, Silent(), lambda: False) as ctx:
+        gc.freeze()  # as the command line does
         started = perf_counter()
         plan: PlanRow | None = planning.make_plan(ctx, Request()).plan
         figures.plan = perf_counter() - started
