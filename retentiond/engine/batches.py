@@ -69,12 +69,17 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A claimed batch: its fence token, and the holds as they stood in the same transaction."""
+    """A claimed batch: its fence token, and the holds as they stood in the same transaction.
+
+    Attributes:
+        packed: The records as the ledger keeps them.
+    """
 
     token: int
     epoch: int
     holds: Sequence[Hold]
     records: list[Record]
+    packed: bytes = b""
 
 
 def cases_for(ctx: Context, work: Work, part: Part) -> Cases:
@@ -104,16 +109,16 @@ def execute(ctx: Context, work: Work, batch: BatchRow) -> BatchRow:
         except ConnectorError as error:
             failed += 1
             if not error.transient or failed >= TRIES:
-                return _give_up(ctx, replace(batch, token=mine), claim.records, STORE_FAILED, error)
+                return _give_up(ctx, batch, claim, STORE_FAILED, error)
             time.sleep(_PAUSE_SECONDS * 2**failed)
     claim = _claim(ctx, batch, mine)
-    return _give_up(ctx, replace(batch, token=claim.token), claim.records, UNKNOWN, None)
+    return _give_up(ctx, batch, claim, UNKNOWN, None)
 
 
 def carry_over(ctx: Context, batch: BatchRow, reason: str) -> BatchRow:
     """End a batch without acting on it: its records belong to a successor run."""
     claim = _claim(ctx, batch, 0)
-    return _give_up(ctx, replace(batch, token=claim.token), claim.records, reason, None)
+    return _give_up(ctx, batch, claim, reason, None)
 
 
 def _claim(ctx: Context, batch: BatchRow, mine: int) -> Claim:
@@ -128,8 +133,8 @@ def _claim(ctx: Context, batch: BatchRow, mine: int) -> Claim:
                 remedy="`retentiond status` shows how far the run is",
             )
         token = tx.batches.claim(batch.plan, batch.ordinal, ctx.now())
-        records = decode_records(tx.batches.identifiers(batch.plan, batch.ordinal))
-    return Claim(token, epoch, holds, records)
+        packed = tx.batches.identifiers(batch.plan, batch.ordinal)
+    return Claim(token, epoch, holds, decode_records(packed), packed)
 
 
 def _attempt(ctx: Context, work: Work, batch: BatchRow, claim: Claim) -> BatchRow:
@@ -143,12 +148,12 @@ def _attempt(ctx: Context, work: Work, batch: BatchRow, claim: Claim) -> BatchRo
         tx.batches.mark_acted(batch.plan, batch.ordinal, batch.token)
     verified = ctx.connector(dataset).verify(order)
     _check_lengths(order, acted.outcomes, verified.sightings)
-    for number, place in enumerate(places):
-        final, reason = judge(part.action, acted.outcomes[number], verified.sightings[number])
+    verdicts = _judge_all(part.action, acted.outcomes, verified.sightings)
+    for number, (place, (final, reason)) in enumerate(zip(places, verdicts, strict=True)):
         fate.settle(place, final, acted.reasons.get(number, reason) if reason == "refused" else reason)
     look_at_holds(ctx, order, claim.records, claim.holds, fate)
-    stops = _stops(acted, verified.sightings, part.action)
-    return _finish(ctx, batch, dataset.name, fate.ended(claim.records), verified, stops)
+    stops = _stops(acted, verdicts)
+    return _finish(ctx, batch, dataset.name, fate.ended(claim.records, claim.packed), verified, stops)
 
 
 def _check_lengths(order: Order, outcomes: Sequence[Outcome], sightings: Sequence[Sighting]) -> None:
@@ -307,9 +312,15 @@ def judge(action: Action, outcome: Outcome, sighting: Sighting) -> tuple[Final, 
     return Final.CARRIED_OVER, NOT_VERIFIED
 
 
-def _stops(acted: Acted, sightings: Sequence[Sighting], action: Action) -> str:
+def _judge_all(action: Action, outcomes: Sequence[Outcome], sightings: Sequence[Sighting]) -> list[tuple[Final, str]]:
+    """Judge each record; there are few different pairs of what was said and what was seen."""
+    pairs = list(zip(outcomes, sightings, strict=True))
+    verdicts = {pair: judge(action, *pair) for pair in set(pairs)}
+    return [verdicts[pair] for pair in pairs]
+
+
+def _stops(acted: Acted, judged: Sequence[tuple[Final, str]]) -> str:
     """Return why the dataset stops at this batch; empty when it goes on."""
-    judged = [judge(action, *each) for each in zip(acted.outcomes, sightings, strict=True)]
     reasons = {reason for _, reason in judged}
     if NOT_VERIFIED in reasons:
         return NOT_VERIFIED
@@ -334,12 +345,10 @@ def _finish(
     return result
 
 
-def _give_up(
-    ctx: Context, batch: BatchRow, records: Sequence[Record], reason: str, error: ConnectorError | None
-) -> BatchRow:
-    finals = [Final.CARRIED_OVER] * len(records)
-    ended = Ended(records, finals, dict.fromkeys(range(len(records)), reason))
-    result = replace(batch, state=BatchState.CARRIED_OVER, outcomes=ended.counts(), reason=reason)
+def _give_up(ctx: Context, batch: BatchRow, claim: Claim, reason: str, error: ConnectorError | None) -> BatchRow:
+    count = len(claim.records)
+    ended = Ended(claim.records, [Final.CARRIED_OVER] * count, dict.fromkeys(range(count), reason), claim.packed)
+    result = replace(batch, state=BatchState.CARRIED_OVER, token=claim.token, outcomes=ended.counts(), reason=reason)
     with ctx.ledger.begin() as tx:
         tx.batches.finish(result, seal_ended(ctx, batch, ended), ctx.now())
         detail: Mapping[str, object] = {"reason": reason, "error": str(error) if error else ""}

@@ -18,8 +18,9 @@ from retentiond.engine.batches import Work
 from retentiond.engine.bundles import write_bundle
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.enforcement import Carried, carry_out, carry_out_chain
+from retentiond.engine.items import commitment_under, item_rows, read_all
 from retentiond.engine.planning import Request, make_plan
-from retentiond.engine.receipts import commitment_under, issuer, item_rows, manifest_base, not_covered, receipt_context
+from retentiond.engine.receipts import issuer, manifest_base, not_covered, receipt_context
 from retentiond.engine.signing import deliver, record_state, request
 from retentiond.errors import AccountStateError, GuardStopped, LogIntegrityError, NotFound, RetentiondError
 from retentiond.evidence.annex import RunsAnnex
@@ -322,8 +323,8 @@ def _issue_closure_receipt(ctx: Context, closure: ClosureRow, account: str) -> N
         works = [Work(plan, tx.plans.parts(plan.id), account) for plan in plans]
         batches = {plan.id: tx.batches.of_plan(plan.id) for plan in plans}
     rows = chain(
-        (manifest.pack(commitment_under(key, account), bytes(32), manifest.PRESENT, 0, None),),
-        *(item_rows(ctx, key, work.parts, batches[work.plan.id]) for work in works),
+        ([manifest.pack_unnamed(commitment_under(key, account), manifest.PRESENT)],),
+        *(item_rows(key, work.parts, read_all(ctx, batches[work.plan.id])) for work in works),
     )
     # What it shares with others stands under them in the receipts of the runs; this one is of the account alone.
     own = manifest.of_account(rows, commitment_under(key, account))

@@ -15,8 +15,8 @@ from retentiond.domain.plan import Part
 from retentiond.domain.record import Record
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.guards import check_size
-from retentiond.engine.identifiers import encode_records, identity
-from retentiond.evidence.commitment import PlanDigest, encode_items
+from retentiond.engine.identifiers import encode_records, items_of
+from retentiond.evidence.commitment import PlanDigest
 from retentiond.evidence.statement import POLICIES_LIMIT
 from retentiond.ports.rows import BatchRow
 
@@ -147,7 +147,7 @@ class Draft:
         known = plan.parts[part]
         size = sum(record.size_bytes for record in records)
         plan.parts[part] = replace(known, due=known.due + len(records), size_bytes=known.size_bytes + size)
-        plan.digest.extend(encode_items(known.dataset, map(identity, records)))
+        plan.digest.extend(items_of(known.dataset, records))
         batch = BatchRow(plan.id, plan.batches, part, group, objects, len(records))
         with self._ctx.ledger.begin() as tx:
             tx.batches.add(batch, encode_records(records))
@@ -167,10 +167,15 @@ class Buffer:
         self._most = most
         self.records: list[Record] = []
 
-    def add(self, record: Record) -> bool:
-        """Take a record; tell whether the batch is full."""
-        self.records.append(record)
-        return len(self.records) >= self._most
+    @property
+    def room(self) -> int:
+        """How many more it takes."""
+        return self._most - len(self.records)
+
+    def fill(self, records: Sequence[Record]) -> int:
+        """Take records, no more than there is room for; return how many."""
+        self.records.extend(records)
+        return len(records)
 
     def take(self) -> list[Record]:
         """Give the records and begin anew."""

@@ -1,20 +1,39 @@
-"""How a batch's exact identifiers are written down: compressed JSON, from plan to verification, then sealed."""
+"""How a batch's exact identifiers are written down: compressed JSON, from plan to verification, then sealed.
+
+Everything here goes column by column: it runs for every record several times, and columns are what C is fast at.
+"""
 
 from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 from itertools import repeat
 from typing import Any
 from uuid import UUID
 
-from retentiond.domain.record import NO_ATTRIBUTES, KeyPart, Record, Ties, Value, key_bytes
+from retentiond.domain.record import (
+    NO_ATTRIBUTES,
+    UNTIED,
+    Key,
+    KeyPart,
+    Record,
+    Ties,
+    Value,
+    key_bytes,
+    key_names,
+)
+from retentiond.evidence.commitment import encode_items
 
 _FAST = 1
 _ALONE: Mapping[str, Any] = {"all": []}
+_PLAIN = frozenset((int, str))
+_BESIDE = b"\x01"  # an ended batch whose records stand as they stood in the plan; a zlib stream begins with 0x78
+_LENGTH_BYTES = 4
+_record = partial(tuple.__new__, Record)  # as Record._make, without a call in Python for each
 
 
 class Final(IntEnum):
@@ -43,11 +62,16 @@ _FINALS = tuple(Final)
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """An ended batch: its records, what became of each, and words for those held or carried over, by index."""
+    """An ended batch: its records, what became of each, and words for those held or carried over, by index.
+
+    Attributes:
+        packed: The records as encode_records() wrote them, where that is known: they need not be written again.
+    """
 
     records: Sequence[Record]
     finals: Sequence[Final]
     reasons: Mapping[int, str] = field(default_factory=dict)
+    packed: bytes = field(default=b"", compare=False, repr=False)
 
     def counts(self) -> dict[str, int]:
         """Return how many records ended in which way, by wire name; ways without records left out."""
@@ -70,17 +94,18 @@ class Fate:
     def settle(self, place: int, final: Final, reason: str) -> None:
         """Say what became of one record."""
         self.finals[place] = final
-        self.reasons.pop(place, None)
         if reason:
             self.reasons[place] = reason
+        elif self.reasons:
+            self.reasons.pop(place, None)
 
     def places(self, final: Final) -> list[int]:
         """Return the places at which this is what became of the record."""
         return [place for place, each in enumerate(self.finals) if each is final]
 
-    def ended(self, records: Sequence[Record]) -> Ended:
+    def ended(self, records: Sequence[Record], packed: bytes = b"") -> Ended:
         """Return all of it, once everything is settled."""
-        return Ended(records, [final for final in self.finals if final is not None], self.reasons)
+        return Ended(records, [final for final in self.finals if final is not None], self.reasons, packed)
 
 
 def encode_records(records: Sequence[Record]) -> bytes:
@@ -96,20 +121,35 @@ def decode_records(data: bytes) -> list[Record]:
 def encode_ended(ended: Ended) -> bytes:
     """Return an ended batch, to be sealed."""
     reasons = {str(index): text for index, text in ended.reasons.items()}
-    return _pack({"records": _columns(ended.records), "finals": bytes(ended.finals).hex(), "reasons": reasons})
+    fate = _pack({"finals": bytes(ended.finals).hex(), "reasons": reasons})
+    length = len(fate).to_bytes(_LENGTH_BYTES)
+    return b"".join((_BESIDE, length, fate, ended.packed or encode_records(ended.records)))
 
 
 def decode_ended(data: bytes) -> Ended:
-    """Read what encode_ended() wrote."""
-    value = _unpack(data)
+    """Read what encode_ended() wrote, now or when it wrote records and outcomes as one."""
+    if data.startswith(_BESIDE):
+        start = len(_BESIDE) + _LENGTH_BYTES
+        end = start + int.from_bytes(data[len(_BESIDE) : start])
+        value, packed = _unpack(data[start:end]), data[end:]
+        records = decode_records(packed)
+    else:
+        value, packed = _unpack(data), b""
+        records = _records(value["records"])
     finals = [_FINALS[number] for number in bytes.fromhex(value["finals"])]
     reasons = {int(index): text for index, text in value["reasons"].items()}
-    return Ended(_records(value["records"]), finals, reasons)
+    return Ended(records, finals, reasons, packed)
 
 
 def identity(record: Record) -> tuple[bytes, bytes]:
     """Return a record's key and version as receipts name them."""
     return key_bytes(record.key), record.version
+
+
+def items_of(dataset: str, records: Sequence[Record]) -> list[bytes]:
+    """Return the names of many records of one dataset as receipts commit to them."""
+    names = key_names([record.key for record in records])
+    return encode_items(dataset, names, [record.version for record in records])
 
 
 def _pack(value: object) -> bytes:
@@ -121,57 +161,45 @@ def _unpack(data: bytes) -> Any:  # noqa: ANN401 - JSON
 
 
 def _columns(records: Sequence[Record]) -> dict[str, Any]:
-    """Return records column by column: this runs for every record three times, and lists are what C is fast at."""
-    parts = zip(*(record.key for record in records), strict=True)
+    columns = zip(*records, strict=True) if records else repeat((), len(Record._fields))
+    key, version, account, clock, size, place, tombstoned, blobs, attributes, ties = columns
     return {
         "count": len(records),
-        "key": [_column([_part_out(part) for part in column]) for column in parts],
-        "version": _column([record.version.hex() for record in records]),
-        "account": _column([record.account for record in records]),
-        "others": _column([record.ties.others for record in records]),
-        "clock": _column([record.clock for record in records]),
-        "size": _column([record.size_bytes for record in records]),
-        "place": _column([record.place for record in records]),
-        "tombstoned": _column([record.tombstoned for record in records]),
-        "blobs": _column([list(record.blobs) for record in records]),
+        "key": [_column(_parts_out(column)) for column in zip(*key, strict=True)],
+        "version": _column([each.hex() for each in version] if any(version) else [""] * len(records)),
+        "account": _column(account),
+        "others": _others(ties),
+        "clock": _column(clock),
+        "size": _column(size),
+        "place": _column(place),
+        "tombstoned": _column(tombstoned),
+        "blobs": _column([list(each) for each in blobs] if any(blobs) else [()] * len(records)),
         "attributes": {
-            name: _column([record.attributes.get(name) for record in records]) for name in _attributes(records)
+            # All records of a dataset have the same ones.
+            name: _column([each.get(name) for each in attributes])
+            for name in (attributes[0] if attributes else ())
         },
     }
 
 
-def _attributes(records: Sequence[Record]) -> Iterable[str]:
-    """Return the names of the attributes: those of the first record, since all are of one dataset."""
-    return records[0].attributes if records else ()
+def _others(ties: Sequence[Ties]) -> Any:  # noqa: ANN401 - JSON
+    if ties.count(UNTIED) == len(ties):
+        return dict(_ALONE) if ties else []
+    return _column([each.others for each in ties])
 
 
 def _records(columns: Mapping[str, Any]) -> list[Record]:
     count: int = columns["count"]
-    key = zip(*([_part_in(part) for part in _values(column, count)] for column in columns["key"]), strict=True)
-    version, account, clock, size, place, tombstoned, blobs = (
-        _values(columns[name], count)
-        for name in ("version", "account", "clock", "size", "place", "tombstoned", "blobs")
+    account, clock, size, place, tombstoned = (
+        _values(columns[name], count) for name in ("account", "clock", "size", "place", "tombstoned")
     )
+    keys: Iterator[Key] = zip(*(_parts_in(_values(column, count)) for column in columns["key"]), strict=True)
+    versions = map(bytes.fromhex, _values(columns["version"], count))
+    blobs = map(tuple, _values(columns["blobs"], count))
     attributes = _attributes_in(columns["attributes"], count)
-    found = list(
-        map(
-            Record,
-            key,
-            map(bytes.fromhex, version),
-            account,
-            clock,
-            size,
-            place,
-            tombstoned,
-            map(tuple, blobs),
-            attributes,
-        )
-    )
-    others = columns.get("others", _ALONE)  # not in batches that were written before a record could have several owners
-    if others == _ALONE:
-        return found
-    shared = zip(found, _values(others, count), strict=False)
-    return [replace(record, ties=Ties(others=tuple(more))) for record, more in shared]
+    ties = _ties_in(columns.get("others", _ALONE), count)  # batches of before a record could have several owners
+    rows = zip(keys, versions, account, clock, size, place, tombstoned, blobs, attributes, ties, strict=True)
+    return list(map(_record, rows))
 
 
 def _attributes_in(columns: Mapping[str, Any], count: int) -> Iterable[Mapping[str, Value]]:
@@ -181,19 +209,36 @@ def _attributes_in(columns: Mapping[str, Any], count: int) -> Iterable[Mapping[s
     return (dict(zip(columns, row, strict=True)) for row in values)
 
 
-def _column(values: list[Any]) -> list[Any] | dict[str, Any]:
+def _ties_in(others: Any, count: int) -> Iterable[Ties]:  # noqa: ANN401 - JSON
+    if others == _ALONE:
+        return repeat(UNTIED, count)
+    return (Ties(others=tuple(more)) if more else UNTIED for more in _values(others, count))
+
+
+def _column(values: Sequence[Any]) -> Sequence[Any] | dict[str, Any]:
     """Return a column, or its only value: many are the same for every record."""
-    return {"all": values[0]} if values and values.count(values[0]) == len(values) else values
+    if values and values[0] == values[-1] and values.count(values[0]) == len(values):
+        return {"all": values[0]}
+    return values
 
 
 def _values(column: list[Any] | Mapping[str, Any], count: int) -> Iterable[Any]:
     return repeat(column["all"], count) if isinstance(column, Mapping) else column
 
 
+def _parts_out(column: Sequence[KeyPart]) -> Sequence[Any]:
+    return column if _PLAIN.issuperset(map(type, column)) else [_part_out(part) for part in column]
+
+
 def _part_out(part: KeyPart) -> int | str | dict[str, str]:
     if isinstance(part, int | str):
         return part
     return {"b": part.hex()} if isinstance(part, bytes) else {"u": str(part)}
+
+
+def _parts_in(column: Iterable[Any]) -> Iterable[KeyPart]:
+    parts = list(column)
+    return parts if _PLAIN.issuperset(map(type, parts)) else [_part_in(part) for part in parts]
 
 
 def _part_in(part: int | str | dict[str, str]) -> KeyPart:

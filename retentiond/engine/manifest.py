@@ -7,14 +7,15 @@ With the receipt's key any account's part can be derived from them; without it t
 
 from __future__ import annotations
 
-import hashlib
 import os
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeAlias
 
 from retentiond.domain.record import moment
 from retentiond.engine.sorting import ExternalSort
@@ -34,7 +35,9 @@ ROW_BYTES = _ROW.size
 HASH_BYTES = 32
 RETAINED = 0
 PRESENT = 255
-_NO_ITEM = (RETAINED, PRESENT)
+_NO_ITEM = frozenset((RETAINED, PRESENT))
+_ROWS_AT_ONCE = 10_000
+_Row: TypeAlias = tuple[bytes, bytes, int, int, int]
 NO_CLOCK = -(2**63)
 _FIELDS = {
     ItemAction.PURGE: "purged",
@@ -54,42 +57,61 @@ class Tree:
     root: bytes
 
 
-def pack(account: bytes, leaf: bytes, action: int, size_bytes: int, clock: int | None) -> bytes:
-    """Return a row: 32-byte account commitment, 32-byte leaf hash, action, bytes, clock.
+def pack(
+    accounts: Iterable[bytes],
+    leaves: Iterable[bytes],
+    actions: Iterable[int],
+    sizes: Iterable[int],
+    clocks: Iterable[int | None],
+) -> list[bytes]:
+    """Return rows, given column by column: account commitments and leaf hashes of 32 bytes, actions, bytes, clocks.
 
     An action of RETAINED counts a record that a hold keeps; PRESENT names an account without counting anything.
     """
-    return _ROW.pack(account, leaf, action, size_bytes, NO_CLOCK if clock is None else clock)
+    known = (NO_CLOCK if clock is None else clock for clock in clocks)
+    return list(map(_ROW.pack, accounts, leaves, actions, sizes, known))
 
 
-def write_manifest(base: Path, key: bytes, rows: Iterable[bytes]) -> Tree:
+def pack_unnamed(account: bytes, action: int) -> bytes:
+    """Return a row that names no item: of a record that is RETAINED, or of an account that is PRESENT."""
+    return _ROW.pack(account, bytes(HASH_BYTES), action, 0, NO_CLOCK)
+
+
+def write_manifest(base: Path, key: bytes, pieces: Iterable[Sequence[bytes]]) -> Tree:
     """Sort rows into the manifest's files and return the accounts tree.
 
     Args:
         base: Path of the files without their suffix.
         key: The receipt's K.
+        pieces: Rows in pieces of bounded size, in any order.
     """
     base.parent.mkdir(parents=True, exist_ok=True)
     with ExternalSort(base.parent, ROW_BYTES) as items, ExternalSort(base.parent, HASH_BYTES) as leaves:
-        for row in rows:
-            items.add(row)
+        for rows in pieces:
+            items.extend(rows)
         with Replacing(base.with_name(base.name + ".items")) as file:
-            for leaf in _account_leaves(_written(items.rows(), file)):
-                leaves.add(leaf_hash(leaf))
+            for some in _batched(map(leaf_hash, _account_leaves(_written(items.pieces(), file)))):
+                leaves.extend(some)
         accounts = leaves.count
-        for pad in pad_leaves(key, accounts):
-            leaves.add(leaf_hash(pad))
+        for some in _batched(map(leaf_hash, pad_leaves(key, accounts))):
+            leaves.extend(some)
         tree = Frontier()
         with Replacing(base.with_name(base.name + ".leaves")) as file:
-            for hashed in _written(leaves.rows(), file):
-                tree.append(hashed)
+            for hashes in _written(leaves.pieces(), file):
+                tree.extend(hashes)
     return Tree(padded_size(accounts), tree.root())
 
 
-def _written(rows: Iterable[bytes], file: Replacing) -> Iterator[bytes]:
-    for row in rows:
-        file.write(row)
-        yield row
+def _written(pieces: Iterable[Sequence[bytes]], file: Replacing) -> Iterator[Sequence[bytes]]:
+    for rows in pieces:
+        file.write(b"".join(rows))
+        yield rows
+
+
+def _batched(rows: Iterable[bytes]) -> Iterator[list[bytes]]:
+    rows = iter(rows)
+    while some := list(islice(rows, _ROWS_AT_ONCE)):
+        yield some
 
 
 class Replacing:
@@ -128,18 +150,19 @@ class _Account:
     oldest: int | None = None
     newest: int | None = None
 
-    def add(self, leaf: bytes, action: int, size_bytes: int, clock: int) -> None:
-        self.actions[action] += 1
-        if action in _NO_ITEM:
-            return
-        self.tree.append(leaf)
-        self.size_bytes += size_bytes
-        if clock == NO_CLOCK:
-            return
-        if self.oldest is None or clock < self.oldest:
-            self.oldest = clock
-        if self.newest is None or clock > self.newest:
-            self.newest = clock
+    def take(self, rows: Iterable[_Row]) -> None:
+        _, leaves, actions, sizes, clocks = zip(*rows, strict=True)
+        self.actions.update(actions)
+        if not _NO_ITEM.isdisjoint(actions):  # such rows bear no size and no clock
+            leaves = tuple(leaf for leaf, action in zip(leaves, actions, strict=True) if action not in _NO_ITEM)
+        self.tree.extend(leaves)
+        self.size_bytes += sum(sizes)
+        if NO_CLOCK in clocks:
+            clocks = tuple(clock for clock in clocks if clock != NO_CLOCK)
+        if clocks:
+            oldest, newest = min(clocks), max(clocks)
+            self.oldest = oldest if self.oldest is None else min(self.oldest, oldest)
+            self.newest = newest if self.newest is None else max(self.newest, newest)
 
     def leaf(self) -> bytes:
         counts = {name: self.actions[action] for action, name in _FIELDS.items()}
@@ -157,20 +180,20 @@ class _Account:
         )
 
 
-def of_account(rows: Iterable[bytes], commitment: bytes) -> Iterator[bytes]:
+def of_account(pieces: Iterable[Sequence[bytes]], commitment: bytes) -> Iterator[list[bytes]]:
     """Give the rows of one account only."""
-    return (row for row in rows if row.startswith(commitment))
+    return ([row for row in rows if row.startswith(commitment)] for rows in pieces)
 
 
-def _account_leaves(rows: Iterable[bytes]) -> Iterator[bytes]:
+def _account_leaves(pieces: Iterable[Sequence[bytes]]) -> Iterator[bytes]:
     account: _Account | None = None
-    for row in rows:
-        commitment, leaf, action, size_bytes, clock = _ROW.unpack(row)
-        if account is None or account.commitment != commitment:
-            if account is not None:
-                yield account.leaf()
-            account = _Account(commitment)
-        account.add(leaf, action, size_bytes, clock)
+    for rows in pieces:
+        for commitment, own in groupby(_ROW.iter_unpack(b"".join(rows)), itemgetter(0)):
+            if account is None or account.commitment != commitment:
+                if account is not None:
+                    yield account.leaf()
+                account = _Account(commitment)
+            account.take(own)
     if account is not None:
         yield account.leaf()
 
@@ -195,7 +218,7 @@ def derive_account(base: Path, commitment: bytes) -> Derived | None:
         raise ReceiptError(
             "the receipt's manifest is missing", where=str(items), remedy="restore it from a backup of the receipts"
         )
-    found = list(_account_leaves(_rows_of(items, commitment)))
+    found = list(_account_leaves(_batched(_rows_of(items, commitment))))
     if not found:
         return None
     hashed = leaf_hash(found[0])
@@ -222,8 +245,3 @@ def _rows_of(path: Path, commitment: bytes) -> Iterator[bytes]:
         file.seek(low * ROW_BYTES)
         while (row := file.read(ROW_BYTES)) and row.startswith(commitment):
             yield row
-
-
-def item_hash(leaf_data: bytes) -> bytes:
-    """Return the hash of an item's leaf data (RFC 9162, section 2.1.1)."""
-    return hashlib.sha256(b"\x00" + leaf_data).digest()

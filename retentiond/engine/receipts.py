@@ -18,13 +18,12 @@ from retentiond.engine import chains, manifest
 from retentiond.engine.batches import Work, at_of
 from retentiond.engine.bundles import write_bundle
 from retentiond.engine.context import Context, new_id
-from retentiond.engine.endings import read_ended
-from retentiond.engine.identifiers import Ended, Final, identity
+from retentiond.engine.identifiers import Ended, Final
+from retentiond.engine.items import done_of, item_rows, read_all
 from retentiond.engine.residue import check_residue
 from retentiond.errors import ConnectorError, LedgerError
 from retentiond.evidence import annex as annexes
 from retentiond.evidence.canonical import canonical_json
-from retentiond.evidence.commitment import ItemAction, account_commitment, account_salt, encode_items, item_leaves
 from retentiond.evidence.entry import receipt_entry
 from retentiond.evidence.envelope import sign
 from retentiond.evidence.levels import EvidenceLevel
@@ -43,17 +42,6 @@ from retentiond.ports.rows import BatchRow, ReceiptRow, RunRow
 from retentiond.ports.stores import Remnant
 from retentiond.telemetry import logger
 
-_ITEM_ACTIONS = {
-    Final.PURGED: ItemAction.PURGE,
-    Final.TOMBSTONED: ItemAction.TOMBSTONE,
-    Final.REDACTED: ItemAction.REDACT,
-    Final.PSEUDONYMISED: ItemAction.PSEUDONYMISE,
-    Final.KEY_DESTROYED: ItemAction.KEY_DESTROYED,
-    Final.ALREADY_GONE: ItemAction.ALREADY_GONE,
-}
-_NOBODY: tuple[str | None, ...] = (None,)
-_NOT_DONE = frozenset((Final.CHANGED, Final.HELD, Final.REFUSED, Final.CARRIED_OVER))
-
 
 @dataclass(slots=True)
 class _Sum:
@@ -68,19 +56,19 @@ class _Sum:
 
     def add(self, ended: Ended) -> None:
         self.outcomes.update(ended.counts())
-        for index, (record, final) in enumerate(zip(ended.records, ended.finals, strict=True)):
-            if final is Final.HELD:
-                self.held[ended.reasons[index]] += 1
-            elif final is Final.CARRIED_OVER:
-                self.carried[ended.reasons[index]] += 1
-            elif final not in _NOT_DONE:
-                self.size_bytes += record.size_bytes
-                self._hidden(record.tombstoned)
+        done = done_of(ended)
+        self.size_bytes += sum(record.size_bytes for record in done)
+        self._hidden([record.tombstoned for record in done if record.tombstoned is not None])
+        for place, reason in ended.reasons.items():
+            if ended.finals[place] is Final.HELD:
+                self.held[reason] += 1
+            elif ended.finals[place] is Final.CARRIED_OVER:
+                self.carried[reason] += 1
 
-    def _hidden(self, at: int | None) -> None:
-        if at is not None:
-            self.hidden_from = at if self.hidden_from is None else min(at, self.hidden_from)
-            self.hidden_to = at if self.hidden_to is None else max(at, self.hidden_to)
+    def _hidden(self, times: list[int]) -> None:
+        if times:
+            self.hidden_from = min(times if self.hidden_from is None else (self.hidden_from, *times))
+            self.hidden_to = max(times if self.hidden_to is None else (self.hidden_to, *times))
 
 
 def issue_run_receipt(ctx: Context, run: RunRow, work: Work) -> ReceiptRow:
@@ -100,12 +88,13 @@ def issue_run_receipt(ctx: Context, run: RunRow, work: Work) -> ReceiptRow:
     with ctx.ledger.begin() as tx:
         batches = tx.batches.of_plan(work.plan.id)
         facts = _verifications(tx, work)
-    sums = _add_up(ctx, batches)
     now = ctx.now()
     key = ctx.wrapping.open(run.commitment_key, f"run/{run.id}".encode())
-    annex = _annex(ctx, work, sums, levels, facts, residue)
     receipt_id = new_id(now)
-    tree = manifest.write_manifest(manifest_base(ctx, receipt_id), key, item_rows(ctx, key, work.parts, batches))
+    sums: dict[int, _Sum] = {}
+    rows = item_rows(key, work.parts, _added_up(sums, read_all(ctx, batches)))
+    tree = manifest.write_manifest(manifest_base(ctx, receipt_id), key, rows)
+    annex = _annex(ctx, work, sums, levels, facts, residue)
     with ctx.ledger.begin() as tx:
         approvals = [
             Approval(row.principal, row.not_after, row.signature)
@@ -189,40 +178,6 @@ def not_covered(ctx: Context, work: Work, now: datetime) -> tuple[NotCovered, ..
     return tuple(NotCovered(each.what, each.until) for each in _remnants(ctx, _datasets(ctx, work), now))
 
 
-def item_rows(ctx: Context, key: bytes, parts: Sequence[Part], batches: Iterable[BatchRow]) -> Iterator[bytes]:
-    """Give the manifest's rows of ended batches: a record stands under each of its owners."""
-    commitments: dict[str | None, bytes] = {}
-    for batch in batches:
-        ended = read_ended(ctx, batch)
-        dataset = parts[batch.part].dataset
-        chosen = [index for index, final in enumerate(ended.finals) if final in _ITEM_ACTIONS]
-        items = encode_items(dataset, (identity(ended.records[index]) for index in chosen))
-        actions = [_ITEM_ACTIONS[ended.finals[index]] for index in chosen]
-        leaves = item_leaves(key, zip(items, actions, strict=True))
-        for index, action, leaf in zip(chosen, actions, leaves, strict=True):
-            record, item = ended.records[index], manifest.item_hash(leaf)
-            for owner in record.accounts or _NOBODY:
-                account = _commitment(commitments, key, owner)
-                yield manifest.pack(account, item, action, record.size_bytes, record.clock)
-        for index, final in enumerate(ended.finals):
-            for owner in (ended.records[index].accounts or _NOBODY) if final is Final.HELD else ():
-                yield manifest.pack(_commitment(commitments, key, owner), bytes(32), manifest.RETAINED, 0, None)
-
-
-def _commitment(known: dict[str | None, bytes], key: bytes, account: str | None) -> bytes:
-    if account not in known:
-        if len(known) > 10_000:  # noqa: PLR2004 - a bound on memory, not a format
-            known.clear()
-        known[account] = commitment_under(key, account or "")
-    return known[account]
-
-
-def commitment_under(key: bytes, account: str) -> bytes:
-    """Return the 32-byte commitment to an account under a receipt's key; the empty one is of records without any."""
-    raw = account.encode()
-    return bytes.fromhex(account_commitment(account_salt(key, raw), raw))
-
-
 def _level(ctx: Context, dataset: Dataset) -> EvidenceLevel:
     """Return how gone purged records are by now; a store that can't be reached any more supports no claim."""
     try:
@@ -243,11 +198,11 @@ def _verifications(tx: Transaction, work: Work) -> dict[int, tuple[str, str, dat
     return {ordinal: at_of(fact) for ordinal, fact in found.items() if fact is not None}
 
 
-def _add_up(ctx: Context, batches: Iterable[BatchRow]) -> dict[int, _Sum]:
-    sums: dict[int, _Sum] = {}
-    for batch in batches:
-        sums.setdefault(batch.part, _Sum()).add(read_ended(ctx, batch))
-    return sums
+def _added_up(sums: dict[int, _Sum], batches: Iterable[tuple[BatchRow, Ended]]) -> Iterator[tuple[BatchRow, Ended]]:
+    """Pass batches on, and add up what became of them: each is opened once for both."""
+    for batch, ended in batches:
+        sums.setdefault(batch.part, _Sum()).add(ended)
+        yield batch, ended
 
 
 def _annex(

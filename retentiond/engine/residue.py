@@ -65,7 +65,7 @@ def _amend(ctx: Context, batch: BatchRow, ended: Ended, back: Sequence[int]) -> 
     reasons = dict(ended.reasons)
     for index in back:
         finals[index], reasons[index] = Final.CARRIED_OVER, REAPPEARED
-    amended = Ended(ended.records, finals, reasons)
+    amended = Ended(ended.records, finals, reasons, ended.packed)
     with ctx.ledger.begin() as tx:
         tx.batches.amend(replace(batch, outcomes=amended.counts()), seal_ended(ctx, batch, amended))
         detail = {"records": len(back), "reason": REAPPEARED}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import Case, Cases, Disposition, cases_of, closure_cases, named_cases
@@ -22,7 +24,7 @@ from retentiond.engine.kinship import CHILD_REMAINS, Kinship
 from retentiond.engine.surveying import survey
 from retentiond.engine.waiting import waiting
 from retentiond.errors import DatasetRefused, GuardStopped
-from retentiond.ports.stores import Survey, Tally, Window
+from retentiond.ports.stores import Found, Survey, Tally, Window
 
 UNNAMEABLE = -1
 
@@ -198,18 +200,37 @@ class _Scan:
         self._ctx.reporter.start(f"scan {dataset.name}", None)
         for window in self._ctx.connector(dataset).scan(dataset, self._cases, frozenset(self._cases.due)):
             self._rows.examine(window)
-            for record, case in window.found:
-                if self._is_held(record):
-                    self._rows.held += 1
-                elif record.ties.standing and self._waits(record, case):
-                    self._rows.undetermined[CHILD_REMAINS] += 1
-                elif self._must_wait(record):
-                    self._rows.waiting += 1
-                elif self._buffers[case].add(record):
-                    self._flush(case)
+            for case, found in groupby(self._free(window.found), itemgetter(1)):
+                self._take(case, [record for record, _ in found])
             self._ctx.reporter.advance(sum(tally.count for tally in window.tallies.values()))
         for case in list(self._buffers):
             self._flush(case)
+
+    def _free(self, found: Sequence[Found]) -> Sequence[Found]:
+        """Return the records that nothing keeps; the others are counted. Mostly nothing can keep any of them."""
+        own = self._subject.dataset.name
+        may_keep = self._holds or self._locked[own] or self._index is not None
+        if not may_keep and not any(record.ties.standing for record, _ in found):
+            return found
+        return [each for each in found if not self._is_kept(*each)]
+
+    def _is_kept(self, record: Record, case: int) -> bool:
+        if self._is_held(record):
+            self._rows.held += 1
+        elif record.ties.standing and self._waits(record, case):
+            self._rows.undetermined[CHILD_REMAINS] += 1
+        elif self._must_wait(record):
+            self._rows.waiting += 1
+        else:
+            return False
+        return True
+
+    def _take(self, case: int, records: Sequence[Record]) -> None:
+        buffer, taken = self._buffers[case], 0
+        while taken < len(records):
+            taken += buffer.fill(records[taken : taken + buffer.room])
+            if not buffer.room:
+                self._flush(case)
 
     def _waits(self, record: Record, case: int) -> bool:
         action = self._cases.cases[case].action
@@ -239,13 +260,19 @@ class _Scan:
     def _flush(self, index: int) -> None:
         case = self._cases.cases[index]
         basis = Basis.CLOSURE if self._subject.account else Basis.POLICY
-        for records, objects in packed(self._with_objects(case, self._buffers[index].take()), self._draft.limit):
+        for records, objects in self._packed(case, self._buffers[index].take()):
             group = self._draft.new_group(len(records) + len(objects), self._rows.policy)
             self._write_objects(case, objects, group)
             self._draft.write(self._part(self._subject.dataset, case, basis, index), records, group=group)
             if self._subject.dataset.parents and case.action is not None:
                 self._kin.take(self._subject.dataset, case.action, records)
             self._rows.planned = self._rows.planned.plus(tally_of(records))
+
+    def _packed(self, case: Case, rows: list[Record]) -> list[tuple[list[Record], list[Record]]]:
+        """Return rows with the objects that go before them, as much as one plan holds at a time."""
+        if self._index is None:  # a buffer holds no more than a batch, and a batch no more than a plan
+            return [(rows, [])] if rows else []
+        return packed(self._with_objects(case, rows), self._draft.limit)
 
     def _with_objects(self, case: Case, rows: Sequence[Record]) -> list[tuple[Record, list[Record]]]:
         """Return rows, each with the objects that go before it."""
@@ -257,7 +284,7 @@ class _Scan:
             (
                 row,
                 [
-                    replace(_owned_like(row, each), clock=row.clock)
+                    _owned_like(row, each)._replace(clock=row.clock)
                     for each in found
                     if not hides or (each.tombstoned is None and each.place != MARKER)
                 ],
@@ -337,7 +364,7 @@ _OWN = (Basis.POLICY, Basis.CLOSURE)
 
 def _owned_like(row: Record, each: Record) -> Record:
     """Return an object as its row's owners have it."""
-    return replace(each, account=row.account, ties=Ties(others=row.ties.others))
+    return each._replace(account=row.account, ties=Ties(others=row.ties.others))
 
 
 def tally_of(records: Sequence[Record]) -> Tally:

@@ -14,17 +14,19 @@ import hashlib
 import os
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from itertools import repeat
 from pathlib import Path
 from time import perf_counter
 
 from retentiond.engine import manifest
-from retentiond.evidence.commitment import ItemAction, encode_items, item_leaves
-from retentiond.evidence.merkle import leaf_hash, root_hash
+from retentiond.evidence.commitment import ItemAction, encode_items, item_hashes
+from retentiond.evidence.merkle import root_hash
 
 KEY = bytes(range(32))
 ACCOUNTS = 1_000
 PURGE = int(ItemAction.PURGE)
+BATCH = 5_000
 
 
 def only_hashes(items: list[bytes]) -> None:
@@ -39,10 +41,9 @@ def only_hashes(items: list[bytes]) -> None:
         sha256(node).digest()
 
 
-def leaves(keys: list[bytes]) -> Iterator[bytes]:
-    """Give the items' leaf hashes."""
-    items = encode_items("requests", ((key, b"") for key in keys))
-    return map(leaf_hash, item_leaves(KEY, ((item, PURGE) for item in items)))
+def leaves(keys: list[bytes]) -> list[bytes]:
+    """Return the items' leaf hashes."""
+    return item_hashes(KEY, encode_items("requests", keys, [b""] * len(keys)), [PURGE] * len(keys))
 
 
 def one_tree(keys: list[bytes]) -> None:
@@ -53,12 +54,16 @@ def one_tree(keys: list[bytes]) -> None:
 def whole_manifest(keys: list[bytes]) -> None:
     """Sort the items of a thousand accounts on disk, make their trees, and the tree of accounts."""
     accounts = [hashlib.sha256(number.to_bytes(2)).digest() for number in range(ACCOUNTS)]
-    rows = (
-        manifest.pack(accounts[number % ACCOUNTS], leaf, PURGE, 500, 1_700_000_000_000_000 + number)
-        for number, leaf in enumerate(leaves(keys))
-    )
+    rows = (_rows(accounts, keys[start : start + BATCH], start) for start in range(0, len(keys), BATCH))
     with tempfile.TemporaryDirectory(prefix="bench-commitments-") as name:
         manifest.write_manifest(Path(name) / "receipt", KEY, rows)
+
+
+def _rows(accounts: list[bytes], keys: list[bytes], start: int) -> list[bytes]:
+    numbers = range(start, start + len(keys))
+    owners = [accounts[number % ACCOUNTS] for number in numbers]
+    clocks = [1_700_000_000_000_000 + number for number in numbers]
+    return manifest.pack(owners, leaves(keys), repeat(PURGE), repeat(500), clocks)
 
 
 def timed(function: Callable[[list[bytes]], None], data: list[bytes]) -> float:
@@ -75,7 +80,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     keys = [b"req-" + os.urandom(12).hex().encode() for _ in range(options.items)]
-    items = list(encode_items("requests", ((key, b"") for key in keys)))
+    items = encode_items("requests", keys, [b""] * len(keys))
     rounds = [
         (timed(only_hashes, items), timed(one_tree, keys), timed(whole_manifest, keys)) for _ in range(options.rounds)
     ]

@@ -23,6 +23,20 @@ from retentiond.evidence.merkle import (
     root_hash,
 )
 
+
+@given(st.lists(st.integers(0, 40), max_size=8), st.integers(0, 4))
+def test_leaves_in_pieces_make_the_tree_that_they_make_one_by_one(pieces: list[int], most: int) -> None:
+    together, alone = Frontier(), Frontier()
+    for number, size in enumerate(pieces):
+        hashes = [leaf_hash(f"{number}/{index}".encode()) for index in range(size)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("retentiond.evidence.merkle._AT_ONCE", 2**most)
+            together.extend(hashes)
+        for each in hashes:
+            alone.append(each)
+        assert (together.size, together.peaks, together.root()) == (alone.size, alone.peaks, alone.root())
+
+
 SIZES = (0, 1, 2, 3, 7, 8, 255, 256, 257, 1000)
 
 

@@ -31,8 +31,8 @@ from retentiond.evidence.commitment import (
     account_salt,
     encode_item,
     encode_items,
+    item_hashes,
     item_leaf,
-    item_leaves,
     item_salt,
     pad_leaves,
     padded_size,
@@ -136,14 +136,15 @@ def test_item_encoding_salt_and_leaf(item: dict[str, Any]) -> None:
     key, version = unbase64(item["key"]), unbase64(item["version"])
     encoded = encode_item(item["dataset"], key, version)
     assert encoded.hex() == item["item"]
-    assert list(encode_items(item["dataset"], [(key, version)])) == [encoded]
+    assert encode_items(item["dataset"], [key], [version]) == [encoded]
     assert item_salt(K, encoded).hex() == item["salt"]
     assert item_leaf(K, encoded, ACTIONS[item["action"]]).hex() == item["leaf"]
 
 
-def test_item_leaves_in_one_batch() -> None:
-    rows = [(bytes.fromhex(item["item"]), int(ACTIONS[item["action"]])) for item in ITEMS]
-    assert [leaf.hex() for leaf in item_leaves(K, rows)] == [item["leaf"] for item in ITEMS]
+def test_item_hashes_in_one_batch() -> None:
+    items = [bytes.fromhex(item["item"]) for item in ITEMS]
+    actions = [ACTIONS[item["action"]] for item in ITEMS]
+    assert item_hashes(K, items, actions) == [leaf_hash(bytes.fromhex(item["leaf"])) for item in ITEMS]
 
 
 @ACCOUNTS

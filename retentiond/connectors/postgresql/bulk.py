@@ -116,7 +116,9 @@ def array_type(column: Column) -> str:
 
 def array_text(parts: Iterable[KeyPart]) -> str:
     """Return values as the text of an array."""
-    return "{" + ",".join(map(_element, parts)) + "}"
+    parts = list(parts)
+    elements = map(str, parts) if {*map(type, parts)} == {int} else map(_element, parts)
+    return "{" + ",".join(elements) + "}"
 
 
 def _element(part: KeyPart) -> str:

@@ -6,7 +6,7 @@ that counts and hands out, in the one that removes, and in the one that verifies
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
@@ -21,7 +21,7 @@ from retentiond.connectors.postgresql.names import quoted
 from retentiond.connectors.postgresql.session import Transaction
 from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, NAMED, TOMBSTONED, fields
 from retentiond.domain.decision import Cases
-from retentiond.domain.record import NO_ATTRIBUTES, Key, KeyPart, Record, Ties, Value
+from retentiond.domain.record import NO_ATTRIBUTES, UNTIED, Key, Record, Ties, Value
 from retentiond.ports.stores import Found, Tally
 
 UNNAMEABLE = -1
@@ -47,18 +47,21 @@ class Located:
         using: A table of the keys beside the table itself; empty for a list of single values.
         place: An expression of the row: its place in the batch, from 1, or its key.
         column: The key's column where `place` is the key.
-        places: For each key its place in the batch, from 0.
+        keys: The keys, in the order of the batch.
     """
 
     using: str
     where: str
     place: str
     column: Column | None
-    places: Mapping[KeyPart, int]
+    keys: Sequence[Key]
 
-    def number(self, place: Any) -> int:  # noqa: ANN401 -- a place or a part of a key
-        """Return a row's place in the batch, from 0."""
-        return self.places[place] if self.column else place - 1
+    def numbers(self, places: Iterable[Any]) -> list[int]:
+        """Return rows' places in the batch, from 0; rows are given by their place or key."""
+        if self.column is None:
+            return [place - 1 for place in places]
+        known = {key[0]: number for number, key in enumerate(self.keys)}
+        return [known[place] for place in places]
 
     def together(self, name: str) -> Bulk:
         """Return how the places of many rows come back."""
@@ -121,9 +124,8 @@ class Judge:
         column = self.source.key[0]
         if len(self.source.key) == 1 and column.plain:
             array = f"{self.parameters.bind(bulk.array_text(key[0] for key in keys))}::{bulk.array_type(column)}[]"
-            places = {key[0]: number for number, key in enumerate(keys)}
-            return Located("", f"{column.of} = ANY({array})", bulk.key_sql(column), column, places)
-        return Located(self.batch(keys), self.matches(), "b.n::int8", None, {})
+            return Located("", f"{column.of} = ANY({array})", bulk.key_sql(column), column, keys)
+        return Located(self.batch(keys), self.matches(), "b.n::int8", None, keys)
 
     def batch(self, keys: Sequence[Key]) -> str:
         """Return exactly these keys as a table `b`: `k0` … and the place `n`, from 1."""
@@ -153,7 +155,10 @@ class Judge:
             f" FROM {self.source.table.only} AS t{using} WHERE {located.where}",
             self.parameters.values,
         )
-        return {located.number(place): Judged(*said) for place, *said in rows}
+        if not rows:  # as mostly after the act
+            return {}
+        numbers = located.numbers(place for place, *_ in rows)
+        return {number: Judged(*said) for number, (_, *said) in zip(numbers, rows, strict=True)}
 
     # --- rows handed out ---
 
@@ -216,9 +221,12 @@ class Judge:
             return
         keys = zip(*(lists[f"k{number}"] for number in range(len(source.key))), strict=True)
         attributes = self._attributes(lists)
-        columns = (lists.get(name) or repeat(None) for name in (ACCOUNT, CLOCK, TOMBSTONED, "blob"))
-        for key, size, known, account, clock, hidden, blob in zip(keys, lists["size"], attributes, *columns):  # noqa: B905
-            yield Record(key, b"", account, clock, size, source.place, hidden, (blob,) if blob else (), known)
+        account, clock, hidden = (lists.get(name) or repeat(None) for name in (ACCOUNT, CLOCK, TOMBSTONED))
+        blobs = [(each,) if each else () for each in lists["blob"]] if lists.get("blob") else repeat(())
+        same = repeat(b""), repeat(source.place), repeat(UNTIED)
+        # The keys end: what every record has alike is repeated for ever.
+        rows = zip(keys, same[0], account, clock, lists["size"], same[1], hidden, blobs, attributes, same[2])  # noqa: B905
+        yield from map(Record._make, rows)
 
     def _tied(self, lists: Mapping[str, Sequence[Any]]) -> Iterator[Record]:
         """Yield records with what a plain column does not say: several owners, and the rows they are linked to."""

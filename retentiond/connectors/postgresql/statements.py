@@ -50,7 +50,7 @@ def statement(judge: Judge, layout: Layout, order: Order, keys: Sequence[Key]) -
         sql = _move(judge, layout.quarantine, order, delete, together.aggregate)
 
     def places(raw: Any) -> set[int]:  # noqa: ANN401 -- what the aggregate gives
-        return {located.number(each) for each in together.decode(raw)}
+        return set(located.numbers(together.decode(raw)))
 
     return Statement(sql, judge.parameters.values, places)
 

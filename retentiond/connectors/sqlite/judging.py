@@ -8,7 +8,7 @@ once for each row: SQLite would repeat the expression for every comparison, whic
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from retentiond.connectors.sqlite.database import Database, quoted
 from retentiond.connectors.sqlite.dialect import (
@@ -215,7 +215,7 @@ class Judge:
             parents=links_of(self._source, [str(each) for each in values[:links]]),
             standing=standing_of(self._source, values[links:]),
         )
-        return replace(record, account=first, ties=ties)
+        return record._replace(account=first, ties=ties)
 
     def matches(self, judged: str) -> str:
         """Return the condition that row `t` is the one at the address of a judgement."""

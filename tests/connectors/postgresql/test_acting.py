@@ -196,7 +196,7 @@ def test_permission_that_was_taken_away_refuses(make: Callable[[str], App]) -> N
 def test_an_unknown_place_or_action_is_refused(make: Callable[[str], App]) -> None:
     app = filled(make)
     records = app.due(requests())
-    moved = [replace(record, place="elsewhere") for record in records]
+    moved = [record._replace(place="elsewhere") for record in records]
     assert set(app.open().act(order(requests(), moved)).outcomes) == {REFUSED}
     redact = replace(order(requests(), records), action=Action.REDACT)
     assert set(app.open().act(redact).outcomes) == {REFUSED}

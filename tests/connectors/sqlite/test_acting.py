@@ -170,7 +170,7 @@ def test_reads_have_a_connection_that_cannot_write(make: Callable[[str], App]) -
 def test_a_record_in_an_unknown_place_is_refused(make: Callable[[str], App]) -> None:
     app = filled(make, TABLE)
     (first, *_) = app.due(requests())
-    acted, sightings = app.purge(requests(), [replace(first, place="elsewhere")])
+    acted, sightings = app.purge(requests(), [first._replace(place="elsewhere")])
     assert (list(acted.outcomes), sightings) == ([REFUSED], [Sighting.DUE])
     assert "'elsewhere'" in acted.reasons[0]
 

@@ -1,0 +1,83 @@
+"""From ended batches to the rows of a receipt's manifest: each record committed to, under each of its owners."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from retentiond.domain.plan import Part
+from retentiond.domain.record import Record
+from retentiond.engine import manifest
+from retentiond.engine.context import Context
+from retentiond.engine.endings import read_ended
+from retentiond.engine.identifiers import Ended, Final, items_of
+from retentiond.evidence.commitment import ItemAction, account_commitment, account_salt, item_hashes
+from retentiond.ports.rows import BatchRow
+
+_ACTIONS = {
+    Final.PURGED: ItemAction.PURGE,
+    Final.TOMBSTONED: ItemAction.TOMBSTONE,
+    Final.REDACTED: ItemAction.REDACT,
+    Final.PSEUDONYMISED: ItemAction.PSEUDONYMISE,
+    Final.KEY_DESTROYED: ItemAction.KEY_DESTROYED,
+    Final.ALREADY_GONE: ItemAction.ALREADY_GONE,
+}
+_NOBODY: tuple[str | None, ...] = (None,)
+_MOST_COMMITMENTS = 10_000
+
+
+def read_all(ctx: Context, batches: Iterable[BatchRow]) -> Iterator[tuple[BatchRow, Ended]]:
+    """Give ended batches with what they hold, one after the other."""
+    return ((batch, read_ended(ctx, batch)) for batch in batches)
+
+
+def done_of(ended: Ended) -> Sequence[Record]:
+    """Return the records of a batch that were acted on, or were gone already: those that a receipt names."""
+    if _ACTIONS.keys() >= set(ended.finals):
+        return ended.records
+    return [record for record, final in zip(ended.records, ended.finals, strict=True) if final in _ACTIONS]
+
+
+def item_rows(key: bytes, parts: Sequence[Part], batches: Iterable[tuple[BatchRow, Ended]]) -> Iterator[list[bytes]]:
+    """Give the manifest's rows of ended batches, batch by batch: a record stands under each of its owners."""
+    accounts = _Commitments(key)
+    for batch, ended in batches:
+        done = done_of(ended)
+        actions = [_ACTIONS[final] for final in ended.finals if final in _ACTIONS]
+        hashes = item_hashes(key, items_of(parts[batch.part].dataset, done), actions)
+        sizes, clocks = [record.size_bytes for record in done], [record.clock for record in done]
+        yield manifest.pack([accounts[record.account] for record in done], hashes, actions, sizes, clocks)
+        for place, owner in _further_owners(done):
+            yield manifest.pack([accounts[owner]], [hashes[place]], [actions[place]], [sizes[place]], [clocks[place]])
+        yield _retained(ended, accounts)
+
+
+def _further_owners(done: Sequence[Record]) -> Iterator[tuple[int, str]]:
+    return ((place, owner) for place, record in enumerate(done) if record.ties.others for owner in record.accounts[1:])
+
+
+def _retained(ended: Ended, accounts: _Commitments) -> list[bytes]:
+    if Final.HELD not in ended.finals:
+        return []
+    held = [record for record, final in zip(ended.records, ended.finals, strict=True) if final is Final.HELD]
+    owners = [owner for record in held for owner in record.accounts or _NOBODY]
+    return [manifest.pack_unnamed(accounts[owner], manifest.RETAINED) for owner in owners]
+
+
+class _Commitments(dict[str | None, bytes]):
+    """Commitments to accounts under a receipt's key, each made when it is first asked for."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__()
+        self._key = key
+
+    def __missing__(self, account: str | None) -> bytes:
+        if len(self) > _MOST_COMMITMENTS:  # a bound on memory, not a format
+            self.clear()
+        made = self[account] = commitment_under(self._key, account or "")
+        return made
+
+
+def commitment_under(key: bytes, account: str) -> bytes:
+    """Return the 32-byte commitment to an account under a receipt's key; the empty one is of records without any."""
+    raw = account.encode()
+    return bytes.fromhex(account_commitment(account_salt(key, raw), raw))
