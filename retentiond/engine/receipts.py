@@ -19,8 +19,8 @@ from retentiond.engine.batches import Work, at_of
 from retentiond.engine.bundles import write_bundle
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.identifiers import Ended, Final
-from retentiond.engine.items import done_of, item_rows, read_all
-from retentiond.engine.residue import check_residue
+from retentiond.engine.items import done_of, item_rows
+from retentiond.engine.residue import SecondLook
 from retentiond.errors import ConnectorError, LedgerError
 from retentiond.evidence import annex as annexes
 from retentiond.evidence.canonical import canonical_json
@@ -82,18 +82,17 @@ def issue_run_receipt(ctx: Context, run: RunRow, work: Work) -> ReceiptRow:
         return _finish_bundle(ctx, run.receipt)
     with ctx.ledger.begin() as tx:
         batches = tx.batches.of_plan(work.plan.id)
-    residue = check_residue(ctx, work, batches)
+    key = ctx.wrapping.open(run.commitment_key, f"run/{run.id}".encode())
+    receipt_id = new_id(ctx.now())
+    look, sums = SecondLook(ctx, work), dict[int, _Sum]()
+    rows = item_rows(key, work.parts, _added_up(sums, look.through(batches)))
+    tree = manifest.write_manifest(manifest_base(ctx, receipt_id), key, rows)
+    residue = look.residue()
     # After the second look, which has read every purged record again, also those of a process that died.
     levels = {dataset.name: _level(ctx, dataset) for dataset in _datasets(ctx, work)}
     with ctx.ledger.begin() as tx:
-        batches = tx.batches.of_plan(work.plan.id)
         facts = _verifications(tx, work)
     now = ctx.now()
-    key = ctx.wrapping.open(run.commitment_key, f"run/{run.id}".encode())
-    receipt_id = new_id(now)
-    sums: dict[int, _Sum] = {}
-    rows = item_rows(key, work.parts, _added_up(sums, read_all(ctx, batches)))
-    tree = manifest.write_manifest(manifest_base(ctx, receipt_id), key, rows)
     annex = _annex(ctx, work, sums, levels, facts, residue)
     with ctx.ledger.begin() as tx:
         approvals = [

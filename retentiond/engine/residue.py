@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from retentiond.domain.plan import BatchState, Part, Sighting
@@ -21,29 +21,38 @@ REAPPEARED = "reappeared"
 _GONE = frozenset((Final.PURGED, Final.ALREADY_GONE))
 
 
-def check_residue(ctx: Context, work: Work, batches: Sequence[BatchRow]) -> Residue | None:
-    """Look again for every record that was purged; what is back is carried over, and no longer called purged.
+class SecondLook:
+    """Looks again for every record that was purged; what is back is carried over, and no longer called purged."""
 
-    Returns:
-        What was found; None when no part purges.
+    def __init__(self, ctx: Context, work: Work) -> None:
+        self._ctx = ctx
+        self._work = work
+        self._purging = {part.ordinal for part in work.parts if part.due and part.action is Action.PURGE}
+        self._methods: set[str] = set()
 
-    Raises:
-        PurgeNotVerified: A store gave no complete answer, so nothing can be said yet.
-    """
-    purging = {part.ordinal for part in work.parts if part.due and part.action is Action.PURGE}
-    if not purging:
-        return None
-    methods = set()
-    for batch in batches:
-        if batch.part in purging and batch.state is BatchState.VERIFIED:
-            methods.add(_look_again(ctx, work, batch))
-    return Residue("+".join(sorted(methods)) or "nothing-to-look-for", ctx.now(), 0)
+    def through(self, batches: Iterable[BatchRow]) -> Iterator[tuple[BatchRow, Ended]]:
+        """Give ended batches with what is true of them after the look; each is opened once.
+
+        Raises:
+            PurgeNotVerified: A store gave no complete answer, so nothing can be said yet.
+        """
+        for batch in batches:
+            ended = read_ended(self._ctx, batch)
+            if batch.part in self._purging and batch.state is BatchState.VERIFIED:
+                method, ended = _look_again(self._ctx, self._work, batch, ended)
+                self._methods.add(method)
+            yield batch, ended
+
+    def residue(self) -> Residue | None:
+        """Return what was found once all batches went through; None when no part purges."""
+        if not self._purging:
+            return None
+        return Residue("+".join(sorted(self._methods)) or "nothing-to-look-for", self._ctx.now(), 0)
 
 
-def _look_again(ctx: Context, work: Work, batch: BatchRow) -> str:
+def _look_again(ctx: Context, work: Work, batch: BatchRow, ended: Ended) -> tuple[str, Ended]:
     part: Part = work.part(batch)
     dataset = ctx.datamap.datasets[part.dataset]
-    ended = read_ended(ctx, batch)
     gone = [index for index, final in enumerate(ended.finals) if final in _GONE]
     records = [ended.records[index] for index in gone]
     order = Order(dataset, part.action, cases_for(ctx, work, part), part.case, records, ctx.now(), _never)
@@ -55,12 +64,10 @@ def _look_again(ctx: Context, work: Work, batch: BatchRow) -> str:
             remedy="`retentiond run` looks again when the store answers",
         )
     back = [index for index, sighting in zip(gone, verified.sightings, strict=True) if sighting is not Sighting.ABSENT]
-    if back:
-        _amend(ctx, batch, ended, back)
-    return f"second-{verified.method}"
+    return f"second-{verified.method}", _amended(ctx, batch, ended, back) if back else ended
 
 
-def _amend(ctx: Context, batch: BatchRow, ended: Ended, back: Sequence[int]) -> None:
+def _amended(ctx: Context, batch: BatchRow, ended: Ended, back: Sequence[int]) -> Ended:
     finals = list(ended.finals)
     reasons = dict(ended.reasons)
     for index in back:
@@ -70,6 +77,7 @@ def _amend(ctx: Context, batch: BatchRow, ended: Ended, back: Sequence[int]) -> 
         tx.batches.amend(replace(batch, outcomes=amended.counts()), seal_ended(ctx, batch, amended))
         detail = {"records": len(back), "reason": REAPPEARED}
         tx.events.append("residue.found", f"{batch.plan}/{batch.ordinal}", ctx.now(), detail)
+    return amended
 
 
 def _never() -> None:

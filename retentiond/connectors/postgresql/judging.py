@@ -186,7 +186,7 @@ class Judge:
             tallies[case] = Tally(count, 0, oldest)
             if case in wanted:
                 lists = {name: each.decode(some) for (name, each), some in zip(bulks.items(), raw, strict=True)}
-                found.extend(Found(record, case) for record in self._records(lists))
+                found.extend(map(Found, self._records(lists), repeat(case)))
                 tallies[case] = Tally(count, sum(lists["size"]), oldest)
         return found, tallies
 
