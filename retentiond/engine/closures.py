@@ -18,6 +18,7 @@ from retentiond.engine.batches import Work
 from retentiond.engine.bundles import write_bundle
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.enforcement import Carried, carry_out, carry_out_chain
+from retentiond.engine.failover import confirm
 from retentiond.engine.planning import Request, make_plan
 from retentiond.engine.receipts import commitment_under, issuer, item_rows, manifest_base, not_covered, receipt_context
 from retentiond.engine.signing import deliver, record_state, request
@@ -321,6 +322,8 @@ def _issue_closure_receipt(ctx: Context, closure: ClosureRow, account: str) -> N
         receipts = [each for each in tx.receipts.all() if each.closure == closure.id]
         works = [Work(plan, tx.plans.parts(plan.id), account) for plan in plans]
         batches = {plan.id: tx.batches.of_plan(plan.id) for plan in plans}
+    for work in works:
+        confirm(ctx, work)
     rows = chain(
         (manifest.pack(commitment_under(key, account), bytes(32), manifest.PRESENT, 0, None),),
         *(item_rows(ctx, key, work.parts, batches[work.plan.id]) for work in works),

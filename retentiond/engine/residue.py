@@ -56,11 +56,12 @@ def _look_again(ctx: Context, work: Work, batch: BatchRow) -> str:
         )
     back = [index for index, sighting in zip(gone, verified.sightings, strict=True) if sighting is not Sighting.ABSENT]
     if back:
-        _amend(ctx, batch, ended, back)
+        amend(ctx, batch, ended, back)
     return f"second-{verified.method}"
 
 
-def _amend(ctx: Context, batch: BatchRow, ended: Ended, back: Sequence[int]) -> None:
+def amend(ctx: Context, batch: BatchRow, ended: Ended, back: Sequence[int]) -> None:
+    """Carry records of an ended batch over that turned out to be there, by their places in it."""
     finals = list(ended.finals)
     reasons = dict(ended.reasons)
     for index in back:

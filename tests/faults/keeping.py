@@ -175,9 +175,7 @@ class Postgres:
         raise AssertionError("nobody can say of PostgreSQL that nothing is left in its files")
 
     def copied(self, root: Path) -> Postgres:
-        copy = replace(
-            self, name=f"{self.name}_copy", ledger=root / "config" / "ledger.db" if self.ledger else None
-        )
+        copy = replace(self, name=f"{self.name}_copy", ledger=root / "config" / "ledger.db" if self.ledger else None)
         with self.server.connect() as connection:
             for statement in ("DROP DATABASE IF EXISTS {copy} WITH (FORCE)", "CREATE DATABASE {copy} TEMPLATE {this}"):
                 connection.execute(

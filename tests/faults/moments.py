@@ -94,8 +94,18 @@ def warm_up() -> None:
     dict(ConnectorKinds())
 
 
-def run_in_fork(config: Path, environ: Mapping[str, str], words: tuple[str, ...], last: int = 0) -> tuple[int, str]:
+def run_in_fork(
+    config: Path,
+    environ: Mapping[str, str],
+    words: tuple[str, ...],
+    last: int = 0,
+    prepare: Callable[[], None] = lambda: None,
+) -> tuple[int, str]:
     """Run a command of retentiond in a fork of this process.
+
+    Args:
+        last: The moment at which it is killed; 0 for none.
+        prepare: Called in the fork before the command.
 
     Returns:
         How it ended, and what the last moment was, or all moments as `kind: count` lines.
@@ -105,6 +115,7 @@ def run_in_fork(config: Path, environ: Mapping[str, str], words: tuple[str, ...]
     if child == 0:
         os.close(reading)
         os.environ.update(environ)
+        prepare()
         _run(("--config", str(config), *words), last, writing)
     os.close(writing)
     with os.fdopen(reading) as pipe:

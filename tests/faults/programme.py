@@ -242,7 +242,7 @@ class Lead:
 
 
 def _leads(scene: Scene) -> dict[str, Lead]:
-    world, servers = scene._world, scene._servers  # noqa: SLF001 - they belong together
+    world, servers = scene._world, scene._servers
     leads: dict[str, Lead] = {}
     if isinstance(world.keeping, Postgres):
         port = servers.postgresql.port

@@ -207,7 +207,10 @@ class World:
             return {}
         if self.bucket is not None:
             stored = (each for versions in self.bucket.objects.values() for each in versions)
-            return {f"{each.key.decode()}@{each.version}": ("marker" if each.body is None else each.etag,) for each in stored}
+            return {
+                f"{each.key.decode()}@{each.version}": ("marker" if each.body is None else each.etag,)
+                for each in stored
+            }
         pages = client(self.endpoint).get_paginator("list_object_versions").paginate(Bucket=BUCKET)
         found: dict[str, Row] = {}
         for page in pages:

@@ -86,7 +86,7 @@ class _Carried:
             while chunk := self._client.recv(_MOST):
                 begins = not self._asking.is_set()
                 self._asking.set()
-                cut = self._way._take(chunk, begins=begins)  # noqa: SLF001 - it is the way's own half
+                cut = self._way._take(chunk, begins=begins)
                 if cut is Cut.BEFORE:
                     break
                 if cut is Cut.AFTER:
