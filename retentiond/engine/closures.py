@@ -91,6 +91,11 @@ def close_account(ctx: Context, account: str, reason: str, key_file: Path | None
         **signed.to_json(),
     }
     with ctx.ledger.begin() as tx:
+        if tx.closures.newest_of(commitment) != known:  # somebody else asked for it meanwhile
+            raise AccountStateError(
+                "another closure of that account was asked for at the same time",
+                remedy="`retentiond account status` tells how far it is",
+            )
         tx.closures.add(row)
         index = record_state(ctx, tx, record)
         tx.pending.add(PendingRow(index, CLOSE, row.id, signed.principal, now))

@@ -49,6 +49,7 @@ class Came:
 
     killed: Counter[str] = field(default_factory=Counter)
     codes: list[int] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
     violations: list[str] = field(default_factory=list)
     felt: Felt = field(default_factory=lambda: Felt(0, [], 0, 0))
     seconds: float = 0
@@ -101,15 +102,18 @@ class Killer:
         self._server = server
         self._came = came
         self._times = times
+        self._last: tuple[int, int] | None = None
 
     def watch(self, world: World, process: subprocess.Popen[str]) -> None:
-        """Watch a process until it ends; end a connection `times` times in each phase that is seen."""
+        """Watch a process until it ends; end a connection `times` times in each phase that is seen, once in a batch."""
         with self._server.connect() as connection:
             while process.poll() is None:
-                for pid, phase in self._phases(connection, _done_share(world)):
-                    if self._came.killed[phase] < self._times:
+                at, share = _progress(world)
+                for pid, phase in self._phases(connection, share):
+                    if self._came.killed[phase] < self._times and self._last != (process.pid, at):
                         ended = connection.execute("SELECT pg_terminate_backend(%s, 1000)", [pid]).fetchone()
                         self._came.killed[phase] += ended == (True,)
+                        self._last = (process.pid, at)
                 time.sleep(0.01)
 
     def _phases(self, connection: psycopg.Connection[Any], share: str) -> list[tuple[int, str]]:
@@ -128,14 +132,16 @@ def _phase(name: str, query: str) -> str:
     return f"store {head if head in ('DELETE', 'WITH', 'COMMIT', 'BEGIN', 'SELECT', 'UPDATE') else 'OTHER'}"
 
 
-def _done_share(world: World) -> str:
+def _progress(world: World) -> tuple[int, str]:
+    """Return how many batches have ended, and that in words."""
     try:
         (rows,) = world.keeping.ask("SELECT state, count(*) FROM batches GROUP BY state")
     except psycopg.Error:
-        return "early"
+        return 0, "early"
     counts = {str(state): int(count) for state, count in rows}
-    ended = counts.get("verified", 0) / max(1, sum(counts.values()))
-    return "no batch ended" if not ended else "all batches ended" if ended == 1 else "in the midst"
+    ended = sum(counts.values()) - sum(counts.get(state, 0) for state in ("planned", "claimed", "acted"))
+    words = "no batch ended" if not ended else "all batches ended" if ended == sum(counts.values()) else "in the midst"
+    return ended, words
 
 
 def go(root: Path, server: Server, rows: int, times: int) -> Came:
@@ -154,6 +160,7 @@ def go(root: Path, server: Server, rows: int, times: int) -> Came:
             killer.watch(world, process)
             ended = end(process)
             came.codes.append(ended.code)
+            came.said.append(f"{ended.code}: {' '.join(ended.err.split())[-300:]}")
             if ended.code == 0:
                 break
             if ended.code == 4:
@@ -180,6 +187,7 @@ def lines_of(came: Came) -> list[str]:
     return [
         f"killed {came.killed.total()} connections: {dict(sorted(came.killed.items()))}",
         f"the program ended with {came.codes} in {came.seconds:.0f} s",
+        *came.said,
         f"{came.runs} runs, {came.receipts} receipts",
         f"foreground: {felt.turns:,} turns, {len(felt.errors)} errors",
         f"foreground: p99 {felt.p99_ms:.1f} ms, longest {felt.longest_ms:.0f} ms",

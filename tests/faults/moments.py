@@ -15,6 +15,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +34,19 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 LEDGER, STATEMENT, REQUEST, ROWS, FILES = "ledger commit", "statement", "request", "rows of a file", "change of a file"
 
 
+@dataclass(frozen=True, slots=True)
+class Accident:
+    """What happens to a process, and at which moment, from one; 0 for never."""
+
+    at: int = 0
+    signal: signal.Signals = signal.SIGKILL
+
+
 class Moments:
-    """Counts the moments of this process, and ends it at one of them.
+    """Counts the moments of this process, and ends or freezes it at one of them; tells which it was."""
 
-    Args:
-        last: The moment at which the process is killed; 0 for none.
-        tell: A file descriptor that is told, before that, what the moment is.
-    """
-
-    def __init__(self, last: int, tell: int) -> None:
-        self._last = last
+    def __init__(self, accident: Accident, tell: int) -> None:
+        self._accident = accident
         self._tell = tell
         self.kinds: Counter[str] = Counter()
 
@@ -78,9 +82,9 @@ class Moments:
         if not kind:
             return
         self.kinds[kind] += 1
-        if self.count == self._last:
-            os.write(self._tell, what.encode())
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self.count == self._accident.at:
+            os.write(self._tell, f"{what}\n".encode())
+            os.kill(os.getpid(), self._accident.signal)
 
 
 def _of_a_store(connection: psycopg.Connection[Any]) -> str:
@@ -94,21 +98,37 @@ def warm_up() -> None:
     dict(ConnectorKinds())
 
 
-def run_in_fork(
+@dataclass(frozen=True, slots=True)
+class Forked:
+    """A command that runs in a fork of this process."""
+
+    pid: int
+    pipe: int
+
+    def await_stop(self) -> bool:
+        """Wait until it was stopped; False where it ended before."""
+        ended = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        return ended is not None and ended.si_code == os.CLD_STOPPED
+
+    def end(self) -> tuple[int, str]:
+        """Let it go on if it was stopped, wait, and return how it ended and what it told."""
+        os.kill(self.pid, signal.SIGCONT)
+        with os.fdopen(self.pipe) as pipe:
+            told = pipe.read()
+        _, status = os.waitpid(self.pid, 0)
+        return os.waitstatus_to_exitcode(status), told
+
+
+def fork(
     config: Path,
     environ: Mapping[str, str],
     words: tuple[str, ...],
-    last: int = 0,
+    accident: Accident,
     prepare: Callable[[], None] = lambda: None,
-) -> tuple[int, str]:
-    """Run a command of retentiond in a fork of this process.
+) -> Forked:
+    """Run a command of retentiond in a fork of this process, with an accident; `prepare` is called there before.
 
-    Args:
-        last: The moment at which it is killed; 0 for none.
-        prepare: Called in the fork before the command.
-
-    Returns:
-        How it ended, and what the last moment was, or all moments as `kind: count` lines.
+    What it tells in the end is the moment at which it was killed, or all moments as lines of `kind: count`.
     """
     reading, writing = os.pipe()
     child = os.fork()
@@ -116,20 +136,28 @@ def run_in_fork(
         os.close(reading)
         os.environ.update(environ)
         prepare()
-        _run(("--config", str(config), *words), last, writing)
+        _run(("--config", str(config), *words), accident, writing)
     os.close(writing)
-    with os.fdopen(reading) as pipe:
-        told = pipe.read()
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status), told
+    return Forked(child, reading)
 
 
-def _run(words: tuple[str, ...], last: int, writing: int) -> None:
+def run_in_fork(
+    config: Path,
+    environ: Mapping[str, str],
+    words: tuple[str, ...],
+    last: int = 0,
+    prepare: Callable[[], None] = lambda: None,
+) -> tuple[int, str]:
+    """Run a command in a fork, killed at a moment (0 for none); return how it ended, and what `fork` says it tells."""
+    return fork(config, environ, words, Accident(last), prepare).end()
+
+
+def _run(words: tuple[str, ...], accident: Accident, writing: int) -> None:
     os.setsid()
     said = os.open(os.environ.get("FAULTS_SAID", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(said, 1)
     os.dup2(said, 2)
-    moments, code = Moments(last, writing), 1
+    moments, code = Moments(accident, writing), 1
     sys.argv = ["retentiond", *words]
     try:
         moments.listen()

@@ -24,7 +24,7 @@ from pathlib import Path
 import click
 
 from tests.faults.keeping import Keeping, Postgres, Sqlite
-from tests.faults.moments import run_in_fork, warm_up
+from tests.faults.moments import Accident, Forked, fork, run_in_fork, warm_up
 from tests.faults.oracle import Oracle
 from tests.faults.world import Size, World, make_world
 from tests.servers import versioned
@@ -49,6 +49,7 @@ class Figures:
     killed: int = 0
     exchanges: Counter[str] = field(default_factory=Counter)
     cut: int = 0
+    frozen: int = 0
     codes: Counter[int] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
 
@@ -58,6 +59,7 @@ class Figures:
             self.killed + other.killed,
             self.exchanges + other.exchanges,
             self.cut + other.cut,
+            self.frozen + other.frozen,
             self.codes + other.codes,
             self.violations + other.violations,
         )
@@ -121,8 +123,15 @@ class Scene:
 
     def begin(self, world: World, last: int = 0) -> tuple[int, str]:
         """Begin the action; return how it ended and what the last moment was."""
-        words = ("apply", self._plan) if self._action == "policy" else _CLOSE
-        return run_in_fork(world.config, world.environ, words, last)
+        return run_in_fork(world.config, world.environ, self._words, last)
+
+    @property
+    def _words(self) -> tuple[str, ...]:
+        return ("apply", self._plan) if self._action == "policy" else _CLOSE
+
+    def begin_and_freeze(self, world: World, at: int) -> Forked:
+        """Begin the action, to be frozen at a moment."""
+        return fork(world.config, world.environ, self._words, Accident(at, signal.SIGSTOP))
 
     def go_on(self, world: World, oracle: Oracle, *, strictly: bool = False) -> None:
         """Start the program again until nothing is due, as a person would; then let the oracle judge.
@@ -131,7 +140,7 @@ class Scene:
             strictly: Whether it must have come about in the one run that was begun.
         """
         for _ in range(_ROUNDS):
-            if self._action == "closure" and not world.keeping.ask("SELECT 1 FROM closures")[0]:
+            if not self.has_begun(world):
                 code, told = self._patiently(world, _CLOSE)
             else:
                 code, told = self._patiently(world, ("run",))
@@ -149,6 +158,10 @@ class Scene:
             oracle.final(self._plan)
         else:
             oracle.settled()
+
+    def has_begun(self, world: World) -> bool:
+        """Whether the ledger knows what was asked for."""
+        return self._action == "policy" or bool(world.keeping.ask("SELECT 1 FROM closures")[0])
 
     def _is_closing(self, world: World) -> bool:
         return self._action == "closure" and world.keeping.ask("SELECT state FROM closures") != [[("closed",)]]
@@ -233,6 +246,63 @@ def cut_each(scene: Scene, step: int, first: int = 1) -> Figures:
     return figures
 
 
+def freeze_at_each(scene: Scene, step: int, first: int = 1) -> Figures:
+    """Freeze the program at each moment of the action, or each `step`th, and let another take over, where it can."""
+    figures = Figures()
+    world, oracle = scene.copy()
+    _, told = scene.begin(world)
+    count = sum(int(line.rpartition(": ")[2]) for line in told.splitlines())
+    for at in range(first, count + 1, step):
+        world, oracle = scene.copy()
+        frozen = scene.begin_and_freeze(world, at)
+        if frozen.await_stop():
+            figures.frozen += 1
+            _beside_a_frozen_one(scene, world, oracle, frozen, figures)
+        else:
+            oracle.say(f"it was to be frozen, and ended with {frozen.end()}")
+        figures.violations += [f"{scene.name}, frozen at {at}: {each}" for each in oracle.violations]
+    return figures
+
+
+def _beside_a_frozen_one(scene: Scene, world: World, oracle: Oracle, frozen: Forked, figures: Figures) -> None:
+    """Where its lock is the connection's, the server gives it away and another finishes; else nobody else acts."""
+    if isinstance(world.keeping, Postgres) and world.keeping.ledger is None:
+        _let_go_of(world.keeping)
+        # One that had asked for nothing yet may ask once all is over; even so no store is touched.
+        asked = scene.has_begun(world)
+        scene.go_on(world, oracle)
+        then = _state(world, asked=asked)
+        code, told = frozen.end()
+        if _state(world, asked=asked) != then:
+            oracle.say(f"it acted although another had taken over: {told}")
+    else:
+        then = world.look()
+        code, told = run_in_fork(world.config, world.environ, ("run",))
+        # It is refused, unless the frozen one has not yet begun to act, or has ended.
+        if code and world.look() != then:
+            oracle.say(f"another acted beside it: {told}")
+        code, told = frozen.end()
+        scene.go_on(world, oracle)
+    figures.codes[code] += 1
+    if code not in (0, 1, 4, 5):
+        oracle.say(f"the frozen one ended with {code}: {told} {said(world)}")
+
+
+def _let_go_of(keeping: Postgres) -> None:
+    """Do what a server does in time: end connections to the ledger, and transactions that stand still."""
+    with keeping.server.connect() as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
+            " AND (application_name LIKE 'retentiond %%' OR state LIKE 'idle in transaction%%')",
+            [keeping.name],
+        )
+
+
+def _state(world: World, *, asked: bool) -> tuple[object, ...]:
+    ended = "SELECT plan, ordinal, state, token FROM batches ORDER BY plan, ordinal"
+    return world.look(), world.keeping.ask("SELECT id FROM receipts ORDER BY id", ended) if asked else ()
+
+
 @dataclass(frozen=True, slots=True)
 class Lead:
     """A connection that can be led over a way: to which port, and how."""
@@ -268,7 +338,7 @@ def go(directory: Path, with_servers: Servers, asked: argparse.Namespace) -> Fig
         if asked.only and asked.only not in f"{place}, {action}":
             continue
         scene = Scene(directory / str(number), with_servers, place, action)
-        for accident in (kill_at_each, cut_each):
+        for accident in (kill_at_each, cut_each, freeze_at_each):
             if asked.accident and asked.accident != accident.__name__:
                 continue
             began = time.monotonic()
@@ -285,6 +355,7 @@ def line_of(figures: Figures) -> str:
     found = ", ".join(f"{count} {kind}" for kind, count in (figures.found + figures.exchanges).items())
     return (
         f"points {(figures.found + figures.exchanges).total()} ({found}), killed {figures.killed}, cut {figures.cut},"
+        f" frozen {figures.frozen},"
         f" ended {dict(figures.codes)}, violations {len(figures.violations)}"
     )
 
@@ -293,7 +364,7 @@ def main() -> int:
     """Play the whole programme, and say what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="scenes with these words in their name")
-    parser.add_argument("--accident", default="", choices=("", "kill_at_each", "cut_each"))
+    parser.add_argument("--accident", default="", choices=("", "kill_at_each", "cut_each", "freeze_at_each"))
     parser.add_argument("--step", type=int, default=1, help="try only every nth point")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as place, servers() as both:
