@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 from rich.console import Console
 
 from retentiond.cli.common import shared_options, show, table
 from retentiond.cli.views import closure_document, hold_document, run_summary
 from retentiond.cli.working import working
+from retentiond.engine.failover import Look
 from retentiond.engine.overview import Status
 from retentiond.engine.overview import status as read_status
-from retentiond.evidence.canonical import optional_rfc3339
+from retentiond.evidence.canonical import optional_rfc3339, rfc3339
 
 
 @click.command()
@@ -37,8 +40,28 @@ def status() -> None:
         "stopped_by_file": found.stopped_by_file,
         "recovery_unsigned": found.recovery_unsigned,
         "pending": found.pending,
+        "stores_moved": [_moved(each) for each in found.moved],
     }
     show(document, lambda console: _people(console, found))
+
+
+def _moved(look: Look) -> dict[str, Any]:
+    return {
+        "store": look.store,
+        "noticed_at": rfc3339(look.noticed_at),
+        "looked_at": optional_rfc3339(look.looked_at),
+        "records_back": look.records,
+        "batches": look.batches,
+        "batches_unreadable": look.unreadable,
+    }
+
+
+def _moved_line(look: Look) -> str:
+    told = f"store {look.store} went back, or elsewhere, noticed {rfc3339(look.noticed_at)}"
+    if look.looked_at is None:
+        return f"{told}; what was removed there is looked for again before the next receipt: retentiond run"
+    unread = f"; {look.unreadable:,} could not be read any more" if look.unreadable else ""
+    return f"{told}: {look.records:,} removed records are back, in {look.batches:,} batches looked at again{unread}"
 
 
 def _people(console: Console, found: Status) -> None:
@@ -56,5 +79,7 @@ def _people(console: Console, found: Status) -> None:
         console.print("the ledger was recovered; its list of holds waits for a signature: retentiond ledger recover")
     if found.pending:
         console.print(f"{found.pending:,} records are left of runs that were begun: retentiond run goes on with them")
+    for look in found.moved:
+        console.print(_moved_line(look), markup=False)
     if found.stopped_by_file:
         console.print("the stop file exists: nothing is changed in any store")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import Cases, cases_of
@@ -20,6 +19,7 @@ from retentiond.engine.endings import read_ended, seal_ended
 from retentiond.engine.holding import UNKNOWN, guarded, held_by_condition, look_at_holds
 from retentiond.engine.identifiers import Ended, Fate, Final, decode_records
 from retentiond.engine.kinship import CHILD_REMAINS
+from retentiond.engine.positions import encode_verification, note_position
 from retentiond.engine.waiting import remember
 from retentiond.errors import ClaimLost, ConnectorError, LedgerBusy
 from retentiond.ports.rows import BatchRow, PlanRow
@@ -340,7 +340,8 @@ def _finish(
         tx.batches.finish(result, seal_ended(ctx, batch, ended), now)
         remember(ctx, tx, dataset, ended.records, ended.reasons)
         name = f"verified:{batch.plan}:{batch.part}"
-        tx.facts.set(name, f"{verified.method}\n{verified.role}\n{now.isoformat()}")
+        tx.facts.set(name, encode_verification(verified, now))
+        note_position(tx, ctx.datamap.datasets[dataset].store, verified.position, now)
     _log_batch(result)
     return result
 
@@ -363,9 +364,3 @@ def _log_batch(batch: BatchRow) -> None:
         logger().warning("batch", **known, reason=batch.reason)
     else:
         logger().info("batch", **known)
-
-
-def at_of(fact: str) -> tuple[str, str, datetime]:
-    """Return method, role and time of the last verification of a part."""
-    method, role, moment = fact.split("\n")
-    return method, role, datetime.fromisoformat(moment)

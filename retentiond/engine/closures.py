@@ -18,6 +18,7 @@ from retentiond.engine.batches import Work
 from retentiond.engine.bundles import write_bundle
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.enforcement import Carried, carry_out, carry_out_chain
+from retentiond.engine.failover import confirm
 from retentiond.engine.items import commitment_under, item_rows, read_all
 from retentiond.engine.planning import Request, make_plan
 from retentiond.engine.receipts import issuer, manifest_base, not_covered, receipt_context
@@ -91,6 +92,11 @@ def close_account(ctx: Context, account: str, reason: str, key_file: Path | None
         **signed.to_json(),
     }
     with ctx.ledger.begin() as tx:
+        if tx.closures.newest_of(commitment) != known:  # somebody else asked for it meanwhile
+            raise AccountStateError(
+                "another closure of that account was asked for at the same time",
+                remedy="`retentiond account status` tells how far it is",
+            )
         tx.closures.add(row)
         index = record_state(ctx, tx, record)
         tx.pending.add(PendingRow(index, CLOSE, row.id, signed.principal, now))
@@ -322,6 +328,8 @@ def _issue_closure_receipt(ctx: Context, closure: ClosureRow, account: str) -> N
         receipts = [each for each in tx.receipts.all() if each.closure == closure.id]
         works = [Work(plan, tx.plans.parts(plan.id), account) for plan in plans]
         batches = {plan.id: tx.batches.of_plan(plan.id) for plan in plans}
+    for work in works:
+        confirm(ctx, work)
     rows = chain(
         ([manifest.pack_unnamed(commitment_under(key, account), manifest.PRESENT)],),
         *(item_rows(key, work.parts, read_all(ctx, batches[work.plan.id])) for work in works),

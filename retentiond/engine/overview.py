@@ -13,6 +13,7 @@ from retentiond.domain.policy import Schedule
 from retentiond.domain.record import moment
 from retentiond.engine import chains
 from retentiond.engine.context import Context
+from retentiond.engine.failover import Look, looks
 from retentiond.engine.guards import RECOVERY
 from retentiond.engine.pending import pending
 from retentiond.ports.ledger import Transaction
@@ -38,7 +39,12 @@ class PolicyStatus:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Everything that status tells. `pending` records are left of runs and chains that go on with the next run."""
+    """Everything that status tells.
+
+    Attributes:
+        pending: Records that are left of runs and chains that go on with the next run.
+        moved: Stores that went back or elsewhere, in the last days or not looked at again yet.
+    """
 
     policies: tuple[PolicyStatus, ...]
     holds: Sequence[Hold]
@@ -48,12 +54,13 @@ class Status:
     stopped_by_file: bool
     recovery_unsigned: bool
     pending: int
+    moved: Sequence[Look]
 
 
 def status(ctx: Context) -> Status:
     """Return how things stand, from the ledger alone."""
     now = ctx.now()
-    left = pending(ctx).records
+    left, moved = pending(ctx).records, looks(ctx)
     with ctx.ledger.begin() as tx:
         facts = {
             policy: (tx.facts.get(f"overdue:{policy}"), tx.facts.get(f"success:{policy}"))
@@ -68,6 +75,7 @@ def status(ctx: Context) -> Status:
             stopped_by_file=ctx.terms.stop_file is not None and ctx.terms.stop_file.exists(),
             recovery_unsigned=bool(tx.facts.get(RECOVERY)),
             pending=left,
+            moved=moved,
         )
 
 

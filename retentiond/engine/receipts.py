@@ -14,12 +14,13 @@ from retentiond.domain.plan import Part, RunState
 from retentiond.domain.policy import Action
 from retentiond.domain.record import moment
 from retentiond.domain.waiting import read_wait
-from retentiond.engine import chains, manifest
-from retentiond.engine.batches import Work, at_of
+from retentiond.engine import chains, failover, manifest
+from retentiond.engine.batches import Work
 from retentiond.engine.bundles import write_bundle
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.identifiers import Ended, Final
 from retentiond.engine.items import done_of, item_rows
+from retentiond.engine.positions import Verification, decode_verification
 from retentiond.engine.residue import SecondLook
 from retentiond.errors import ConnectorError, LedgerError
 from retentiond.evidence import annex as annexes
@@ -80,6 +81,7 @@ def issue_run_receipt(ctx: Context, run: RunRow, work: Work) -> ReceiptRow:
     """
     if run.receipt:
         return _finish_bundle(ctx, run.receipt)
+    failover.look_back(ctx, work)
     with ctx.ledger.begin() as tx:
         batches = tx.batches.of_plan(work.plan.id)
     key = ctx.wrapping.open(run.commitment_key, f"run/{run.id}".encode())
@@ -112,6 +114,7 @@ def issue_run_receipt(ctx: Context, run: RunRow, work: Work) -> ReceiptRow:
         run=_run_facts(run, work, now, approvals),
         not_covered=not_covered(ctx, work, now),
     )
+    failover.confirm(ctx, work)
     ctx.log.compare()
     envelope = sign(receipt_statement(receipt), ctx.issuer)
     state = RunState.PARTIAL if annex.outcome == "partial" else RunState.DONE
@@ -192,9 +195,9 @@ def _store_remnants(ctx: Context, dataset: Dataset) -> Sequence[Remnant]:
         return (Remnant("store that could not be reached", error.what),)
 
 
-def _verifications(tx: Transaction, work: Work) -> dict[int, tuple[str, str, datetime]]:
+def _verifications(tx: Transaction, work: Work) -> dict[int, Verification]:
     found = {part.ordinal: tx.facts.get(f"verified:{work.plan.id}:{part.ordinal}") for part in work.parts}
-    return {ordinal: at_of(fact) for ordinal, fact in found.items() if fact is not None}
+    return {ordinal: decode_verification(fact) for ordinal, fact in found.items() if fact is not None}
 
 
 def _added_up(sums: dict[int, _Sum], batches: Iterable[tuple[BatchRow, Ended]]) -> Iterator[tuple[BatchRow, Ended]]:
@@ -209,7 +212,7 @@ def _annex(
     work: Work,
     sums: dict[int, _Sum],
     levels: dict[str, EvidenceLevel],
-    facts: dict[int, tuple[str, str, datetime]],
+    facts: dict[int, Verification],
     residue: annexes.Residue | None,
 ) -> annexes.RunAnnex:
     now = ctx.now()
@@ -248,12 +251,11 @@ def _part(
     part: Part,
     total: _Sum,
     levels: dict[str, EvidenceLevel],
-    fact: tuple[str, str, datetime] | None,
+    fact: Verification | None,
 ) -> annexes.Part:
     dataset = ctx.datamap.datasets[part.dataset]
     hides = part.action is Action.TOMBSTONE
     examined = next((each.examined for each in work.plan.forecasts if each.dataset == part.dataset), None)
-    method, role, verified_at = fact or (None, None, None)
     between = None
     if not hides and total.hidden_from is not None and total.hidden_to is not None:
         between = (moment(total.hidden_from), moment(total.hidden_to))
@@ -266,15 +268,16 @@ def _part(
         due=part.due,
         outcomes=_outcomes(total.outcomes),
         evidence=EvidenceLevel.HIDDEN if hides else levels[part.dataset],
-        verified_by=method,
-        verified_as=role,
-        verified_at=verified_at,
+        verified_by=fact.method if fact else None,
+        verified_as=fact.role if fact else None,
+        verified_at=fact.at if fact else None,
         rule=part.rule,
         keep=part.keep or None,
         clock=dataset.clock.name,
         cutoff=part.cutoff,
         examined=examined,
         size_bytes=total.size_bytes,
+        position=fact.position if fact else None,
         tombstoned_between=between,
     )
 

@@ -64,10 +64,11 @@ def _look_again(ctx: Context, work: Work, batch: BatchRow, ended: Ended) -> tupl
             remedy="`retentiond run` looks again when the store answers",
         )
     back = [index for index, sighting in zip(gone, verified.sightings, strict=True) if sighting is not Sighting.ABSENT]
-    return f"second-{verified.method}", _amended(ctx, batch, ended, back) if back else ended
+    return f"second-{verified.method}", amend(ctx, batch, ended, back) if back else ended
 
 
-def _amended(ctx: Context, batch: BatchRow, ended: Ended, back: Sequence[int]) -> Ended:
+def amend(ctx: Context, batch: BatchRow, ended: Ended, back: Sequence[int]) -> Ended:
+    """Carry records of an ended batch over that turned out to be there, by their places in it; return what is so."""
     finals = list(ended.finals)
     reasons = dict(ended.reasons)
     for index in back:

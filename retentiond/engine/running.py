@@ -13,6 +13,7 @@ from retentiond.engine.approvals import find_plan, void
 from retentiond.engine.closures import account_of, advance_closure, due_closures
 from retentiond.engine.context import Context
 from retentiond.engine.enforcement import Carried, carry_out_chain
+from retentiond.engine.failover import counted, notice, uncounted
 from retentiond.engine.overview import known_overdue, remember_success
 from retentiond.engine.pending import OPEN_BATCHES, pending
 from retentiond.engine.planning import Planned, Request, expire_plans, make_plan
@@ -62,6 +63,7 @@ def apply_plan(ctx: Context, reference: str) -> Session:
         guards.check_clock(ctx)  # before anything ends by the clock: plans expire for good
         settle(ctx)
         finish_bundles(ctx)
+        notice(ctx)
         expire_plans(ctx)
         with ctx.ledger.begin() as tx:
             plan = find_plan(tx, reference)
@@ -85,6 +87,7 @@ def run_all(ctx: Context, policies: tuple[str, ...] = ()) -> Session:
         guards.check_clock(ctx)  # before anything ends by the clock: graces of closures, too
         settle(ctx)
         finish_bundles(ctx)
+        notice(ctx)
         for plan in chains.begun(ctx):
             _resume(ctx, session, plan)
         if not policies:
@@ -123,6 +126,8 @@ def _run_policies(ctx: Context, session: Session, policies: tuple[str, ...]) -> 
         return
     planned = make_plan(ctx, Request(Trigger.SCHEDULE, policies))
     session.left_out = planned.failures
+    if not policies and not planned.failures:
+        counted(ctx)
     session.overdue += _overdue_of(ctx, planned)
     session.held = planned.plan is None and any(forecast.held for forecast in planned.forecasts)
     if planned.plan is None:
@@ -230,7 +235,7 @@ def _account_for(ctx: Context, session: Session, carried: Carried) -> None:
     session.overdue += left.total()
     session.held = session.held or (outcomes["held"] > 0 and outcomes["held"] == outcomes.total())
     if not carried.plan.closure:
-        left.update(pending(ctx).by_policy)
+        left.update(pending(ctx).by_policy + uncounted(ctx))
         remember_success(ctx, carried.plan, carried.run.finished_at or ctx.now(), left)
         _supersede(ctx, carried.plan)
 

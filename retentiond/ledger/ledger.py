@@ -20,6 +20,7 @@ from retentiond.ledger.entries import SqlEntries, SqlLogState
 from retentiond.ledger.events import SqlEvents, SqlFacts
 from retentiond.ledger.holds import SqlHolds
 from retentiond.ledger.journal import SqlJournal, SqlPending
+from retentiond.ledger.lookback import SqlLookback
 from retentiond.ledger.plans import SqlPlans
 from retentiond.ledger.receipts import SqlReceipts
 from retentiond.ledger.recovery import SqlRecovery
@@ -40,6 +41,7 @@ class SqlTransaction:
         self.plans: port.Plans = SqlPlans(session)
         self.batches: port.Batches = SqlBatches(session)
         self.claims: port.Claims = SqlClaims(session)
+        self.lookback: port.Lookback = SqlLookback(session)
         self.runs: port.Runs = SqlRuns(session)
         self.approvals: port.Approvals = SqlApprovals(session)
         self.holds: port.Holds = SqlHolds(session)

@@ -22,6 +22,7 @@ from retentiond.ports.rows import (
     BatchRow,
     ClaimRow,
     ClosureRow,
+    EndedRow,
     EventRow,
     PlanRow,
     ReceiptRow,
@@ -146,6 +147,14 @@ class Claims(Protocol):
         Returns:
             False when the token is not the newest, or the batch has ended.
         """
+        ...
+
+
+class Lookback(Protocol):
+    """Batches that were verified, by time."""
+
+    def ended_since(self, moment: datetime) -> Sequence[EndedRow]:
+        """Return the batches that were verified at or after a time, oldest first, and whether each can be read."""
         ...
 
 
@@ -319,6 +328,7 @@ class Transaction(Protocol):
     plans: Plans
     batches: Batches
     claims: Claims
+    lookback: Lookback
     runs: Runs
     approvals: Approvals
     holds: Holds

@@ -73,6 +73,14 @@ class BatchRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedRow:
+    """A batch that was verified. `readable`: whether its identifiers were not yet destroyed."""
+
+    batch: BatchRow
+    readable: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ClaimRow:
     """The newest claim of a batch.
 

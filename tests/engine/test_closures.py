@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from retentiond.cli.views import session_exit
 from retentiond.domain.account import AccountState
 from retentiond.domain.hold import Scope
 from retentiond.domain.plan import Outcome
+from retentiond.engine import closures
 from retentiond.engine.closures import account_status, advance_closure, cancel_closure, close_account, due_closures
 from retentiond.engine.holds import add_hold, release_hold
 from retentiond.engine.running import close_now, run_all
@@ -52,6 +54,22 @@ def test_without_grace_everything_of_the_account_goes_at_once_and_nothing_else(o
     assert office.rows() == {"other"}
     assert office.rows("feedback") == {2}
     assert office.blobs() == {"other"}
+    assert state(office) is AccountState.CLOSED
+    assert closure_receipts(office) == 1
+
+
+def test_two_people_who_ask_at_the_same_time_make_one_closure(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(office)
+    asked = closures.request
+
+    def another_is_faster(*arguments: Any) -> Any:
+        monkeypatch.setattr(closures, "request", asked)
+        close(office)
+        return asked(*arguments)
+
+    monkeypatch.setattr(closures, "request", another_is_faster)
+    with pytest.raises(AccountStateError, match="at the same time"):
+        close(office)
     assert state(office) is AccountState.CLOSED
     assert closure_receipts(office) == 1
 

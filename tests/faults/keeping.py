@@ -7,17 +7,19 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import make_conninfo
 
-from tests.servers.postgres import Server
+from tests.servers.postgres import PASSWORD, Server
 
 Row = tuple[Any, ...]
 DSN_ENV = "FAULTS_DSN"
+LEDGER_ENV = "FAULTS_LEDGER_DSN"
 
 
 class Keeping(Protocol):
@@ -99,12 +101,10 @@ class Sqlite:
         return ()
 
     def ask(self, *queries: str) -> list[list[Row]]:
-        with open_copy(self.ledger) as ledger:
-            return [ledger.execute(query).fetchall() for query in queries]
+        return ask_file(self.ledger, queries)
 
     def damage(self) -> list[str]:
-        (answers,) = self.ask("PRAGMA integrity_check")
-        return [str(answer) for (answer,) in answers if answer != "ok"]
+        return damage_of_file(self.ledger)
 
     def live_files(self) -> Iterable[Path]:
         return self.database.parent.glob("app.db*")
@@ -115,16 +115,29 @@ class Sqlite:
 
 @dataclass(slots=True)
 class Postgres:
-    """One database: the tables in its schema `public`, the ledger in a schema of its own."""
+    """One database: the tables in its schema `public`, the ledger in a schema of its own, or in a file.
+
+    Attributes:
+        ledger: The file of a ledger that lies elsewhere; None for one in the same database.
+        store_port: A port of 127.0.0.1 that leads to the server, for the store's connections; 0 for its socket.
+        ledger_port: The same for the ledger's connections.
+    """
 
     server: Server
     name: str
-    extra: str = ""  # more of the connection string
+    ledger: Path | None = None
+    store_port: int = 0
+    ledger_port: int = 0
     store: str = f"{{kind: postgresql, dsn_env: {DSN_ENV}, backups: none}}"
 
     @property
     def environ(self) -> Mapping[str, str]:
-        return {DSN_ENV: f"{self.server.dsn(self.name)} {self.extra}"}
+        return {DSN_ENV: self._dsn(self.store_port), LEDGER_ENV: self._dsn(self.ledger_port)}
+
+    def _dsn(self, port: int) -> str:
+        if not port:
+            return self.server.dsn(self.name)
+        return make_conninfo(self.server.dsn(self.name, password=PASSWORD), port=port)
 
     def create(self) -> None:
         with self.server.connect() as connection:
@@ -146,21 +159,23 @@ class Postgres:
             }
 
     def configure_ledger(self, config: Path) -> tuple[str, ...]:  # noqa: ARG002 - as above
-        return ("--ledger-dsn-env", DSN_ENV)
+        return () if self.ledger else ("--ledger-dsn-env", LEDGER_ENV)
 
     def ask(self, *queries: str) -> list[list[Row]]:
+        if self.ledger:
+            return ask_file(self.ledger, queries)
         with self._snapshot() as db:
             db.execute("SET LOCAL search_path = retentiond")
             return [_all(db, query) for query in queries]
 
     def damage(self) -> list[str]:
-        return []
+        return damage_of_file(self.ledger) if self.ledger else []
 
     def live_files(self) -> Iterable[Path]:
         raise AssertionError("nobody can say of PostgreSQL that nothing is left in its files")
 
-    def copied(self, root: Path) -> Postgres:  # noqa: ARG002 - a database has no directory
-        copy = Postgres(self.server, f"{self.name}_copy", self.extra)
+    def copied(self, root: Path) -> Postgres:
+        copy = replace(self, name=f"{self.name}_copy", ledger=root / "config" / "ledger.db" if self.ledger else None)
         with self.server.connect() as connection:
             for statement in ("DROP DATABASE IF EXISTS {copy} WITH (FORCE)", "CREATE DATABASE {copy} TEMPLATE {this}"):
                 connection.execute(
@@ -191,6 +206,18 @@ CREATE TABLE requests (
 );
 CREATE INDEX requests_created_at ON requests (created_at);
 """
+
+
+def ask_file(ledger: Path, queries: Sequence[str]) -> list[list[Row]]:
+    """Ask a ledger that lies in a file, all at one moment."""
+    with open_copy(ledger) as db:
+        return [db.execute(query).fetchall() for query in queries]
+
+
+def damage_of_file(ledger: Path) -> list[str]:
+    """Say what SQLite finds wrong with a ledger."""
+    (answers,) = ask_file(ledger, ("PRAGMA integrity_check",))
+    return [str(answer) for (answer,) in answers if answer != "ok"]
 
 
 @contextmanager

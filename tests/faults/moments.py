@@ -1,144 +1,171 @@
-"""Kill a run at each of its moments, one after another: `python -m tests.faults.moments DIR`.
+"""The moments of a process, found by listening in and not from a list; it can be killed at one of them.
 
-A moment is a commit of the ledger (right before and right after), an act of a store that was carried out and not yet
-noted, or a change of a directory (a file opened for writing, renamed, linked or removed). They are found by listening
-in, not from a list. Each is tried in a copy of the same small world, by a process that is a fork of this one.
+A moment is right before or right after
+- a commit of the ledger, whatever engine it has;
+- a round trip of a store's connection to PostgreSQL (whatever psycopg waits for);
+- a request of a store over HTTP (whatever urllib3 sends);
+- an act of a SQLite store;
+or a change of a directory: a file that is opened for writing, renamed, linked or removed.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import shutil
 import signal
 import sys
-from collections.abc import Callable
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import click
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
+import psycopg
+from urllib3.connectionpool import HTTPConnectionPool
 
 from retentiond.bootstrap import ConnectorKinds
-from retentiond.cli import cli
+from retentiond.cli import main
+from retentiond.connectors.postgresql.session import APPLICATION
 from retentiond.connectors.sqlite.acting import Acting
-from retentiond.engine import batches
-from tests.faults.oracle import Oracle
-from tests.faults.world import Size, World, make_world
+from retentiond.ledger.postgresql import PostgresqlBackend
+from retentiond.ledger.sqlite import SqliteBackend
 
 _FILES = frozenset(("os.rename", "os.remove", "os.link", "os.mkdir", "os.rmdir", "os.truncate"))
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+LEDGER, STATEMENT, REQUEST, ROWS, FILES = "ledger commit", "statement", "request", "rows of a file", "change of a file"
+
+
+@dataclass(frozen=True, slots=True)
+class Accident:
+    """What happens to a process, and at which moment, from one; 0 for never."""
+
+    at: int = 0
+    signal: signal.Signals = signal.SIGKILL
 
 
 class Moments:
-    """Counts moments from the first change of the ledger on, and ends the process at one of them.
+    """Counts the moments of this process, and ends or freezes it at one of them; tells which it was."""
 
-    Args:
-        last: The moment at which the process is killed; 0 for none.
-        tell: A file descriptor that is told, before that, what the moment is.
-    """
-
-    def __init__(self, last: int, tell: int) -> None:
-        self._last = last
+    def __init__(self, accident: Accident, tell: int) -> None:
+        self._accident = accident
         self._tell = tell
-        self.count = 0
+        self.kinds: Counter[str] = Counter()
+
+    @property
+    def count(self) -> int:
+        return self.kinds.total()
 
     def listen(self) -> None:
-        event.listen(Engine, "commit", lambda _: self._pass("before a commit of the ledger"))
+        for backend in (SqliteBackend, PostgresqlBackend):
+            self._around(backend, "commit", lambda _: LEDGER)
+        self._around(psycopg.Connection, "wait", _of_a_store)
+        self._around(HTTPConnectionPool, "_make_request", lambda _: REQUEST)
+        self._around(Acting, "run", lambda _: ROWS)
         sys.addaudithook(self._audit)
-        for name in ("_claim", "_finish", "_order", "judge"):
-            setattr(batches, name, self._after(getattr(batches, name), f"after {name}"))
-        setattr(Acting, "run", self._after(Acting.run, "after rows were changed"))  # noqa: B010 - mypy has a word on it
 
-    def _after(self, function: Callable[..., Any], what: str) -> Callable[..., Any]:
-        def wrapped(*arguments: Any, **named: Any) -> Any:
-            result = function(*arguments, **named)
-            self._pass(what)
+    def _around(self, owner: type, name: str, kind: Callable[[Any], str]) -> None:
+        function = getattr(owner, name)
+
+        def wrapped(this: Any, *arguments: Any, **named: Any) -> Any:
+            what = kind(this)
+            self._pass(what, f"before a {what}")
+            result = function(this, *arguments, **named)
+            self._pass(what, f"after a {what}")
             return result
 
-        return wrapped
+        setattr(owner, name, wrapped)
 
     def _audit(self, name: str, arguments: tuple[Any, ...]) -> None:
         if name in _FILES or (name == "open" and isinstance(arguments[2], int) and arguments[2] & _WRITING):
-            self._pass(f"{name} {str(arguments[0])[-40:]}")
+            self._pass(FILES, f"{name} {str(arguments[0])[-40:]}")
 
-    def _pass(self, what: str) -> None:
-        self.count += 1
-        if self.count == self._last:
-            os.write(self._tell, what.encode())
-            os.kill(os.getpid(), signal.SIGKILL)
+    def _pass(self, kind: str, what: str) -> None:
+        if not kind:
+            return
+        self.kinds[kind] += 1
+        if self.count == self._accident.at:
+            os.write(self._tell, f"{what}\n".encode())
+            os.kill(os.getpid(), self._accident.signal)
 
 
-def apply_in_fork(world: World, plan: str, last: int) -> tuple[int, str]:
-    """Apply a plan in a fork of this process; return how it ended, and the number of its moments or the last one."""
+def _of_a_store(connection: psycopg.Connection[Any]) -> str:
+    if connection.pgconn.status != psycopg.pq.ConnStatus.OK:
+        return ""
+    return STATEMENT if connection.info.get_parameters().get("application_name") == APPLICATION else ""
+
+
+def warm_up() -> None:
+    """Import what a fork would import otherwise, each time."""
+    dict(ConnectorKinds())
+
+
+@dataclass(frozen=True, slots=True)
+class Forked:
+    """A command that runs in a fork of this process."""
+
+    pid: int
+    pipe: int
+
+    def await_stop(self) -> bool:
+        """Wait until it was stopped; False where it ended before."""
+        ended = os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        return ended is not None and ended.si_code == os.CLD_STOPPED
+
+    def end(self) -> tuple[int, str]:
+        """Let it go on if it was stopped, wait, and return how it ended and what it told."""
+        os.kill(self.pid, signal.SIGCONT)
+        with os.fdopen(self.pipe) as pipe:
+            told = pipe.read()
+        _, status = os.waitpid(self.pid, 0)
+        return os.waitstatus_to_exitcode(status), told
+
+
+def fork(
+    config: Path,
+    environ: Mapping[str, str],
+    words: tuple[str, ...],
+    accident: Accident,
+    prepare: Callable[[], None] = lambda: None,
+) -> Forked:
+    """Run a command of retentiond in a fork of this process, with an accident; `prepare` is called there before.
+
+    What it tells in the end is the moment at which it was killed, or all moments as lines of `kind: count`.
+    """
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
-        _apply(world, plan, last, writing)
+        os.environ.update(environ)
+        prepare()
+        _run(("--config", str(config), *words), accident, writing)
     os.close(writing)
-    with os.fdopen(reading) as pipe:
-        told = pipe.read()
-    _, status = os.waitpid(child, 0)
-    return os.waitstatus_to_exitcode(status), told
+    return Forked(child, reading)
 
 
-def _apply(world: World, plan: str, last: int, writing: int) -> None:
-    silent = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silent, 1)
-    moments = Moments(last, writing)
-    code = 1
+def run_in_fork(
+    config: Path,
+    environ: Mapping[str, str],
+    words: tuple[str, ...],
+    last: int = 0,
+    prepare: Callable[[], None] = lambda: None,
+) -> tuple[int, str]:
+    """Run a command in a fork, killed at a moment (0 for none); return how it ended, and what `fork` says it tells."""
+    return fork(config, environ, words, Accident(last), prepare).end()
+
+
+def _run(words: tuple[str, ...], accident: Accident, writing: int) -> None:
+    os.setsid()
+    said = os.open(os.environ.get("FAULTS_SAID", os.devnull), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(said, 1)
+    os.dup2(said, 2)
+    moments, code = Moments(accident, writing), 1
+    sys.argv = ["retentiond", *words]
     try:
         moments.listen()
-        code = int(cli.main(("--config", str(world.config), "apply", plan), standalone_mode=False) or 0)
-        os.write(writing, str(moments.count).encode())
+        main()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+        os.write(writing, "\n".join(f"{kind}: {count}" for kind, count in moments.kinds.items()).encode())
     finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
         os._exit(code)
-
-
-def main() -> int:
-    """Try every moment; print what was found."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("directory", type=Path)
-    parser.add_argument("--step", type=int, default=1, help="try only every nth moment")
-    asked = parser.parse_args()
-    dict(ConnectorKinds())  # imported once, before the forks
-    first = make_world(asked.directory / "first", Size(30, 10, requests=12, files=6), seed=5)
-    before, plan = first.look(), first.approved_plan()
-    violations: list[str] = []
-    code, told = apply_in_fork(copy_of(first, asked.directory / "peace"), plan, 0)
-    count = int(told or 0)
-    if code or not count:
-        violations.append(f"an undisturbed run ended with {code}")
-    tried = range(1, count + 1, asked.step)
-    for last in tried:
-        world = copy_of(first, asked.directory / "killed")
-        violations += [f"moment {last}: {each}" for each in _try(world, Oracle(world, before), plan, last)]
-    click.echo("\n".join(violations))
-    click.echo(f"{len(tried)} of {count} moments, {len(violations)} violations")
-    return 1 if violations else 0
-
-
-def _try(world: World, oracle: Oracle, plan: str, last: int) -> list[str]:
-    code, what = apply_in_fork(world, plan, last)
-    if code != -signal.SIGKILL:
-        oracle.say(f"the run was to be killed, and ended with {code}")
-    oracle.glance()
-    code, _ = apply_in_fork(world, plan, 0)
-    if code:
-        oracle.say(f"the run does not go on: {code}")
-    oracle.final(plan)
-    return [f"{what}: {each}" for each in oracle.violations]
-
-
-def copy_of(world: World, root: Path) -> World:
-    """Return a copy of a world in another directory."""
-    shutil.rmtree(root, ignore_errors=True)
-    shutil.copytree(world.root, root)
-    return replace(world, root=root, keeping=world.keeping.copied(root))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

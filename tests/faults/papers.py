@@ -43,18 +43,19 @@ def _read(bundle: dict[str, Any], issuer: Ed25519PublicKey, entries: list[bytes]
     pae = b"DSSEv1 %d %s %d %s" % (len(media), media, len(body), body)
     issuer.verify(base64.b64decode(envelope["signatures"][0]["sig"]), pae)
     statement = json.loads(body)
-    run = statement["predicate"]["run"]
+    run = statement["predicate"]["run"]  # None of a receipt over runs, such as a closure's
     wrong = []
-    entry = f"{_HEAD}\nreceipt {run['planEntry']['index']}\nsha256:{hashlib.sha256(pae).hexdigest()}\n".encode()
+    index = "-" if run is None else run["planEntry"]["index"]
+    entry = f"{_HEAD}\nreceipt {index}\nsha256:{hashlib.sha256(pae).hexdigest()}\n".encode()
     if entries.count(entry) != 1:
         wrong.append(f"the receipt stands in the log {entries.count(entry)} times")
-    if entries[run["planEntry"]["index"]] != f"{_HEAD}\nplan\nsha256:{run['planEntry']['sha256']}\n".encode():
+    if run and entries[run["planEntry"]["index"]] != f"{_HEAD}\nplan\nsha256:{run['planEntry']['sha256']}\n".encode():
         wrong.append("the receipt's plan is not in the log")
     raw = base64.b64decode(bundle["annex"])
     if hashlib.sha256(raw).hexdigest() != statement["subject"][0]["digest"]["sha256"]:
         wrong.append("the annex is not the signed one")
     annex = json.loads(raw)
-    wrong += [f"a part of {part['dataset']} does not add up: {part}" for part in annex["parts"]
+    wrong += [f"a part of {part['dataset']} does not add up: {part}" for part in annex.get("parts", ())
               if sum(part["outcomes"].values()) != part["due"]]  # fmt: skip
     return Paper(statement["predicate"], annex, wrong)
 

@@ -11,6 +11,7 @@ import random
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -20,6 +21,7 @@ from typing import Any
 import boto3
 
 from tests.faults.keeping import Keeping, Row, Sqlite
+from tests.servers import versioned
 
 ACCOUNTS = tuple(f"acct-{name}" for name in ("amber", "birch", "cedar", "delta", "elm", "fir", "gum"))
 BUCKET = "fault-payloads"
@@ -71,6 +73,7 @@ POLICIES = """policies:
     rules: [{keep: 23 days, then: tombstone, grace: 5 days}]
     schedule: every 6 hours
   exports: {class: exports, promise: {live: 60 days}, rules: [{keep: 40 days}], schedule: every 6 hours}
+closure: {grace: none, deadline: 30 days, limits: {per_day: 500, max_percent: 95}}
 floor: 1 hour
 """
 
@@ -120,11 +123,13 @@ class World:
     Attributes:
         due: By dataset, what policy removes now, by the age that it was made with; identity to account.
         hide: The same of the requests that are only hidden now.
+        secrets: Texts of rows that go, to be looked for in files.
     """
 
     root: Path
     endpoint: str
     keeping: Keeping
+    bucket: versioned.Bucket | None = None  # what the tests' own server holds, where it serves the endpoint
     due: dict[str, dict[str, str]] = field(default_factory=dict)
     hide: dict[str, str] = field(default_factory=dict)
     secrets: set[bytes] = field(default_factory=set)
@@ -160,9 +165,7 @@ class World:
         return Seen(rows["events"], rows["requests"], self._files(), self._objects())
 
     def _start(self, *command: str) -> subprocess.Popen[str]:
-        environment = {**os.environ, **self.keeping.environ, "PYTHONWARNINGS": "default"}
-        if self.endpoint:
-            environment["AWS_ENDPOINT_URL_S3"] = self.endpoint
+        environment = {**os.environ, **self.environ, "PYTHONWARNINGS": "default"}
         pipe = subprocess.PIPE
         return subprocess.Popen(
             command, env=environment, text=True, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe,
@@ -178,9 +181,36 @@ class World:
             for path in found
         }
 
+    def leave(self, account: str) -> None:
+        """From now on everything of an account is due, and nothing else."""
+        seen = self.look()
+        owner: dict[str, Callable[[str, Row], str]] = {
+            "events": lambda _, row: str(row[1]),
+            "requests": lambda _, row: str(row[1]),
+            "exports": lambda key, _: key.split("/")[0],
+            "payloads": lambda key, _: key.split("/")[1],
+        }
+        self.hide = {}
+        self.due = {
+            dataset: {key: account for key, row in seen.of(dataset).items() if owner[dataset](key, row) == account}
+            for dataset in self.due
+        }
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What the program finds in its environment besides what everything finds."""
+        said = {"FAULTS_SAID": str(self.root / "said")}
+        return {**said, **self.keeping.environ, **({"AWS_ENDPOINT_URL_S3": self.endpoint} if self.endpoint else {})}
+
     def _objects(self) -> dict[str, Row]:
         if not self.endpoint:
             return {}
+        if self.bucket is not None:
+            stored = (each for versions in self.bucket.objects.values() for each in versions)
+            return {
+                f"{each.key.decode()}@{each.version}": ("marker" if each.body is None else each.etag,)
+                for each in stored
+            }
         pages = client(self.endpoint).get_paginator("list_object_versions").paginate(Bucket=BUCKET)
         found: dict[str, Row] = {}
         for page in pages:
@@ -212,10 +242,18 @@ def kill(process: subprocess.Popen[str]) -> Ended:
     return Ended(process.returncode, out, err)
 
 
-def make_world(root: Path, size: Size, *, seed: int, endpoint: str = "", keeping: Keeping | None = None) -> World:
+def make_world(
+    root: Path,
+    size: Size,
+    *,
+    seed: int,
+    endpoint: str = "",
+    keeping: Keeping | None = None,
+    bucket: versioned.Bucket | None = None,
+) -> World:
     """Make an instance and its stores, in files of SQLite unless told otherwise; the same for the same seed."""
     dice = random.Random(seed)
-    world = World(root, endpoint if size.objects else "", keeping or Sqlite(root))
+    world = World(root, endpoint if size.objects else "", keeping or Sqlite(root), bucket)
     world.due = {"events": {}, "requests": {}, "exports": {}, "payloads": {}}
     (root / "data").mkdir(parents=True)
     now = datetime.now(UTC)  # noqa: TID251 - the program that is watched lives in the same present
@@ -287,6 +325,12 @@ def _fill_exports(world: World, size: Size, dice: random.Random, now: datetime) 
 
 
 def _fill_bucket(world: World, named: dict[str, bool]) -> None:
+    if world.bucket is not None:
+        for key, goes in named.items():
+            version = world.bucket.put(key, body=key.encode())
+            if goes:
+                world.due["payloads"][f"{key}@{version}"] = key.split("/")[1]
+        return
     bucket = client(world.endpoint)
     bucket.create_bucket(Bucket=BUCKET)
     bucket.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})

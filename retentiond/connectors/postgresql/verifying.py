@@ -18,20 +18,27 @@ from retentiond.ports.stores import Order, Verified
 
 METHOD = "select-by-key"
 CHUNK = 5_000
+TRIES = 2
 
 
 def verify(order: Order, session: Session, vetting: Vetting, acting: Session, role: str) -> Verified:
     """Look for an order's records in all tables of the dataset; any failure leaves all of them unknown.
 
+    A look whose connection was lost is begun anew, once: a restarted server would else stop each dataset at its batch.
+
     Args:
         vetting: What the session has seen of tables so far.
         acting: The session that acts; what another database says cannot tell that anything is gone from its own.
     """
-    try:
-        sightings, position = _look(order, session, vetting, acting)
-    except (ConnectorError, psycopg.Error):
-        return Verified((Sighting.UNKNOWN,) * len(order.records), METHOD, role)
-    return Verified(tuple(sightings), METHOD, role, position)
+    for _ in range(TRIES):
+        try:
+            sightings, position = _look(order, session, vetting, acting)
+        except (ConnectorError, psycopg.Error):
+            if session.is_lost or acting.is_lost:
+                continue
+            break
+        return Verified(tuple(sightings), METHOD, role, position)
+    return Verified((Sighting.UNKNOWN,) * len(order.records), METHOD, role)
 
 
 def _look(

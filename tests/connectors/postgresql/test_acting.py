@@ -294,6 +294,22 @@ def test_a_statement_whose_answer_is_lost_was_undone_and_is_tried_again(make: Ca
     assert set(acted.outcomes) == {DONE}
 
 
+def test_a_look_whose_connection_is_lost_is_begun_anew_once(make: Callable[[str], App]) -> None:
+    app = filled(make)
+    with way_to(app.server.port) as way:
+        dsn = app.server.dsn(app.database, app.reader, PASSWORD, sslmode="disable", gssencmode="disable")
+        app.patch.setenv("READER_DSN", dsn.replace(f"port={app.server.port}", f"port={way.port}"))
+        asked = order(requests(), app.due(requests()))
+        assert set(app.open().act(asked).outcomes) == {DONE}
+        way.plan(b"pg_current_wal_lsn", Cut.AFTER)
+        assert set(app.open().verify(asked).sightings) == {Sighting.ABSENT}
+        assert way.cuts == 1
+        way.plan(b"pg_current_wal_lsn", Cut.AFTER)
+        way.target = 1  # where nobody listens: the server is gone for good
+        assert set(app.open().verify(asked).sightings) == {Sighting.UNKNOWN}
+        app.close()
+
+
 # --- where is verified ------------------------------------------------------------------------------------------------
 
 
