@@ -132,12 +132,24 @@ class Proxy:
         return getattr(self.real, name)
 
 
+class Timed(Proxy):
+    """A store that tells the time of a test's clock: no test can set the clock of a real server."""
+
+    def __init__(self, real: Connector, clock: FakeClock) -> None:
+        super().__init__(real)
+        self._clock = clock
+
+    def now(self) -> datetime | None:
+        return self._clock.at
+
+
 @dataclass
 class Office:
-    """The directory, its clock, and who wraps which connector."""
+    """The directory, its clock, and who wraps which connector, around what all connectors are wrapped in."""
 
     root: Path
     clock: FakeClock = field(default_factory=FakeClock)
+    every: Callable[[Connector], Any] = lambda connector: connector
     wraps: dict[str, Callable[[Connector], Any]] = field(default_factory=dict)
     stop: Callable[[], bool] = lambda: False
 
@@ -151,6 +163,9 @@ class Office:
         assert old in text
         path.write_text(text.replace(old, new), "utf-8")
 
+    def _every(self, connector: Connector) -> Any:
+        return self.every(connector)
+
     def _asked(self) -> bool:
         return self.stop()
 
@@ -161,7 +176,7 @@ class Office:
 
             def store(name: str) -> Connector:
                 if name not in wrapped:
-                    wrapped[name] = self.wraps.get(name, _as_it_is)(ctx.store(name))
+                    wrapped[name] = self.wraps.get(name, _as_it_is)(self._every(ctx.store(name)))
                 found: Connector = wrapped[name]
                 return found
 

@@ -23,7 +23,7 @@ from retentiond.engine.holds import add_hold
 from retentiond.engine.planning import Planned, Request, make_plan
 from retentiond.engine.running import Session, apply_plan, close_now
 from retentiond.ports.stores import Connector
-from tests.engine.office import FakeClock, Quiet
+from tests.engine.office import FakeClock, Quiet, Timed
 from tests.shapes.makers import TableMaker
 from tests.shapes.seeds import Seed
 
@@ -75,7 +75,7 @@ class Instance:
     def open(self) -> Iterator[Context]:
         with open_context(self.config, {}, Quiet(), lambda: False) as ctx:
             wrap = self.wrap or (lambda connector: connector)
-            yield replace(ctx, clock=self.clock, store=lambda name: wrap(ctx.store(name)))
+            yield replace(ctx, clock=self.clock, store=lambda name: wrap(Timed(ctx.store(name), self.clock)))
 
     def plan(self) -> Planned:
         with self.open() as ctx:

@@ -1,14 +1,13 @@
 """Who makes the tables: one maker for each engine, with nothing of the connector.
 
-An engine joins by a maker of its own, added to MAKERS: it makes the tables of a seed, writes their rows, leaves out
-those that its columns cannot hold (`CannotHold`), and says which keys are left.
+A maker makes the tables of a seed, writes their rows, leaves out those that its columns cannot hold, and says which
+keys are left.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -18,10 +17,6 @@ from uuid import UUID
 from tests.shapes.seeds import Real, Row, Table
 
 Key = tuple[Any, ...]
-
-
-class CannotHold(Exception):
-    """A column of this engine cannot hold a value, so that no table of it has such a row."""
 
 
 class TableMaker(Protocol):
@@ -48,7 +43,7 @@ class TableMaker(Protocol):
         ...
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
@@ -73,19 +68,17 @@ class SqliteMaker:
         return {"schema": "main", "name": table.name} if table.schema else table.name
 
     def make(self, table: Table) -> None:
-        columns = ", ".join(
-            f"{_quoted(name)} {_SQLITE_TYPES.get(kind, 'TEXT')}" for name, kind in table.columns.items()
-        )
-        key = ", ".join(_quoted(name) for name in table.key)
+        columns = ", ".join(f"{quoted(name)} {_SQLITE_TYPES.get(kind, 'TEXT')}" for name, kind in table.columns.items())
+        key = ", ".join(quoted(name) for name in table.key)
         with self._open() as db:
-            db.execute(f"CREATE TABLE {_quoted(table.name)} ({columns}, PRIMARY KEY ({key}))")
+            db.execute(f"CREATE TABLE {quoted(table.name)} ({columns}, PRIMARY KEY ({key}))")
             for number, index in enumerate(table.indexes):
-                listed = ", ".join(_quoted(name) for name in index)
-                db.execute(f"CREATE INDEX {_quoted(f'i{number} {table.name}')} ON {_quoted(table.name)} ({listed})")
+                listed = ", ".join(quoted(name) for name in index)
+                db.execute(f"CREATE INDEX {quoted(f'i{number} {table.name}')} ON {quoted(table.name)} ({listed})")
             marks = ", ".join("?" for _ in table.columns)
             db.execute("BEGIN")
             db.executemany(
-                f"INSERT INTO {_quoted(table.name)} VALUES ({marks})", [self._values(table, row) for row in table.rows]
+                f"INSERT INTO {quoted(table.name)} VALUES ({marks})", [self._values(table, row) for row in table.rows]
             )
             db.execute("COMMIT")
 
@@ -106,15 +99,12 @@ class SqliteMaker:
         return value.isoformat() if isinstance(value, date) else value
 
     def keys(self, table: Table) -> set[Key]:
-        listed = ", ".join(_quoted(name) for name in table.key)
+        listed = ", ".join(quoted(name) for name in table.key)
         with self._open() as db:
-            rows = db.execute(f"SELECT {listed} FROM {_quoted(table.name)}").fetchall()
+            rows = db.execute(f"SELECT {listed} FROM {quoted(table.name)}").fetchall()
         known = {tuple(self.held(part, "") for part in table.key_of(row)): table.key_of(row) for row in table.rows}
         return {known[row] for row in rows}
 
     def run(self, statement: str) -> None:
         with self._open() as db:
             db.execute(statement)
-
-
-MAKERS: dict[str, Callable[[Path], TableMaker]] = {"sqlite": SqliteMaker}
