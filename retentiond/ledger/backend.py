@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from retentiond.ledger.trouble import translated
-from retentiond.ports.ledger import OwnTables
+from retentiond.ports.rows import OwnTables
 
 
 class Access(Enum):

@@ -32,6 +32,7 @@ from retentiond.ledger.trouble import is_damage
 from retentiond.ports import ledger as port
 from retentiond.ports import recovery as recovery_port
 from retentiond.ports.log import LogState
+from retentiond.ports.rows import OwnTables
 
 
 class SqlTransaction:
@@ -80,7 +81,7 @@ class SqlLedger:
         with self._session(Access.SHARED if shared else Access.ALONE) as session:
             yield SqlTransaction(session)
 
-    def own_tables(self) -> port.OwnTables | None:
+    def own_tables(self) -> OwnTables | None:
         """Return where the ledger's own tables lie; None where no store can hold them."""
         with self._session(Access.SNAPSHOT) as session:
             return self._backend.own_tables(session.connection)

@@ -19,7 +19,7 @@ from retentiond.ledger.pg_locks import Locks
 from retentiond.ledger.pg_session import NO_LIMIT, connect, described, in_ledger_words, limited
 from retentiond.ledger.schema import metadata
 from retentiond.ledger.trouble import in_words, translated
-from retentiond.ports.ledger import OwnTables
+from retentiond.ports.rows import OwnTables
 
 _POOL = 5
 _MOST_CONNECTIONS = 30

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -24,6 +23,7 @@ from retentiond.ports.rows import (
     ClosureRow,
     EndedRow,
     EventRow,
+    OwnTables,
     PlanRow,
     ReceiptRow,
     RunRow,
@@ -340,19 +340,6 @@ class Transaction(Protocol):
     recovery: Recovery
     events: Events
     facts: Facts
-
-
-@dataclass(frozen=True, slots=True)
-class OwnTables:
-    """The ledger's tables as a store that is the same database would name them.
-
-    Attributes:
-        location: As `ports.stores.Located` says it.
-        names: Schema and table, with a point between them.
-    """
-
-    location: str
-    names: frozenset[str]
 
 
 class Ledger(Protocol):

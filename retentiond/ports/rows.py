@@ -191,3 +191,16 @@ class EventRow:
     kind: str
     subject: str
     detail: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTables:
+    """The ledger's tables as a store that is the same database would name them.
+
+    Attributes:
+        location: As `ports.stores.Located` says it.
+        names: Schema and table, with a point between them.
+    """
+
+    location: str
+    names: frozenset[str]
