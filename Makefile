@@ -14,6 +14,9 @@ export HOME := $(CURDIR)/.venv/home
 endif
 export PYTHON
 
+# Which points of the fault programme are tried: every STEPth.
+STEP ?= 5
+
 help: ## say what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 
@@ -30,8 +33,10 @@ lint: $(STAMP) ## style, types, imports and budgets
 	$(BIN)/lint-imports
 	$(BIN)/python tests/house/budgets.py
 
-faults: $(STAMP) ## kill a long run at many moments and check the invariants (minutes)
+faults: $(STAMP) ## kill, cut and freeze runs and check the invariants (an hour; STEP=1, every point: half a day)
 	$(BIN)/python -m tests.faults.killing --records 100000 --kills 30 --seed 1 $(ARGS)
+	$(BIN)/python -m tests.faults.foreground --rows 1000000 --times 2
+	$(BIN)/python -m tests.faults.programme --step $(STEP)
 
 bench: $(STAMP) ## measure against peers, side by side (minutes)
 	@for script in tests/benchmarks/bench_*.py; do \

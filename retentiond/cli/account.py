@@ -10,8 +10,8 @@ from rich.console import Console
 from retentiond.cli.common import shared_options, show, ssh_key_option, table
 from retentiond.cli.views import account_document, closure_document, session_exit
 from retentiond.cli.working import working
-from retentiond.engine import closures
-from retentiond.engine.closures import AccountStatus
+from retentiond.engine import accounts, closures
+from retentiond.engine.accounts import AccountStatus
 from retentiond.engine.running import close_now
 from retentiond.errors import Exit
 
@@ -31,7 +31,7 @@ def close(account_id: str, reason: str, ssh_key: Path | None) -> Exit:
     with working() as ctx:
         closure = closures.close_account(ctx, account_id, reason, ssh_key)
         session = close_now(ctx, closure)
-        found = closures.account_status(ctx, account_id)
+        found = accounts.account_status(ctx, account_id)
     show(account_document(found), lambda console: _people(console, found))
     return session_exit(session)
 
@@ -44,7 +44,7 @@ def cancel(account_id: str, ssh_key: Path | None) -> None:
     """Cancel a closure that is still in its grace."""
     with working() as ctx:
         closures.cancel_closure(ctx, account_id, ssh_key)
-        found = closures.account_status(ctx, account_id)
+        found = accounts.account_status(ctx, account_id)
     show(account_document(found), lambda console: _people(console, found))
 
 
@@ -54,7 +54,7 @@ def cancel(account_id: str, ssh_key: Path | None) -> None:
 def status(account_id: str) -> None:
     """Say where an account stands, and what is left of it."""
     with working() as ctx:
-        found = closures.account_status(ctx, account_id)
+        found = accounts.account_status(ctx, account_id)
     show(account_document(found), lambda console: _people(console, found))
 
 

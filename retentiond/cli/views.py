@@ -17,7 +17,7 @@ from retentiond.cli.common import printable, show, table
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import Forecast
 from retentiond.domain.scopes import write_condition
-from retentiond.engine.closures import AccountStatus
+from retentiond.engine.accounts import AccountStatus
 from retentiond.engine.enforcement import Carried
 from retentiond.engine.estimating import Estimate
 from retentiond.engine.explaining import Explanation

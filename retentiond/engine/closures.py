@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import chain
 from pathlib import Path
 
 from retentiond.domain.account import AccountState, ClosureEvent, next_state, open_closure
-from retentiond.domain.dataset import Dataset
-from retentiond.domain.decision import closure_cases, named_cases
 from retentiond.domain.plan import RunState, Trigger
 from retentiond.engine import manifest
+from retentiond.engine.accounts import account_commitment
 from retentiond.engine.batches import Work
 from retentiond.engine.bundles import write_bundle
 from retentiond.engine.context import Context, new_id
@@ -38,16 +37,6 @@ _SETTLED = {CLOSE: "closure.requested", CANCEL: "closure.cancelled"}
 _BEFORE = {CLOSE: AccountState.OPEN, CANCEL: AccountState.GRACE}
 _LIVE = (AccountState.GRACE, AccountState.CLOSING)
 _DAY = timedelta(days=1)
-
-
-@dataclass(frozen=True, slots=True)
-class AccountStatus:
-    """Where an account stands, and what is left of it by dataset; None where a store could not be asked."""
-
-    account: str
-    state: AccountState
-    closure: ClosureRow | None
-    remaining: tuple[tuple[str, int | None], ...]
 
 
 def close_account(ctx: Context, account: str, reason: str, key_file: Path | None) -> ClosureRow:
@@ -161,11 +150,6 @@ def settle_closures_in(tx: Transaction, size: int, now: datetime) -> None:
         tx.events.append(event, closure.id, now, {"by": change.by})
 
 
-def account_commitment(ctx: Context, account: str) -> str:
-    """Return the commitment under which an account is remembered once it is closed."""
-    return ctx.replay.commit("account", account)
-
-
 def seal_account(ctx: Context, closure_id: str, account: str) -> bytes:
     """Return the account of a closure as the ledger keeps it until it is closed."""
     return ctx.wrapping.seal(account.encode(), _context(closure_id))
@@ -183,6 +167,13 @@ def due_closures(ctx: Context) -> list[ClosureRow]:
     room = max(0, ctx.policies.closure.per_day - begun)
     fresh = [row for row in rows if row.state is AccountState.GRACE]
     return [row for row in rows if row.state is AccountState.CLOSING] + fresh[:room]
+
+
+def live_closure(ctx: Context, closure_id: str) -> ClosureRow | None:
+    """Return a closure as it stands now; None once it was closed or cancelled."""
+    with ctx.ledger.begin() as tx:
+        closure = tx.closures.get(closure_id)
+    return closure if closure is not None and closure.state in _LIVE else None
 
 
 def advance_closure(ctx: Context, closure: ClosureRow) -> list[Carried]:
@@ -208,15 +199,6 @@ def advance_closure(ctx: Context, closure: ClosureRow) -> list[Carried]:
     return carried
 
 
-def account_status(ctx: Context, account: str) -> AccountStatus:
-    """Return where an account stands and how many of its records each dataset still has."""
-    with ctx.ledger.begin() as tx:
-        closure = tx.closures.newest_of(account_commitment(ctx, account))
-    state = closure.state if closure else AccountState.OPEN
-    remaining = tuple((each.name, count_of(ctx, each, account)) for each in _owned(ctx))
-    return AccountStatus(account, state, closure, remaining)
-
-
 def account_of(ctx: Context, closure: ClosureRow) -> str:
     """Return the account of a closure that is not closed yet; empty once only its commitment is left."""
     if not closure.account_sealed:
@@ -228,35 +210,6 @@ def list_closures(ctx: Context) -> list[ClosureRow]:
     """Return the closures that are under way, by deadline."""
     with ctx.ledger.begin() as tx:
         return list(tx.closures.in_state(*_LIVE))
-
-
-def count_of(ctx: Context, dataset: Dataset, account: str) -> int:
-    """Count an account's records in a dataset: those it owns, or the objects that its rows name."""
-    total = 0
-    if dataset.follows:
-        return _count_objects(ctx, dataset, account)
-    cases = closure_cases(account)
-    other = len(cases.cases) - 1
-    for window in ctx.connector(dataset).scan(dataset, cases, frozenset()):
-        total += sum(tally.count for case, tally in window.tallies.items() if 0 <= case < other)
-    return total
-
-
-def _count_objects(ctx: Context, follower: Dataset, account: str) -> int:
-    leader = ctx.datamap.datasets[follower.follows]
-    rows = ctx.connector(leader).scan(leader, closure_cases(account), frozenset((0,)))
-    named = {name for window in rows for found in window.found for name in found.record.blobs}
-    objects = ctx.connector(follower).scan(follower, named_cases(), frozenset((0,)))
-    return sum(
-        account in found.record.accounts or str(found.record.key[0]) in named
-        for window in objects
-        for found in window.found
-    )
-
-
-def _owned(ctx: Context) -> list[Dataset]:
-    datasets = ctx.datamap.datasets
-    return [each for each in datasets.values() if (datasets[each.follows] if each.follows else each).has_owner]
 
 
 def _begin(ctx: Context, closure: ClosureRow) -> None:

@@ -15,7 +15,7 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import RunState
 from retentiond.domain.scopes import read_scope
-from retentiond.engine import closures, guards
+from retentiond.engine import accounts, closures, guards
 from retentiond.engine.context import Context
 from retentiond.engine.finding import Surroundings
 from retentiond.engine.holds import RELEASE, settle_releases_in
@@ -136,7 +136,7 @@ class Rebuilding:
         self._tx.closures.add(
             ClosureRow(
                 id=record["id"],
-                commitment=closures.account_commitment(self._ctx, account),
+                commitment=accounts.account_commitment(self._ctx, account),
                 account_sealed=closures.seal_account(self._ctx, record["id"], account),
                 state=AccountState.GRACE,
                 reason=record["reason"],

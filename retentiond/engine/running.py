@@ -10,7 +10,7 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.engine import chains, guards
 from retentiond.engine.approvals import find_plan, void
-from retentiond.engine.closures import account_of, advance_closure, due_closures
+from retentiond.engine.closures import account_of, advance_closure, due_closures, live_closure
 from retentiond.engine.context import Context
 from retentiond.engine.enforcement import Carried, carry_out_chain
 from retentiond.engine.failover import counted, notice, uncounted
@@ -101,12 +101,14 @@ def run_all(ctx: Context, policies: tuple[str, ...] = ()) -> Session:
 
 
 def close_now(ctx: Context, closure: ClosureRow) -> Session:
-    """Advance one closure whose grace is over already; do nothing for one in its grace."""
+    """Advance one closure whose grace is over already; do nothing for one in its grace, or that another run ended."""
     session = Session()
     if closure.due_at <= ctx.now():
         with ctx.ledger.acting():
             guards.check_clock(ctx)
-            _advance(ctx, session, closure)
+            current = live_closure(ctx, closure.id)
+            if current is not None:
+                _advance(ctx, session, current)
     return session
 
 

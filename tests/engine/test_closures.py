@@ -14,7 +14,8 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.hold import Scope
 from retentiond.domain.plan import Outcome
 from retentiond.engine import closures
-from retentiond.engine.closures import account_status, advance_closure, cancel_closure, close_account, due_closures
+from retentiond.engine.accounts import account_status
+from retentiond.engine.closures import advance_closure, cancel_closure, close_account, due_closures
 from retentiond.engine.holds import add_hold, release_hold
 from retentiond.engine.running import close_now, run_all
 from retentiond.errors import AccountStateError, Exit
@@ -70,6 +71,18 @@ def test_two_people_who_ask_at_the_same_time_make_one_closure(office: Office, mo
     monkeypatch.setattr(closures, "request", another_is_faster)
     with pytest.raises(AccountStateError, match="at the same time"):
         close(office)
+    assert state(office) is AccountState.CLOSED
+    assert closure_receipts(office) == 1
+
+
+def test_whoever_asked_finds_it_closed_where_another_run_was_faster(office: Office) -> None:
+    fill(office)
+    with office.open() as ctx:
+        asked = close_account(ctx, LEAVING, "contract ended", None)
+        with office.open() as other:
+            run_all(other)
+        session = close_now(ctx, asked)
+    assert not session.carried
     assert state(office) is AccountState.CLOSED
     assert closure_receipts(office) == 1
 

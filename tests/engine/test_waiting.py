@@ -16,8 +16,9 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.record import Record
 from retentiond.domain.waiting import waits
 from retentiond.engine import drafting, waiting
+from retentiond.engine.accounts import account_status
 from retentiond.engine.checking import check
-from retentiond.engine.closures import account_status, close_account
+from retentiond.engine.closures import close_account
 from retentiond.engine.overview import status
 from retentiond.engine.running import run_all
 from tests.engine.office import Office, carry, make_office, outcomes, plan

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -39,6 +39,20 @@ SMALL = Size(30, 40, requests=24, files=9, objects=8)
 LARGER_LIMITS = "limits: {max_percent: 95}"
 _ROUNDS = 8
 _BUSY_SECONDS = 20
+
+
+Choice = Callable[[int], Iterable[int]]
+"""Chooses of so many points, from one, those at which something happens."""
+
+
+def every(step: int, first: int) -> Choice:
+    """Choose each `step`th point."""
+    return lambda count: range(first, count + 1, step)
+
+
+def few(tries: int, turn: float) -> Choice:
+    """Choose a few points, evenly spread; `turn`, from 0 to 1, moves all of them."""
+    return lambda count: sorted({1 + int((each + turn) * count / tries) for each in range(tries)})
 
 
 @dataclass(slots=True)
@@ -193,8 +207,8 @@ def _keeping(root: Path, server: Server, place: str) -> Keeping:
     return Postgres(server, "faults", ledger)
 
 
-def kill_at_each(scene: Scene, step: int, first: int = 1) -> Figures:
-    """Kill at each moment of the action, or each `step`th."""
+def kill_at_each(scene: Scene, choice: Choice) -> Figures:
+    """Kill at each chosen moment of the action."""
     figures = Figures()
     world, oracle = scene.copy()
     code, told = scene.begin(world)
@@ -206,7 +220,7 @@ def kill_at_each(scene: Scene, step: int, first: int = 1) -> Figures:
     for line in told.splitlines():
         kind, _, count = line.rpartition(": ")
         figures.found[kind] += int(count)
-    for last in range(first, figures.found.total() + 1, step):
+    for last in choice(figures.found.total()):
         world, oracle = scene.copy()
         code, what = scene.begin(world, last)
         figures.codes[code] += 1
@@ -220,8 +234,8 @@ def kill_at_each(scene: Scene, step: int, first: int = 1) -> Figures:
     return figures
 
 
-def cut_each(scene: Scene, step: int, first: int = 1) -> Figures:
-    """Cut each exchange of the action with each server, or each `step`th, before and after its effect."""
+def cut_each(scene: Scene, choice: Choice) -> Figures:
+    """Cut each chosen exchange of the action with each server, before and after its effect."""
     figures = Figures()
     for name, lead in _leads(scene).items():
         with ExitStack() as stack:
@@ -231,7 +245,7 @@ def cut_each(scene: Scene, step: int, first: int = 1) -> Figures:
             count = figures.exchanges[name] = way.count
             if code:
                 figures.violations.append(f"{scene.name}, led: ended with {code}: {said(world)}")
-            for at, cut in product(range(first, count + 1, step), Cut):
+            for at, cut in product(choice(count), Cut):
                 world, oracle = scene.copy()
                 way.arm(at, cut)
                 code, _ = scene.begin(lead.through(world, way))
@@ -247,13 +261,13 @@ def cut_each(scene: Scene, step: int, first: int = 1) -> Figures:
     return figures
 
 
-def freeze_at_each(scene: Scene, step: int, first: int = 1) -> Figures:
-    """Freeze the program at each moment of the action, or each `step`th, and let another take over, where it can."""
+def freeze_at_each(scene: Scene, choice: Choice) -> Figures:
+    """Freeze the program at each chosen moment of the action, and let another take over, where it can."""
     figures = Figures()
     world, oracle = scene.copy()
     _, told = scene.begin(world)
     count = sum(int(line.rpartition(": ")[2]) for line in told.splitlines())
-    for at in range(first, count + 1, step):
+    for at in choice(count):
         world, oracle = scene.copy()
         frozen = scene.begin_and_freeze(world, at)
         if frozen.await_stop():
@@ -343,7 +357,7 @@ def go(directory: Path, with_servers: Servers, asked: argparse.Namespace) -> Fig
             if asked.accident and asked.accident != accident.__name__:
                 continue
             began = time.monotonic()
-            figures = accident(scene, asked.step, 1 + number % asked.step)
+            figures = accident(scene, every(asked.step, 1 + number % asked.step))
             total = total.plus(figures)
             click.echo(f"{scene.name}, {accident.__name__}: {line_of(figures)}; {time.monotonic() - began:.0f} s")
             for each in figures.violations:

@@ -12,8 +12,9 @@ import pytest
 from retentiond.domain.account import AccountState
 from retentiond.domain.hold import Scope
 from retentiond.domain.plan import RunState
+from retentiond.engine.accounts import account_status
 from retentiond.engine.approvals import approve, reject
-from retentiond.engine.closures import account_status, cancel_closure, close_account
+from retentiond.engine.closures import cancel_closure, close_account
 from retentiond.engine.holds import (
     RELEASE,
     add_hold,

@@ -18,8 +18,9 @@ from typing import Any
 from retentiond.cli import cli
 from retentiond.domain.account import AccountState
 from retentiond.domain.hold import Hold, Scope
+from retentiond.engine.accounts import account_status
 from retentiond.engine.approvals import approve
-from retentiond.engine.closures import account_status, cancel_closure, close_account
+from retentiond.engine.closures import cancel_closure, close_account
 from retentiond.engine.holds import add_hold, list_holds, release_hold
 from retentiond.engine.running import apply_plan, run_all
 from retentiond.errors import RetentiondError

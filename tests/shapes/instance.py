@@ -15,9 +15,10 @@ from typing import Any
 from retentiond.bootstrap import initialise, open_context
 from retentiond.domain.hold import Scope
 from retentiond.domain.plan import Forecast
+from retentiond.engine.accounts import account_status
 from retentiond.engine.approvals import approve
 from retentiond.engine.bundles import list_receipts
-from retentiond.engine.closures import account_status, close_account
+from retentiond.engine.closures import close_account
 from retentiond.engine.context import Context
 from retentiond.engine.holds import add_hold
 from retentiond.engine.planning import Planned, Request, make_plan

@@ -1,0 +1,64 @@
+"""Where an account stands, and how much of it each dataset still has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from retentiond.domain.account import AccountState
+from retentiond.domain.dataset import Dataset
+from retentiond.domain.decision import closure_cases, named_cases
+from retentiond.engine.context import Context
+from retentiond.ports.rows import ClosureRow
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatus:
+    """Where an account stands, and what is left of it by dataset; None where a store could not be asked."""
+
+    account: str
+    state: AccountState
+    closure: ClosureRow | None
+    remaining: tuple[tuple[str, int | None], ...]
+
+
+def account_commitment(ctx: Context, account: str) -> str:
+    """Return the commitment under which an account is remembered once it is closed."""
+    return ctx.replay.commit("account", account)
+
+
+def account_status(ctx: Context, account: str) -> AccountStatus:
+    """Return where an account stands and how many of its records each dataset still has."""
+    with ctx.ledger.begin() as tx:
+        closure = tx.closures.newest_of(account_commitment(ctx, account))
+    state = closure.state if closure else AccountState.OPEN
+    remaining = tuple((each.name, count_of(ctx, each, account)) for each in _owned(ctx))
+    return AccountStatus(account, state, closure, remaining)
+
+
+def count_of(ctx: Context, dataset: Dataset, account: str) -> int:
+    """Count an account's records in a dataset: those it owns, or the objects that its rows name."""
+    total = 0
+    if dataset.follows:
+        return _count_objects(ctx, dataset, account)
+    cases = closure_cases(account)
+    other = len(cases.cases) - 1
+    for window in ctx.connector(dataset).scan(dataset, cases, frozenset()):
+        total += sum(tally.count for case, tally in window.tallies.items() if 0 <= case < other)
+    return total
+
+
+def _count_objects(ctx: Context, follower: Dataset, account: str) -> int:
+    leader = ctx.datamap.datasets[follower.follows]
+    rows = ctx.connector(leader).scan(leader, closure_cases(account), frozenset((0,)))
+    named = {name for window in rows for found in window.found for name in found.record.blobs}
+    objects = ctx.connector(follower).scan(follower, named_cases(), frozenset((0,)))
+    return sum(
+        account in found.record.accounts or str(found.record.key[0]) in named
+        for window in objects
+        for found in window.found
+    )
+
+
+def _owned(ctx: Context) -> list[Dataset]:
+    datasets = ctx.datamap.datasets
+    return [each for each in datasets.values() if (datasets[each.follows] if each.follows else each).has_owner]
