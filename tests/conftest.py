@@ -31,6 +31,11 @@ settings.register_profile("explore", deadline=None, max_examples=2_000, print_bl
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Give two cores three workers: a third of the time goes to waiting for disks and servers."""
+    return (os.cpu_count() or 1) * 3 // 2 or 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Take sockets away from the tests of what is pure."""
     root = Path(__file__).parent
