@@ -81,23 +81,56 @@ def apply_plan(ctx: Context, reference: str) -> Session:
 
 def run_all(ctx: Context, policies: tuple[str, ...] = ()) -> Session:
     """Finish what was begun, advance closures, then plan and carry out what policy makes due, if the guards let it."""
-    session = Session()
     with ctx.ledger.acting():
-        ctx.log.compare()
-        guards.check_clock(ctx)  # before anything ends by the clock: graces of closures, too
-        settle(ctx)
-        finish_bundles(ctx)
-        notice(ctx)
-        for plan in chains.begun(ctx):
-            _resume(ctx, session, plan)
-        if not policies:
-            session.overdue = 0  # what these carried over is due again, and counted by what follows
-        for closure in due_closures(ctx):
-            _advance(ctx, session, closure)
-        _run_policies(ctx, session, policies)
-        session.overdue += pending(ctx).records
-        _tidy(ctx)
+        return run_acting(ctx, policies)
+
+
+def run_acting(ctx: Context, policies: tuple[str, ...] = ()) -> Session:
+    """Do that in a process that acts already."""
+    session = _taken_up(ctx)
+    if not policies:
+        session.overdue = 0  # what these carried over is due again, and counted by what follows
+    _advance_due(ctx, session)
+    _run_policies(ctx, session, policies)
+    session.overdue += pending(ctx).records
+    _tidy(ctx)
     return session
+
+
+def go_on_acting(ctx: Context) -> Session:
+    """Finish what was begun, advance closures and carry out what people approved; plan nothing by policy."""
+    session = _taken_up(ctx)
+    _advance_due(ctx, session)
+    expire_plans(ctx)
+    approved, _ = _open_plans(ctx)
+    if approved is not None:
+        _carry(ctx, session, approved)
+    session.overdue += pending(ctx).records
+    _tidy(ctx)
+    return session
+
+
+def has_work(ctx: Context) -> bool:
+    """Tell whether something was begun or approved, or an account's grace is over: whether `go_on_acting` has work."""
+    approved, _ = _open_plans(ctx)
+    return approved is not None or bool(chains.begun(ctx)) or bool(due_closures(ctx))
+
+
+def _taken_up(ctx: Context) -> Session:
+    session = Session()
+    ctx.log.compare()
+    guards.check_clock(ctx)  # before anything ends by the clock: graces of closures, too
+    settle(ctx)
+    finish_bundles(ctx)
+    notice(ctx)
+    for plan in chains.begun(ctx):
+        _resume(ctx, session, plan)
+    return session
+
+
+def _advance_due(ctx: Context, session: Session) -> None:
+    for closure in due_closures(ctx):
+        _advance(ctx, session, closure)
 
 
 def close_now(ctx: Context, closure: ClosureRow) -> Session:

@@ -27,12 +27,14 @@ from retentiond.ledger.recovery import SqlRecovery
 from retentiond.ledger.runs import SqlRuns
 from retentiond.ledger.schema import REVISION
 from retentiond.ledger.session import Session
+from retentiond.ledger.slots import SqlSlots
 from retentiond.ledger.sqlite import SqliteBackend, create_file
 from retentiond.ledger.trouble import is_damage
 from retentiond.ports import ledger as port
 from retentiond.ports import recovery as recovery_port
 from retentiond.ports.log import LogState
 from retentiond.ports.rows import OwnTables
+from retentiond.ports.slots import Slots
 
 
 class SqlTransaction:
@@ -52,6 +54,7 @@ class SqlTransaction:
         self.journal: recovery_port.Journals = SqlJournal(session)
         self.pending: recovery_port.Pendings = SqlPending(session)
         self.recovery: recovery_port.Recovery = SqlRecovery(session)
+        self.slots: Slots = SqlSlots(session)
         self.events: port.Events = SqlEvents(session)
         self.facts: port.Facts = SqlFacts(session)
 

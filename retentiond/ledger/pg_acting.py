@@ -4,6 +4,9 @@ A lock of the session stands on a connection of its own. When that connection is
 and another process may act. So before each transaction the connection is asked whether it still is the one that took
 the lock; and each process that takes it begins a new term, which is compared inside each transaction: whoever was
 frozen meanwhile finds a later term, and stops.
+
+A process that stands still keeps its connection. So the lock is also a lease: a thread asks after it every few seconds,
+and where nobody asked for longer than the lease the server ends the connection (PostgreSQL 14 and newer).
 """
 
 from __future__ import annotations
@@ -32,6 +35,10 @@ _HOLDER = """SELECT coalesce(max(a.application_name), '') FROM pg_locks AS l JOI
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND l.objsubid = 1 AND l.classid = %s AND l.objid = %s"""
 _HALF = 2**32
+LEASE_SECONDS = 20
+_ASK_SECONDS = 4
+_HAS_LEASES = 140_000
+_LEASE = "SELECT set_config('idle_session_timeout', %s, false)"
 _LOST = "what it had begun is finished by the next run; see why the connection to the database was lost"
 
 
@@ -91,10 +98,34 @@ def acting_lock(database: Database, where: str, locks: Locks) -> Iterator[Acting
         raw = connect(database, where, "acting")
     try:
         with in_ledger_words(where):
+            if raw.info.server_version >= _HAS_LEASES:
+                raw.execute(_LEASE, [f"{LEASE_SECONDS}s"])
             acting = _take(raw, where, locks)
-        yield acting
+        with _renewed(acting):
+            yield acting
     finally:
         raw.close()
+
+
+@contextmanager
+def _renewed(acting: Acting) -> Iterator[None]:
+    """Renew the lease while a block runs."""
+    over = threading.Event()
+
+    def renew() -> None:
+        while not over.wait(_ASK_SECONDS):
+            try:
+                acting.require_lock()
+            except LedgerBusy:
+                return  # whoever begins the next transaction is told
+
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def _take(raw: psycopg.Connection[Any], where: str, locks: Locks) -> Acting:

@@ -22,7 +22,7 @@ from retentiond.domain.plan import Basis, BatchState, RunState, Trigger
 from retentiond.domain.policy import Action
 from retentiond.ledger.columns import AnyText, Moment, Reference, Structure, Whole, Word
 
-REVISION = "0002"
+REVISION = "0003"
 APPLICATION_ID = 0x72746E64  # "rtnd", in the header of the file
 
 metadata = MetaData()
@@ -266,6 +266,18 @@ pending = Table(
     _text("subject"),
     _text("by"),
     _moment("at"),
+)
+
+slots = Table(
+    "slots",
+    metadata,
+    _id("policy"),
+    _id("schedule"),
+    Column("slot", Moment, primary_key=True),
+    _moment("taken_at"),
+    _text("taken_by"),
+    Column("finished_at", Moment),
+    _text("outcome"),
 )
 
 # Triggers that keep history from being changed, whoever writes; `check` names those that are gone.

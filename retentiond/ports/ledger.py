@@ -28,6 +28,7 @@ from retentiond.ports.rows import (
     ReceiptRow,
     RunRow,
 )
+from retentiond.ports.slots import Slots
 
 
 class Plans(Protocol):
@@ -338,6 +339,7 @@ class Transaction(Protocol):
     journal: Journals
     pending: Pendings
     recovery: Recovery
+    slots: Slots
     events: Events
     facts: Facts
 

@@ -125,6 +125,27 @@ class PendingRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SlotRow:
+    """A slot of a schedule that somebody took.
+
+    Attributes:
+        schedule: `main`, or the number of a rule with an interval of its own.
+        slot: When it begins.
+        taken_by: The process.
+        finished_at: None while whoever took it is at work, or was stopped before its end.
+        outcome: What came of it, in a word; empty until then.
+    """
+
+    policy: str
+    schedule: str
+    slot: datetime
+    taken_at: datetime
+    taken_by: str
+    finished_at: datetime | None = None
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunRow:
     """A plan being carried out. `commitment_key` is the receipt's K, sealed."""
 

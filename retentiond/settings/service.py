@@ -33,6 +33,8 @@ CONFIG_DIRECTORY = "RETENTIOND_CONFIG"
 
 _INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+", re.ASCII)
+_ADDRESS = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", re.ASCII)
+_HIGHEST_PORT = 65_535
 _ORIGIN = re.compile(r"[!-*,-~]{1,255}", re.ASCII)
 
 
@@ -80,6 +82,16 @@ def _switch(value: object) -> object:
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
+def _listen(value: object) -> object:
+    """Take an address of this machine, or `none`."""
+    if value == "none":
+        return ""
+    found = _ADDRESS.fullmatch(value) if isinstance(value, str) else None
+    if found is None or int(found[2]) > _HIGHEST_PORT:
+        raise refuse(f"{shown(value)} is no address", "write host:port, such as 127.0.0.1:9464 or [::1]:9464, or none")
+    return value
+
+
 _PathValue = Annotated[Path, BeforeValidator(_path, json_schema_input_type=str)]
 
 
@@ -103,6 +115,7 @@ class ServiceSettings(BaseSettings):
         clock_ahead: How far the clock may be ahead of the last time that was seen, besides the longest schedule, when
             no store can confirm it.
         ledger: A file of SQLite, or a database of PostgreSQL.
+        listen: Where the daemon answers to health checks and monitoring, as `host:port`; empty for nowhere.
     """
 
     # What was given may be a DSN in the wrong place, and causes are shown with --debug.
@@ -126,6 +139,7 @@ class ServiceSettings(BaseSettings):
     receipts: _PathValue = Path("receipts")
     keys: _PathValue = Path("keys")
     journal: _PathValue = Path("journal")
+    listen: Annotated[str, BeforeValidator(_listen, json_schema_input_type=str)] = "127.0.0.1:9464"
 
 
 _SOURCES = frozenset(("dsn_env", "dsn_file"))

@@ -62,7 +62,7 @@ SHAPE = [
     Bad("schedule", KEEP + '    schedule: ▸"6 hours"\n', "no schedule", "every 6 hours"),
     Bad("schedule, no unit", KEEP + '    schedule: ▸"every 6"\n', "6 has no unit", "number and a unit"),
     Bad("schedule in months", KEEP + '    schedule: ▸"every 1 month"\n', "no fixed length", "weeks, days"),
-    Bad("schedule too often", KEEP + '    schedule: ▸"every 5 seconds"\n', "too often", "1 minute"),
+    Bad("schedule of no length", KEEP + '    schedule: ▸"every 0 seconds"\n', "never zero", "number and a unit"),
     Bad("cron", KEEP + '    schedule: ▸{cron: "61 * * * *"}\n', "'61' is no minute", "15 4"),
     Bad(
         "cron of two kinds",

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from retentiond.connectors.s3.connector import connector
+from retentiond.connectors.s3.kind import connector
 
 __all__ = ["connector"]

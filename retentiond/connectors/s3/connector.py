@@ -6,9 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
-from pathlib import Path
-
-from pydantic import BaseModel
 
 from retentiond.connectors.s3.bucket import PAGE, Bucket
 from retentiond.connectors.s3.client import Access
@@ -31,7 +28,7 @@ from retentiond.connectors.s3.settings import replicas
 from retentiond.connectors.s3.sharding import pages_at_once
 from retentiond.connectors.s3.surveying import survey
 from retentiond.connectors.s3.uploads import lists_none, uploads_below
-from retentiond.domain.dataset import Dataset, Shape, Store
+from retentiond.domain.dataset import Dataset, Shape
 from retentiond.domain.decision import Cases
 from retentiond.domain.plan import Sighting
 from retentiond.domain.policy import Action
@@ -230,21 +227,3 @@ def open_connector(options: S3Options, *, page: int = PAGE, attempts: int = _ATT
         opened.close()
         raise
     return opened
-
-
-class S3Kind:
-    """What the entry point `s3` names."""
-
-    kind = "s3"
-    options: type[BaseModel] = S3Options
-
-    def open(self, store: Store, base: Path) -> S3Connector:  # noqa: ARG002 - a bucket has no relative paths
-        """Open a store.
-
-        Raises:
-            ConnectorError: The bucket is not there, or cannot be reached.
-        """
-        return open_connector(S3Options.model_validate(dict(store.options)))
-
-
-connector = S3Kind()

@@ -12,7 +12,8 @@ import psycopg
 import pytest
 
 from retentiond.errors import LedgerBusy, LedgerError
-from retentiond.ledger import Database, SqlLedger, open_ledger, pg_session
+from retentiond.ledger import Database, SqlLedger, open_ledger, pg_acting, pg_session
+from retentiond.ledger.pg_acting import Acting
 from tests.contracts.ledger.conftest import findings
 from tests.ledger import samples
 from tests.ledger.postgresql.wire import Wire, wire_to
@@ -261,3 +262,23 @@ def test_what_a_block_raises_is_not_hidden_by_a_connection_that_was_lost(own: tu
         server.restart("immediate")
         raise Broken
     assert ledger.log_state.size() == 0
+
+
+def test_whoever_stands_still_for_longer_than_the_lease_is_followed_by_another(
+    place: Database, ledger: SqlLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pg_acting, "LEASE_SECONDS", 1)
+    monkeypatch.setattr(pg_acting, "_ASK_SECONDS", 0.2)
+    other = open_ledger(place)
+    with ledger.acting():
+        time.sleep(2)
+        with pytest.raises(LedgerBusy), other.acting():
+            pass
+        monkeypatch.setattr(Acting, "require_lock", lambda _: None)  # it asks no more, as a frozen one
+        time.sleep(2)
+        monkeypatch.undo()
+        with other.acting():
+            pass
+        with pytest.raises(LedgerBusy, match="lost its lock"), ledger.begin():
+            pass
+    other.close()

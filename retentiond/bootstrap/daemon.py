@@ -1,0 +1,20 @@
+"""Putting the daemon together; apart, since other verbs need nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from retentiond.bootstrap import read_configuration
+from retentiond.clock import SystemClock
+from retentiond.service import Daemon, Instances, ServiceManager
+
+
+def make_daemon(directory: Path, environ: Mapping[str, str]) -> Daemon:
+    """Return the daemon of an instance.
+
+    Raises:
+        ConfigError: The configuration is wrong.
+    """
+    instances = Instances(lambda: read_configuration(directory, environ), read_configuration(directory, environ))
+    return Daemon(instances, SystemClock(), ServiceManager(environ))

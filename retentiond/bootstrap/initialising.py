@@ -1,0 +1,147 @@
+"""Making a new instance: configuration, keys, ledger, log."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from retentiond.bootstrap.parts import APPROVERS, DATAMAP, POLICIES, SERVICE, key_files, ledger_place, make_log
+from retentiond.clock import Clock, SystemClock
+from retentiond.errors import ConfigError
+from retentiond.evidence.entry import key_entry
+from retentiond.keys import create_all, load_keys
+from retentiond.ledger import Database, SqlLedger, open_ledger
+from retentiond.ports.ledger import Ledger
+from retentiond.settings import ServiceSettings, load_service
+from retentiond.settings.ledger import read_ledger
+from retentiond.settings.problems import Problem
+from retentiond.tlog import TileLog
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a new instance is called; each is made up where it is not given.
+
+    Attributes:
+        ledger_dsn_env: The variable that holds the DSN of a ledger in PostgreSQL; a file where there is none.
+    """
+
+    instance: str | None = None
+    issuer_id: str | None = None
+    origin: str | None = None
+    ledger_dsn_env: str | None = None
+
+
+def initialise(
+    directory: Path,
+    *,
+    state: str = ".",
+    names: Names | None = None,
+    clock: Clock | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> list[str]:
+    """Write a commented configuration, keys and an empty ledger; never over anything that is there.
+
+    Args:
+        state: Where ledger, log, keys, receipts and journal go, relative to the directory.
+        names: What the instance is called; the log's name can't be changed later.
+        environ: Where the DSN of a ledger in PostgreSQL is found.
+
+    Raises:
+        ConfigError: One of the files is there already, or the ledger is in use by another instance.
+        LedgerError: The ledger cannot be made.
+    """
+    now = (clock or SystemClock()).now().replace(microsecond=0)
+    names = names or Names()
+    instance = names.instance or f"retentiond-{os.urandom(4).hex()}"
+    values = {
+        "instance": instance,
+        "issuer_id": names.issuer_id or f"https://issuer.example/{instance}",
+        "origin": names.origin or f"issuer.example/{instance}",
+        "state": "" if state == "." else f"{state}/",
+        "ledger": f"{{dsn_env: {names.ledger_dsn_env}}}" if names.ledger_dsn_env else "@state@ledger.db",
+    }
+    dsn = {name: value for name, value in (environ or {}).items() if name == names.ledger_dsn_env}
+    if names.ledger_dsn_env is not None:
+        _prepare_database(directory, names.ledger_dsn_env, dsn)
+    written = []
+    _make(directory)
+    for name in (SERVICE, DATAMAP, POLICIES, APPROVERS):
+        template = resources.files("retentiond.settings").joinpath("templates", name).read_text(encoding="utf-8")
+        for key, value in reversed(values.items()):  # `ledger` holds `state`
+            template = template.replace(f"@{key}@", value)
+        written.append(_create(directory / name, template))
+    service = load_service(directory, dsn)
+    ledger = open_ledger(ledger_place(service), create=True)
+    try:
+        _require_unused(ledger)
+        create_all(service.keys, service.origin, now)
+        _publish_keys(make_log(service, load_keys(service.keys, service.origin), ledger), ledger, service)
+    finally:
+        ledger.close()
+    return [*map(str, (*written, service.keys)), ledger.where, str(service.log)]
+
+
+def _prepare_database(directory: Path, variable: str, environ: Mapping[str, str]) -> None:
+    """Make the ledger in its database before anything is written, so that a wrong DSN leaves nothing behind."""
+    for name in (SERVICE, DATAMAP, POLICIES, APPROVERS):
+        if (directory / name).exists():
+            raise _in_the_way(directory / name, "it is there already")
+    problems: list[Problem] = []
+    found = read_ledger({"dsn_env": variable}, directory, environ, problems)
+    if found is None:
+        raise ConfigError(problems[0].what, where="--ledger-dsn-env", remedy=problems[0].remedy)
+    ledger = open_ledger(Database(found.dsn, found.schema), create=True)
+    try:
+        _require_unused(ledger)
+    finally:
+        ledger.close()
+
+
+def _require_unused(ledger: SqlLedger) -> None:
+    if ledger.log_state.size():
+        raise ConfigError(
+            "this ledger is another instance's: it holds entries of a log",
+            where=ledger.where,
+            remedy="name another database or another `schema`, and remove the files that were written here",
+        )
+
+
+def _publish_keys(log: TileLog, ledger: Ledger, service: ServiceSettings) -> None:
+    """Publish the public keys beside the log, and log the key history."""
+    keys = load_keys(service.keys, service.origin)
+    for path, data in key_files(keys).items():
+        log.publish_file(path, data)
+    with ledger.begin() as tx:
+        tx.entries.stage(key_entry(hashlib.sha256(keys.history).hexdigest()))
+    log.publish()
+
+
+def _make(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{directory} cannot be made: {error.strerror}", where=str(directory), remedy="name another directory"
+        ) from error
+
+
+def _create(path: Path, text: str) -> Path:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise _in_the_way(path, error.strerror or "") from error
+    return path
+
+
+def _in_the_way(path: Path, why: str) -> ConfigError:
+    return ConfigError(
+        f"{path} cannot be written: {why}",
+        where=str(path),
+        remedy="`init` never writes over a file; name an empty directory",
+    )

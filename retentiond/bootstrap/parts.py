@@ -1,0 +1,101 @@
+"""Parts that are put together the same way for whatever is to be done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from retentiond.domain.dataset import DataMap
+from retentiond.keys import Keys
+from retentiond.ledger import Database
+from retentiond.ports.ledger import Ledger
+from retentiond.ports.stores import Connector, ConnectorKind
+from retentiond.settings import LedgerDatabase, ServiceSettings
+from retentiond.tlog import DirectoryStore, TileLog
+
+ENTRY_POINTS = "retentiond.connectors"
+SERVICE, DATAMAP, POLICIES, APPROVERS = "retentiond.yaml", "datamap.yaml", "policies.yaml", "approvers"
+
+
+class ConnectorKinds(Mapping[str, ConnectorKind]):
+    """The installed connectors by kind, found through entry points; each is imported when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._points = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+        self._loaded: dict[str, ConnectorKind] = {}
+
+    def __getitem__(self, kind: str) -> ConnectorKind:
+        """Return a connector by its kind."""
+        if kind not in self._loaded:
+            self._loaded[kind] = self._points[kind].load()
+        return self._loaded[kind]
+
+    def __iter__(self) -> Iterator[str]:
+        """Name the kinds that are installed."""
+        return iter(self._points)
+
+    def __len__(self) -> int:
+        """Count the kinds that are installed."""
+        return len(self._points)
+
+
+class OptionModels(Mapping[str, type[BaseModel]]):
+    """The models of the connectors' options by kind."""
+
+    def __init__(self, kinds: ConnectorKinds) -> None:
+        self._kinds = kinds
+
+    def __getitem__(self, kind: str) -> type[BaseModel]:
+        return self._kinds[kind].options
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+
+class Stores:
+    """Open connectors, each opened when it is first asked for."""
+
+    def __init__(self, datamap: DataMap, kinds: Mapping[str, ConnectorKind], base: Path) -> None:
+        self._datamap = datamap
+        self._kinds = kinds
+        self._base = base
+        self._open: dict[str, Connector] = {}
+
+    def open(self, name: str) -> Connector:
+        """Return a store's connector."""
+        if name not in self._open:
+            store = self._datamap.stores[name]
+            self._open[name] = self._kinds[store.kind].open(store, self._base)
+        return self._open[name]
+
+    def close(self) -> None:
+        """Close those that were opened."""
+        for connector in self._open.values():
+            connector.close()
+        self._open.clear()
+
+
+def ledger_place(service: ServiceSettings) -> Path | Database:
+    """Return where the ledger is."""
+    place = service.ledger
+    return Database(place.dsn, place.schema) if isinstance(place, LedgerDatabase) else place
+
+
+def make_log(service: ServiceSettings, keys: Keys, ledger: Ledger) -> TileLog:
+    """Return the log of an instance."""
+    return TileLog(service.origin, keys.log, ledger.log_state, DirectoryStore(service.log))
+
+
+def key_files(keys: Keys) -> dict[str, bytes]:
+    """Return the public keys and their history as they are published beside the log, by path."""
+    return {
+        "keys/issuer.pem": keys.issuer.public_pem.encode(),
+        "keys/log.vkey": f"{keys.vkey}\n".encode(),
+        "keys/history.json": keys.history,
+    }

@@ -1,0 +1,74 @@
+"""One tick of the daemon: is a slot due, or is there work at hand? Then it acts, once for all of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from retentiond.engine import guards
+from retentiond.engine.context import Context
+from retentiond.engine.running import Session, go_on_acting, has_work, run_acting
+from retentiond.engine.slots import due_slots, finish_slots, take_slots
+from retentiond.ports.rows import SlotRow
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """What came of a tick.
+
+    Attributes:
+        slots: Those that it took.
+        session: What was carried out; None where there was nothing to do.
+    """
+
+    slots: tuple[SlotRow, ...] = ()
+    session: Session | None = None
+
+    @property
+    def outcome(self) -> str:
+        """What came of it, in a word."""
+        return "idle" if self.session is None else outcome_of(self.session)
+
+
+def outcome_of(session: Session) -> str:
+    """Return how a session ended, in a word."""
+    if session.failures or session.left_out:
+        return "partial"
+    if session.stopped is not None:
+        return "waiting" if session.stopped.guard == "approval" else "stopped"
+    if session.deferred:
+        return "deferred"
+    return "done" if session.carried else "nothing"
+
+
+def tick(ctx: Context, taker: str, *, look_for_work: bool) -> Ticked:
+    """Run the policies whose slots are due, and finish what was begun, approved, or asked for by accounts that leave.
+
+    A slot is taken by whoever acts on the ledger, and finished when its work is done: one that was left by a process
+    that ended is taken up again, and no slot is worked on twice.
+
+    Args:
+        taker: Names this process.
+        look_for_work: Whether to look for work at hand when no slot is due.
+
+    Raises:
+        LedgerBusy: Another process acts; there is nothing to do here.
+        RetentiondError: A guard stopped it, or something failed; slots that it took are left to be taken up.
+    """
+    due = due_slots(ctx, ctx.now(), taker)
+    if not due and not (look_for_work and has_work(ctx)):
+        return Ticked()
+    with ctx.ledger.acting():
+        now = guards.check_clock(ctx)
+        taken = take_slots(ctx, due_slots(ctx, now, taker))
+        if not taken:
+            return Ticked((), go_on_acting(ctx))
+        session = run_acting(ctx, _policies(ctx, taken))
+        if not ctx.stop_requested():
+            finish_slots(ctx, taken, outcome_of(session))
+        return Ticked(tuple(taken), session)
+
+
+def _policies(ctx: Context, taken: list[SlotRow]) -> tuple[str, ...]:
+    """Return the policies to run; none stands for all of them, which also counts what is overdue."""
+    names = tuple(dict.fromkeys(slot.policy for slot in taken))
+    return () if len(names) == len(ctx.policies.policies) else names

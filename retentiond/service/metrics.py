@@ -1,0 +1,123 @@
+"""Metrics in Prometheus' format: how the promise stands is read from the ledger when somebody asks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from prometheus_client import Counter
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from retentiond.engine.context import Context
+from retentiond.engine.overview import Status, status
+from retentiond.engine.running import Session
+from retentiond.errors import RetentiondError
+from retentiond.service.health import Health
+
+_PREFIX = "retentiond"
+
+
+class Metrics:
+    """What monitoring gets to see; no label names an account or a key."""
+
+    def __init__(self, health: Health) -> None:
+        self.registry = CollectorRegistry()
+        self._ledger = _FromLedger(health)
+        self.registry.register(self._ledger)
+        self._records = Counter(
+            "records",
+            "Records by policy and by what came of them, since the daemon started.",
+            ["policy", "disposition"],
+            namespace=_PREFIX,
+            registry=self.registry,
+        )
+        self._runs = Counter(
+            "runs", "Runs by state, since the daemon started.", ["state"], namespace=_PREFIX, registry=self.registry
+        )
+
+    def watch(self, ctx: Context | None) -> None:
+        """Read from this instance from now on; from none for None."""
+        self._ledger.watch(ctx)
+
+    def count(self, session: Session) -> None:
+        """Count what was carried out."""
+        for carried in session.carried:
+            self._runs.labels(str(carried.run.state)).inc()
+            for batch in carried.batches:
+                for outcome, count in batch.outcomes.items():
+                    self._records.labels(carried.parts[batch.part].policy, outcome).inc(count)
+
+
+class _FromLedger(Collector):
+    """Gauges that are read from the ledger at each scrape; where it cannot be read, they are absent."""
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+        self._lock = threading.Lock()
+        self._ctx: Context | None = None
+
+    def watch(self, ctx: Context | None) -> None:
+        with self._lock:
+            self._ctx = ctx
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing beforehand: what there is depends on the policies."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what there is now."""
+        yield from _of_daemon(self._health)
+        with self._lock:
+            found = self._read()
+        yield _gauge("ledger_readable", "Whether the ledger could be read for this answer.", found is not None)
+        if found is not None:
+            yield from _of_status(*found)
+
+    def _read(self) -> tuple[Status, datetime, int] | None:
+        if self._ctx is None:
+            return None
+        try:
+            return status(self._ctx), self._ctx.now(), self._ctx.ledger.log_state.size()
+        except RetentiondError:
+            return None
+
+
+def _of_daemon(health: Health) -> Iterator[Metric]:
+    yield _gauge("config_right", "Whether the configuration that was read last was taken.", health.config_right)
+    if health.last_tick_at is not None:
+        name, text = "last_tick_timestamp_seconds", "When the daemon last looked for what is due: silence is an alarm."
+        yield _gauge(name, text, health.last_tick_at.timestamp())
+
+
+def _of_status(found: Status, now: datetime, log_size: int) -> Iterator[Metric]:
+    overdue = _family("overdue_records", "Records that are due and still there, as last counted.", "policy")
+    oldest = _family("oldest_overdue_seconds", "Age of the oldest overdue record; 0 where there is none.", "policy")
+    success = _family("last_success_timestamp_seconds", "When a policy was last carried out.", "policy")
+    for each in found.policies:
+        if each.overdue is not None:
+            overdue.add_metric([each.policy], each.overdue)
+            oldest.add_metric([each.policy], each.oldest_overdue_seconds or 0)
+        if each.last_success_at is not None:
+            success.add_metric([each.policy], each.last_success_at.timestamp())
+    yield from (overdue, oldest, success)
+    yield _gauge("holds", "Legal holds in force.", len(found.holds))
+    yield _gauge("closures_open", "Accounts that are leaving.", len(found.closures))
+    if found.closures:
+        left = min((each.deadline_at - now).total_seconds() for each in found.closures)
+        yield _gauge("closure_deadline_seconds", "Time to the next deadline of a closure; negative once missed.", left)
+    yield _gauge("plans_waiting", "Plans that wait for somebody's approval or for their run.", len(found.waiting))
+    yield _gauge("pending_records", "Records of runs that were begun and go on with the next one.", found.pending)
+    yield _gauge("stopped", "Whether the stop file is there.", found.stopped_by_file)
+    yield _gauge("log_size", "Entries in the log.", log_size)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    family = GaugeMetricFamily(f"{_PREFIX}_{name}", text)
+    family.add_metric([], float(value))
+    return family
+
+
+def _family(name: str, text: str, label: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"{_PREFIX}_{name}", text, labels=[label])
