@@ -143,6 +143,10 @@ class Timed(Proxy):
         return self._clock.at
 
 
+def _file(root: Path) -> sqlite3.Connection:
+    return sqlite3.connect(root / "app.db", isolation_level=None)
+
+
 @dataclass
 class Office:
     """The directory, its clock, and who wraps which connector, around what all connectors are wrapped in."""
@@ -152,6 +156,7 @@ class Office:
     every: Callable[[Connector], Any] = lambda connector: connector
     wraps: dict[str, Callable[[Connector], Any]] = field(default_factory=dict)
     stop: Callable[[], bool] = lambda: False
+    connect: Callable[[Path], Any] = _file
 
     @property
     def config(self) -> Path:
@@ -183,8 +188,9 @@ class Office:
             yield replace(ctx, clock=self.clock, store=store)
 
     @contextmanager
-    def db(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.root / "app.db", isolation_level=None)) as connection:
+    def db(self) -> Iterator[Any]:
+        """Connect to the application's database, each statement committed by itself."""
+        with closing(self.connect(self.root)) as connection:
             yield connection
 
     def request(

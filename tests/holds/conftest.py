@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,6 @@ from tests.holds.world import World
 
 
 @pytest.fixture(params=STOCKS)
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
-    office = make_office(tmp_path)
-    return World(office, STOCKS[request.param](tmp_path))
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    with STOCKS[request.param](tmp_path, lambda: request.getfixturevalue("postgresql_newest")) as stock:
+        yield World(make_office(tmp_path), stock)

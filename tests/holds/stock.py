@@ -1,22 +1,28 @@
 """Records to be held, in a real store, and an oracle of its own that says what must be left of them.
 
-`Stock` is what a kind of store must do to take part; the matrix runs once for each entry of `STOCKS`.
+`Stock` is what a kind of store must do to take part; the matrix runs once for each entry of `STOCKS`. A stock is filled
+and looked into by the store's own driver, never by the connector.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+import psycopg
 
 from retentiond.domain.hold import Scope
 from retentiond.settings.where import read_where
-from tests.engine.office import Office
+from tests.engine.office import Office, Timed
+from tests.servers.postgres import Server
 
 KEEP, GRACE = timedelta(days=20), timedelta(days=5)
 POLICIES = """
@@ -102,9 +108,64 @@ class SqliteStock:
         return closing(sqlite3.connect(self._path, isolation_level=None, timeout=30))
 
 
-_SQLITE = """
-stores:
-  app: {kind: sqlite, path: ../app.db, backups: none}
+class PostgresStock:
+    """A table with a column for tombstones, in a database of its own; one role acts, and another one verifies."""
+
+    def __init__(self, root: Path, server: Server, database: str) -> None:
+        self._root = root
+        self._server = server
+        self._database = database
+
+    def declare(self, office: Office) -> None:
+        (office.config / "datamap.yaml").write_text(_POSTGRESQL, "utf-8")
+        office.every = lambda connector: Timed(connector, office.clock)
+        role, reader = self._server.role(), self._server.role()
+        for name, user in (("app.dsn", role), ("reader.dsn", reader)):
+            (self._root / name).write_text(self._server.dsn(self._database, user), "utf-8")
+        with self._open() as db:
+            db.execute("CREATE TABLE requests (id text PRIMARY KEY, account text, created timestamptz NOT NULL)")
+            db.execute("ALTER TABLE requests ADD tier text, ADD deleted timestamptz")
+            db.execute("CREATE INDEX ON requests (created)")
+            db.execute(f"GRANT SELECT, DELETE, UPDATE (deleted) ON requests TO {role}".encode())
+            db.execute(f"GRANT SELECT ON requests TO {reader}".encode())
+
+    def fill(self, rows: list[Row]) -> None:
+        with self._open() as db:
+            for row in rows:
+                values = (row.key, row.account, row.created, row.tier, row.hidden)
+                db.execute("INSERT INTO requests VALUES (%s, %s, %s, %s, %s)", values)
+
+    def look(self) -> Look:
+        with self._open() as db:
+            return dict(db.execute("SELECT id, deleted FROM requests").fetchall())
+
+    def set_tier(self, key: str, tier: str | None) -> None:
+        with self._open() as db:
+            assert db.execute("UPDATE requests SET tier = %s WHERE id = %s", (tier, key)).rowcount == 1
+
+    def set_tier_late(self, key: str, tier: str | None) -> threading.Thread:
+        """Begin to change the attribute of a record; commit once a statement of the program waits for its row."""
+        db = self._open()
+        db.execute("BEGIN")
+        db.execute("UPDATE requests SET tier = %s WHERE id = %s", (tier, key))
+        thread = threading.Thread(target=self._commit_once_waited_for, args=(db,))
+        thread.start()
+        return thread
+
+    def _commit_once_waited_for(self, db: psycopg.Connection[Any]) -> None:
+        deadline = time.monotonic() + 30
+        with db, self._open() as other:
+            while not other.execute(_WAITING, [db.info.backend_pid]).fetchall():
+                assert time.monotonic() < deadline, "nothing waits for the row"
+                time.sleep(0.002)
+            db.execute("COMMIT")
+
+    def _open(self) -> psycopg.Connection[Any]:
+        return self._server.connect(self._database)
+
+
+_WAITING = "SELECT FROM pg_stat_activity WHERE application_name = 'retentiond' AND %s = ANY(pg_blocking_pids(pid))"
+_DATASET = """
 datasets:
   requests:
     store: app
@@ -117,7 +178,34 @@ datasets:
     tombstone: {column: deleted}
 unmapped: refuse
 """
-STOCKS: dict[str, Callable[[Path], Stock]] = {"sqlite": SqliteStock}
+_SQLITE = f"""
+stores:
+  app: {{kind: sqlite, path: ../app.db, backups: none}}
+{_DATASET}"""
+_POSTGRESQL = f"""
+stores:
+  app: {{kind: postgresql, dsn_file: ../app.dsn, verify_dsn_file: ../reader.dsn, backups: none}}
+{_DATASET}"""
+
+
+@contextmanager
+def _on_sqlite(root: Path, server: Callable[[], Server]) -> Iterator[Stock]:
+    del server
+    yield SqliteStock(root)
+
+
+@contextmanager
+def _on_postgresql(root: Path, server: Callable[[], Server]) -> Iterator[Stock]:
+    running = server()
+    with running.database() as database:
+        yield PostgresStock(root, running, database)
+
+
+STOCKS: dict[str, Callable[[Path, Callable[[], Server]], AbstractContextManager[Stock]]] = {
+    "sqlite": _on_sqlite,
+    "postgresql": _on_postgresql,
+}
+"""Each kind of store; a server is asked for where a kind needs one."""
 
 
 def _text(moment: datetime) -> str:

@@ -17,7 +17,7 @@ from retentiond.engine.holds import list_holds
 from retentiond.engine.overview import status
 from retentiond.errors import GuardStopped, LedgerBusy
 from tests.engine.office import outcomes
-from tests.holds.stock import FREE, HELD, SCOPES, after_run
+from tests.holds.stock import FREE, HELD, SCOPES, PostgresStock, after_run
 from tests.holds.world import Staged, World, nothing, once_claimed
 
 ACCOUNT = Scope(accounts=(HELD,))
@@ -196,6 +196,22 @@ def test_a_tier_that_changes_between_the_claim_and_the_statement_is_seen(world: 
     assert world.look()[key] == start[key]
     held = sum(counts.get("held", 0) for counts in outcomes(session).values())
     assert held == 1 + len({r.key for r in world.rows if r.tier != "free" and ("hide" in r.key or "purge" in r.key)})
+
+
+@pytest.mark.parametrize("world", ["postgresql"], indirect=True)  # SQLite has one writer: nothing waits for a row there
+@pytest.mark.parametrize("sort", ["hide", "purge"])
+def test_a_tier_that_changes_while_the_statement_waits_for_its_row_is_seen(world: World, sort: str) -> None:
+    assert isinstance(world.stock, PostgresStock)
+    key = next(row.key for row in world.rows if row.tier == "free" and sort in row.key[:8])
+    plan, start = world.plan(), world.look()
+    world.hold(SCOPES["condition"].scope(world.office))
+    changing: list[threading.Thread] = []
+    change = world.stock.set_tier_late
+    with once_claimed(lambda: changing.append(change(key, "legal"))):
+        world.apply(plan)
+    changing[0].join(30)
+    kept = SCOPES["condition"].of(world.rows) | {key}
+    assert world.look() == after_run(world.rows, start, world.office.clock.at, kept=kept)
 
 
 def test_status_counts_the_holds_in_force(world: World) -> None:
