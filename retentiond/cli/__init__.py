@@ -18,6 +18,7 @@ _VERBS = {
     "reject": f"{_HERE}.approve:reject",
     "apply": f"{_HERE}.apply:apply_",
     "run": f"{_HERE}.run:run",
+    "purge": f"{_HERE}.purge:purge",
     "explain": f"{_HERE}.explain:explain",
     "hold": f"{_HERE}.hold:hold",
     "account": f"{_HERE}.account:account",

@@ -212,6 +212,11 @@ def _removed(carried: Sequence[Carried]) -> int:
     return total["purged"] + total["tombstoned"] + total["alreadyGone"]
 
 
+def key_text(key: bytes) -> str:
+    """Return a key as programs and people read it; bytes that are no text are escaped."""
+    return key.decode(errors="backslashreplace")
+
+
 def hold_document(hold: Hold) -> dict[str, Any]:
     """Return a hold as programs get it."""
     return {
@@ -219,7 +224,7 @@ def hold_document(hold: Hold) -> dict[str, Any]:
         "matter": hold.matter,
         "dataset": hold.scope.dataset or None,
         "accounts": list(hold.scope.accounts),
-        "keys": [key.decode(errors="backslashreplace") for key in hold.scope.keys],
+        "keys": [key_text(key) for key in hold.scope.keys],
         "condition": None if hold.scope.condition is None else write_condition(hold.scope.condition),
         "placed_at": rfc3339(hold.placed_at),
     }

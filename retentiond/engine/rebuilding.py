@@ -15,7 +15,7 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import RunState
 from retentiond.domain.scopes import read_scope
-from retentiond.engine import closures, guards
+from retentiond.engine import closures, guards, manual
 from retentiond.engine.context import Context
 from retentiond.engine.finding import Surroundings
 from retentiond.engine.holds import RELEASE, settle_releases_in
@@ -176,7 +176,7 @@ class Rebuilding:
         self._tx.facts.set("approvers_sha256", record["sha256"])
 
     def _nothing(self, _index: int, _record: Mapping[str, Any], _at: datetime, _found: Rebuilt) -> None:
-        """Another recovery was signed; what came of it is what the other records say."""
+        """Something was said that has no effect by now, or whose effect is what other records say."""
 
     def _end(self, entry: Entry) -> None:
         """End a plan whose receipt or void is in the log; the ledger's own copy of it is not carried out again."""
@@ -220,4 +220,6 @@ _APPLY: dict[str, Callable[[Rebuilding, int, Mapping[str, Any], datetime, Rebuil
     "approval": Rebuilding._approval,  # noqa: SLF001
     "approvers": Rebuilding._approvers,  # noqa: SLF001
     "recovery": Rebuilding._nothing,  # noqa: SLF001
+    "clock": Rebuilding._nothing,  # noqa: SLF001
+    manual.VERB: Rebuilding._nothing,  # noqa: SLF001 - its plan is listed; without the ledger nobody can carry it out
 }

@@ -94,6 +94,8 @@ def run_all(ctx: Context, policies: tuple[str, ...] = ()) -> Session:
             session.overdue = 0  # what these carried over is due again, and counted by what follows
         for closure in due_closures(ctx):
             _advance(ctx, session, closure)
+        for plan in _asked_for(ctx):
+            _resume(ctx, session, plan)
         _run_policies(ctx, session, policies)
         session.overdue += pending(ctx).records
         _tidy(ctx)
@@ -149,13 +151,23 @@ def _overdue_of(ctx: Context, planned: Planned) -> int:
 
 
 def _open_plans(ctx: Context) -> tuple[PlanRow | None, PlanRow | None]:
-    """Return the newest plan that people approved, and the newest that waits for them; of a chain the first."""
+    """Return the newest plan of policies that people approved, and the newest that waits; of a chain the first."""
     with ctx.ledger.begin() as tx:
         found = tx.plans.in_state(RunState.PLANNED, RunState.WAITING)
-    plans = [plan for plan in found if not plan.closure and not chains.first_id(plan)]
+    plans = [plan for plan in found if plan.trigger is Trigger.SCHEDULE and not chains.first_id(plan)]
     approved = [plan for plan in plans if plan.state is RunState.PLANNED and plan.approvals_needed]
     waiting = [plan for plan in plans if plan.state is RunState.WAITING]
     return (approved[-1] if approved else None), (waiting[-1] if waiting else None)
+
+
+def _asked_for(ctx: Context) -> list[PlanRow]:
+    """Return the manual purges that somebody else approved; of a chain the first."""
+    with ctx.ledger.begin() as tx:
+        found = tx.plans.in_state(RunState.PLANNED)
+    now = ctx.now()
+    return [
+        plan for plan in found if plan.trigger is Trigger.MANUAL and not chains.first_id(plan) and now < plan.expires_at
+    ]
 
 
 def _supersede(ctx: Context, carried: PlanRow) -> None:
@@ -165,7 +177,7 @@ def _supersede(ctx: Context, carried: PlanRow) -> None:
         own = chains.first_of(tx, carried).id
     policies = dict(carried.policies)
     for plan in plans:
-        older = plan.created_at <= carried.created_at and not plan.closure
+        older = plan.created_at <= carried.created_at and plan.trigger is Trigger.SCHEDULE
         alone = plan.id != own and not chains.first_id(plan)
         if older and alone and all(policy in policies for policy in _policies_of(ctx, plan)):
             void(ctx, plan, "superseded")
@@ -234,7 +246,7 @@ def _account_for(ctx: Context, session: Session, carried: Carried) -> None:
     outcomes: Counter[str] = sum(carried.outcomes().values(), Counter())
     session.overdue += left.total()
     session.held = session.held or (outcomes["held"] > 0 and outcomes["held"] == outcomes.total())
-    if not carried.plan.closure:
+    if carried.plan.trigger is Trigger.SCHEDULE:
         left.update(pending(ctx).by_policy + uncounted(ctx))
         remember_success(ctx, carried.plan, carried.run.finished_at or ctx.now(), left)
         _supersede(ctx, carried.plan)

@@ -64,17 +64,37 @@ def request(ctx: Context, verb: str, arguments: Mapping[str, Json], key_file: Pa
     if not people(ctx):
         return Signed(SINGLE_OPERATOR, "")
     hand = hand_of(ctx, key_file)
-    digest = hashlib.sha256(canonical_json(arguments)).hexdigest()
-    nonce = secrets.token_hex(16)
-    not_after = rfc3339(now + SIGNATURE_VALID)
-    lines = ("retentiond-request/v1", ctx.terms.instance, verb, digest, hand.principal, nonce, not_after)
-    text = "\n".join(lines) + "\n"
-    signature = hand.sign(text)
-    verified(ctx, text, signature, hand.principal, now)
+    unsigned = Signed(hand.principal, "", secrets.token_hex(16), rfc3339(now + SIGNATURE_VALID))
+    text = request_text(ctx.terms.instance, verb, arguments, unsigned)
+    signed = replace(unsigned, signature=hand.sign(text))
+    verified(ctx, text, signed.signature, hand.principal, now)
     with ctx.ledger.begin() as tx:
-        if not tx.approvals.use_nonce(nonce, now):
+        if not tx.approvals.use_nonce(signed.nonce, now):
             raise ApprovalError("this request was made before", remedy="sign a new one")
-    return Signed(hand.principal, signature, nonce, not_after)
+    return signed
+
+
+def request_text(instance: str, verb: str, arguments: Mapping[str, Json], signed: Signed) -> str:
+    """Return the text that a request signs; its arguments stand in it as a digest of their canonical JSON."""
+    digest = hashlib.sha256(canonical_json(arguments)).hexdigest()
+    lines = ("retentiond-request/v1", instance, verb, digest, signed.principal, signed.nonce, signed.not_after)
+    return "\n".join(lines) + "\n"
+
+
+def check_request(ctx: Context, verb: str, arguments: Mapping[str, Json], signed: Signed, at: datetime) -> None:
+    """Check a recorded request again, as of the time it was made.
+
+    Raises:
+        ApprovalError: It does not verify: the ledger was tampered with.
+    """
+    if signed.principal == SINGLE_OPERATOR:
+        if not ctx.terms.single_operator or ctx.approvers.principals:
+            raise ApprovalError("an unsigned request counts only for a single operator", remedy="ask again, signed")
+        return
+    if rfc3339(at) > signed.not_after:
+        raise ApprovalError(f"the request of {signed.principal} had expired", remedy="ask again")
+    text = request_text(ctx.terms.instance, verb, arguments, signed)
+    verified(ctx, text, signed.signature, signed.principal, at)
 
 
 def record_state(ctx: Context, tx: Transaction, record: Mapping[str, Json]) -> int:
