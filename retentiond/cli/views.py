@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from retentiond.cli.common import printable, show, table
+from retentiond.cli.common import current, printable, show, table
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import Forecast
 from retentiond.domain.scopes import write_condition
@@ -127,6 +128,18 @@ def plan_reference(text: str) -> str:
     if not isinstance(found, str):
         raise UsageError(f"{text} holds no plan: nothing was due", remedy="make a new plan")
     return found
+
+
+def consent_reference(text: str) -> str:
+    """Return what is approved or rejected: as `plan_reference`, or the SHA-256 of the approvers file that is named.
+
+    Raises:
+        UsageError: The file holds no plan, and is not the approvers file.
+    """
+    path, approvers = Path(text), current().directory / "approvers"
+    if path.is_file() and approvers.is_file() and path.samefile(approvers):
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    return plan_reference(text)
 
 
 def session_document(session: Session) -> dict[str, Any]:

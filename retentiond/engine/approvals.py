@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 
 from retentiond.domain.plan import RunState, Trigger
-from retentiond.engine import chains
+from retentiond.engine import allowed, chains
 from retentiond.engine.context import Context
 from retentiond.engine.manual import asked_by
 from retentiond.engine.signing import (
@@ -209,7 +209,7 @@ def check_approval(ctx: Context, row: ApprovalRow) -> None:
         ApprovalError: It does not verify: the ledger was tampered with.
     """
     if row.principal == SINGLE_OPERATOR:
-        if not ctx.terms.single_operator or ctx.approvers.principals:
+        if not ctx.terms.single_operator or allowed.in_force(ctx).principals:
             raise ApprovalError("an unsigned approval counts only for a single operator", remedy="make a new plan")
         return
     if _NOT_AFTER.fullmatch(row.not_after) is None or rfc3339(row.at) > row.not_after:

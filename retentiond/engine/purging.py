@@ -9,6 +9,7 @@ from pathlib import Path
 from retentiond.domain.hold import Scope
 from retentiond.domain.plan import Trigger
 from retentiond.domain.record import key_bytes
+from retentiond.engine import allowed
 from retentiond.engine.context import Context
 from retentiond.engine.identifiers import decode_records
 from retentiond.engine.manual import VERB, Manual, arguments
@@ -112,7 +113,7 @@ def _check(ctx: Context, scope: Scope, reason: str) -> None:
 
 def _check_two_people(ctx: Context) -> None:
     """Raise GuardStopped where people are named, and nobody but the one who asks could approve."""
-    if people(ctx) and len({each.name for each in ctx.approvers.principals}) < _PEOPLE:
+    if people(ctx) and len({each.name for each in allowed.in_force(ctx).principals}) < _PEOPLE:
         raise GuardStopped(
             "a manual purge needs two people, and the approvers file names one",
             guard="two-people",

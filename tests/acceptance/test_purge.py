@@ -81,3 +81,26 @@ def test_a_condition_and_people_that_read(small: World) -> None:
     small("approve", plan, "--ssh-key", bob)
     small("run", code=4)  # carries the purge out; what policies make due waits for approval
     assert small.rows_left() == set(small.rows) - flagged
+
+
+def test_people_of_the_file_before_let_a_changed_approvers_file_count(small: World) -> None:
+    bob = second_person(small)
+    approvers = small.config / "approvers"
+    hold = ("hold", "add", "--account", "acct-c", "--matter", "Case 1", "--ssh-key")
+    small(*hold, bob)
+    lines = approvers.read_text(encoding="utf-8").splitlines()
+    approvers.write_text(lines[0] + "\n", encoding="utf-8")
+    changed = small("status")["approvers_changed"]
+    assert changed["missing"] == 2
+    small(*hold, bob)
+    assert small("approve", approvers, "--ssh-key", small.ssh_key, code=4)["missing"] == 1
+    assert small("approve", approvers, "--ssh-key", bob) == {
+        "plan": changed["sha256"],
+        "approved": True,
+        "missing": 0,
+        "chain": [],
+    }
+    assert small("status")["approvers_changed"] is None
+    assert "belongs to nobody" in small(*hold, bob, code=4)["what"]
+    small(*hold, small.ssh_key)
+    small("ledger", "check")
