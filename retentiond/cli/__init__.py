@@ -19,6 +19,7 @@ _VERBS = {
     "apply": f"{_HERE}.apply:apply_",
     "run": f"{_HERE}.run:run",
     "serve": f"{_HERE}.serve:serve",
+    "purge": f"{_HERE}.purge:purge",
     "explain": f"{_HERE}.explain:explain",
     "hold": f"{_HERE}.hold:hold",
     "account": f"{_HERE}.account:account",

@@ -8,12 +8,12 @@ import click
 from rich.console import Console
 
 from retentiond.cli.common import shared_options, show, ssh_key_option, table
+from retentiond.cli.selectors import scope_of
 from retentiond.cli.views import hold_document
 from retentiond.cli.working import working
 from retentiond.domain.condition import fields
-from retentiond.domain.hold import Hold, Scope
+from retentiond.domain.hold import Hold
 from retentiond.engine import holds
-from retentiond.settings import read_where
 
 
 @click.group()
@@ -40,10 +40,9 @@ def add(
     ssh_key: Path | None,
 ) -> None:
     """Place a hold by account, by keys of a dataset, or by a condition on it; what a condition can't tell is held."""
-    named = tuple(key.encode("utf-8", "surrogateescape") for key in keys)
     with working() as ctx:
-        condition = None if where is None else read_where(where, dataset, ctx.datamap)
-        placed = holds.add_hold(ctx, Scope(dataset, accounts, named, condition), matter, reason, ssh_key)
+        scope = scope_of(ctx, dataset=dataset, keys=keys, accounts=accounts, where=where)
+        placed = holds.add_hold(ctx, scope, matter, reason, ssh_key)
     document = hold_document(placed.hold) | {
         "in_force_since": placed.in_force_since,
         "removed_meanwhile": placed.removed_meanwhile,

@@ -40,6 +40,7 @@ def status() -> None:
         "stopped_by_file": found.stopped_by_file,
         "recovery_unsigned": found.recovery_unsigned,
         "pending": found.pending,
+        "approvers_changed": found.approvers and {"sha256": found.approvers[0], "missing": found.approvers[1]},
         "stores_moved": [_moved(each) for each in found.moved],
     }
     show(document, lambda console: _people(console, found))
@@ -77,6 +78,8 @@ def _people(console: Console, found: Status) -> None:
         console.print(f"plan {plan.id} waits: retentiond {verb} {plan.id}")
     if found.recovery_unsigned:
         console.print("the ledger was recovered; its list of holds waits for a signature: retentiond ledger recover")
+    if found.approvers:
+        console.print(f"the approvers file changed: {found.approvers[1]} signature(s) missing until it is in force")
     if found.pending:
         console.print(f"{found.pending:,} records are left of runs that were begun: retentiond run goes on with them")
     for look in found.moved:

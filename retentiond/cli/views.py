@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from retentiond.cli.common import printable, show, table
+from retentiond.cli.common import current, printable, show, table
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import Forecast
 from retentiond.domain.scopes import write_condition
@@ -129,6 +130,18 @@ def plan_reference(text: str) -> str:
     return found
 
 
+def consent_reference(text: str) -> str:
+    """Return what is approved or rejected: as `plan_reference`, or the SHA-256 of the approvers file that is named.
+
+    Raises:
+        UsageError: The file holds no plan, and is not the approvers file.
+    """
+    path, approvers = Path(text), current().directory / "approvers"
+    if path.is_file() and approvers.is_file() and path.samefile(approvers):
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    return plan_reference(text)
+
+
 def session_document(session: Session) -> dict[str, Any]:
     """Return what `run` and `apply` did, as programs get it."""
     document: dict[str, Any] = {
@@ -212,6 +225,11 @@ def _removed(carried: Sequence[Carried]) -> int:
     return total["purged"] + total["tombstoned"] + total["alreadyGone"]
 
 
+def key_text(key: bytes) -> str:
+    """Return a key as programs and people read it; bytes that are no text are escaped."""
+    return key.decode(errors="backslashreplace")
+
+
 def hold_document(hold: Hold) -> dict[str, Any]:
     """Return a hold as programs get it."""
     return {
@@ -219,7 +237,7 @@ def hold_document(hold: Hold) -> dict[str, Any]:
         "matter": hold.matter,
         "dataset": hold.scope.dataset or None,
         "accounts": list(hold.scope.accounts),
-        "keys": [key.decode(errors="backslashreplace") for key in hold.scope.keys],
+        "keys": [key_text(key) for key in hold.scope.keys],
         "condition": None if hold.scope.condition is None else write_condition(hold.scope.condition),
         "placed_at": rfc3339(hold.placed_at),
     }

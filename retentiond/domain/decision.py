@@ -22,6 +22,7 @@ from retentiond.domain.condition import (
     Compare,
     Condition,
     Missing,
+    Not,
     Operator,
     Or,
     SqlDialect,
@@ -30,6 +31,7 @@ from retentiond.domain.condition import (
     sql_reading,
 )
 from retentiond.domain.dataset import ClockFormat, Dataset
+from retentiond.domain.period import Period
 from retentiond.domain.policy import Action, Policy, Rule
 from retentiond.domain.record import Record, Value, micros
 
@@ -133,6 +135,27 @@ def closure_cases(account: str) -> Cases:
             Case(Disposition.PURGE, mine, "account-closed"),
             Case(Disposition.UNDETERMINED, perhaps_shared, "owner-unreadable"),
             Case(Disposition.KEEP, ALWAYS, "other-account"),
+        )
+    )
+
+
+def manual_cases(selected: Condition, dataset: Dataset, reference: datetime, floor: Period) -> Cases:
+    """Return the cases of a purge that people ask for: what they select goes, but for what is younger than the floor.
+
+    Doubts come after what is certainly not selected, so that they count only where something might be.
+
+    Args:
+        selected: Whether a record is selected; always true where its key selects it.
+    """
+    cutoff = floor.before(reference)
+    old = Compare(CLOCK, Operator.LESS, micros(cutoff))
+    return Cases(
+        (
+            Case(Disposition.KEEP, Not(selected), "not-selected"),
+            *_doubts(dataset, reference),
+            Case(Disposition.UNDETERMINED, Unknown(selected), "selection-unknown"),
+            Case(Disposition.PURGE, old, "selected", cutoff=cutoff),
+            Case(Disposition.KEEP, ALWAYS, "younger-than-floor"),
         )
     )
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from retentiond.domain.condition import Condition, Or, Reading, Unknown, python_reading
+from retentiond.domain.condition import ACCOUNT, ALWAYS, AnyOf, Condition, Or, Reading, Unknown, python_reading
 from retentiond.domain.decision import Case, Disposition
 from retentiond.domain.record import Record, key_bytes
 
@@ -25,6 +25,13 @@ class Scope:
     accounts: tuple[str, ...] = ()
     keys: tuple[bytes, ...] = ()
     condition: Condition | None = None
+
+    @property
+    def selects(self) -> Condition:
+        """What must be true of a record, besides its key where keys are named."""
+        if self.condition is not None:
+            return self.condition
+        return AnyOf(ACCOUNT, self.accounts) if self.accounts else ALWAYS
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ class Basis(StrEnum):
     CLOSURE = "closure"
     NAMED = "named"
     HIDDEN_WITH_ROW = "hidden-with-row"
+    MANUAL = "manual"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +89,10 @@ class Part:
     Attributes:
         ordinal: Its place in the plan, from 0.
         policy: The policy's id.
-        rule: The policy's rule, from 1; 0 for closures.
-        keep: The retention period as ISO 8601; empty for closures.
-        cutoff: Reference time less retention period; the reference time for closures.
+        rule: The policy's rule, from 1; 0 for closures and manual purges.
+        keep: The retention period as ISO 8601; empty for closures and manual purges.
+        cutoff: Reference time less retention period; the reference time for closures, less the floor for manual
+            purges.
         case: Index of the case, in the cases of its basis, that must win for each record.
         due: Records planned.
         size_bytes: Their size together.
@@ -110,10 +112,10 @@ class Part:
 
 
 def fixed_cases(basis: Basis, account: str = "") -> Cases:
-    """Return the cases of a basis that asks no policy.
+    """Return the cases of a basis that asks neither a policy nor a person's request.
 
     Raises:
-        ValueError: The basis is a policy.
+        ValueError: The basis does.
     """
     if basis is Basis.CLOSURE:
         return closure_cases(account)
@@ -121,7 +123,7 @@ def fixed_cases(basis: Basis, account: str = "") -> Cases:
         return named_cases()
     if basis is Basis.HIDDEN_WITH_ROW:
         return hide_cases()
-    message = "the cases of a policy come from the policy"
+    message = f"the cases of a {basis} come from elsewhere"
     raise ValueError(message)
 
 

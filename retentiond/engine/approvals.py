@@ -11,9 +11,10 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from retentiond.domain.plan import RunState
-from retentiond.engine import chains
+from retentiond.domain.plan import RunState, Trigger
+from retentiond.engine import allowed, chains
 from retentiond.engine.context import Context
+from retentiond.engine.manual import asked_by
 from retentiond.engine.signing import (
     SIGNATURE_VALID,
     SINGLE_OPERATOR,
@@ -53,16 +54,22 @@ def approve(ctx: Context, reference: str, key_file: Path | None) -> int:
     """Sign and record an approval of a plan; return how many more are needed.
 
     Raises:
-        ApprovalError: The plan is not waiting, has expired, or the key is nobody's.
+        ApprovalError: The plan is not waiting, has expired, the key is nobody's, or that of whoever asked for it.
     """
     now = ctx.now()
     with ctx.ledger.begin() as tx:
         plan = find_plan(tx, reference)
+        asked = asked_by(ctx, tx, plan)
     chains.require_first(plan, "retentiond approve")
     if plan.state is RunState.PLANNED:
         return 0
     _check_open(plan, now)
     approval = _signed_verdict(ctx, plan, key_file, now, approve=True)
+    if asked == approval.principal != SINGLE_OPERATOR:
+        raise ApprovalError(
+            f"{asked} asked for plan {plan.id}, and can't approve it, too",
+            remedy="somebody else whom the approvers file names signs it",
+        )
     ctx.log.compare()
     with ctx.ledger.begin() as tx:
         _record(ctx, tx, plan, approval)
@@ -121,7 +128,7 @@ def settle_approvals(ctx: Context, plan_id: str, size: int) -> int:
         plan = find_plan(tx, plan_id)
         rows = tx.approvals.of_plan(plan.sha256)
         given = {row.principal for row in rows if row.approve and row.log_index < size}
-        missing = max(0, plan.approvals_needed - len(given))
+        missing = max(0, plan.approvals_needed - len(others(given, asked_by(ctx, tx, plan))))
         if missing or plan.state is not RunState.WAITING:
             return missing
         for each in chains.whole(tx, plan):
@@ -130,10 +137,15 @@ def settle_approvals(ctx: Context, plan_id: str, size: int) -> int:
     return 0
 
 
+def others(given: set[str], asked: str) -> set[str]:
+    """Return who counts of those who approved: nobody who asked for it, where people are named."""
+    return given if asked == SINGLE_OPERATOR else given - {asked}
+
+
 def _approve_pairs(ctx: Context, tx: Transaction, plan: PlanRow) -> None:
     """Approve what the plan is bound to, each policy with its own lists: another plan may hold fewer policies."""
-    if plan.closure or plan.lists != lists_commitment(ctx, plan.policies):
-        return  # an account's closure approves no policy; a list that changed after the plan was approved by nobody
+    if plan.trigger is not Trigger.SCHEDULE or plan.lists != lists_commitment(ctx, plan.policies):
+        return  # a closure or a manual purge approves no policy; a list that changed after the plan, nobody approved
     classes = {dataset.name: dataset.data_class for dataset in ctx.datamap.datasets.values()}
     for policy in plan.policies:
         governed = ctx.policies.policies.get(policy[0])
@@ -197,7 +209,7 @@ def check_approval(ctx: Context, row: ApprovalRow) -> None:
         ApprovalError: It does not verify: the ledger was tampered with.
     """
     if row.principal == SINGLE_OPERATOR:
-        if not ctx.terms.single_operator or ctx.approvers.principals:
+        if not ctx.terms.single_operator or allowed.in_force(ctx).principals:
             raise ApprovalError("an unsigned approval counts only for a single operator", remedy="make a new plan")
         return
     if _NOT_AFTER.fullmatch(row.not_after) is None or rfc3339(row.at) > row.not_after:

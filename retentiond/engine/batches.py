@@ -19,6 +19,7 @@ from retentiond.engine.endings import read_ended, seal_ended
 from retentiond.engine.holding import UNKNOWN, guarded, held_by_condition, look_at_holds
 from retentiond.engine.identifiers import Ended, Fate, Final, decode_records
 from retentiond.engine.kinship import CHILD_REMAINS
+from retentiond.engine.manual import cases_of_request
 from retentiond.engine.positions import encode_verification, note_position
 from retentiond.engine.waiting import remember
 from retentiond.errors import ClaimLost, ConnectorError, LedgerBusy
@@ -84,6 +85,8 @@ class Claim:
 
 def cases_for(ctx: Context, work: Work, part: Part) -> Cases:
     """Return the cases, of which the part's must still win for each record."""
+    if part.basis is Basis.MANUAL:
+        return cases_of_request(ctx, work.plan, part)
     if part.basis is not Basis.POLICY:
         return fixed_cases(part.basis, work.account)
     policy = ctx.policies.policies[part.policy]

@@ -12,7 +12,7 @@ from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import cases_of
 from retentiond.domain.period import Period
 from retentiond.domain.promise import Span, StoreTerms, effective_retention
-from retentiond.engine import guards
+from retentiond.engine import allowed, approvers, guards
 from retentiond.engine.context import Context
 from retentiond.engine.surveying import survey
 from retentiond.errors import ConnectorError, GuardStopped, LogIntegrityError
@@ -111,9 +111,12 @@ def _instance(ctx: Context) -> Iterator[Finding]:
 
 
 def _people(ctx: Context) -> Iterator[str]:
-    names = sorted({principal.name for principal in ctx.approvers.principals})
+    found, changed = allowed.in_force(ctx), approvers.waiting(ctx)
+    names = sorted({principal.name for principal in found.principals})
+    if changed is not None:
+        yield f"the approvers file changed, and is not in force: {changed[1]} signature(s) of it are missing"
     if names:
-        yield f"approvers: {', '.join(names)} (file {ctx.approvers.sha256[:16]}…)"
+        yield f"approvers: {', '.join(names)} (file {found.sha256[:16]}…)"
     elif ctx.terms.single_operator:
         yield "single_operator: plans are approved without a signature, and every receipt says so"
     else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from retentiond.engine import guards
+from retentiond.engine import allowed, guards
 from retentiond.engine.context import Context
 from retentiond.engine.signing import deliver, record_state, request
 from retentiond.errors import GuardStopped, UsageError
@@ -56,10 +56,10 @@ def reset_clock(ctx: Context, said: datetime, key_file: Path | None) -> Reset:
                 remedy="set the clocks of this machine and of the store right",
             )
     signed = request(ctx, "clock reset", {"verb": "clock reset", "time": rfc3339(said)}, key_file)
-    names = {signed.principal}
+    names, named = {signed.principal}, allowed.in_force(ctx).principals
     with ctx.ledger.begin() as tx:
         names |= _earlier(tx, now)
-        missing = min(_PEOPLE, len({each.name for each in ctx.approvers.principals}) or 1) - len(names)
+        missing = min(_PEOPLE, len({each.name for each in named}) or 1) - len(names)
         if missing > 0:
             tx.facts.set(_FIRST, json.dumps([signed.principal, now.isoformat()]))
             return Reset(now, missing)

@@ -10,8 +10,9 @@ from retentiond.domain.plan import Forecast, RunState
 from retentiond.domain.policy import Limits, Policy
 from retentiond.domain.promise import interval
 from retentiond.engine import chains
-from retentiond.engine.approvals import check_approval, lists_commitment
+from retentiond.engine.approvals import check_approval, lists_commitment, others
 from retentiond.engine.context import Context
+from retentiond.engine.manual import asked_by, check_asked
 from retentiond.errors import ConnectorError, GuardStopped, LedgerBehindLog
 from retentiond.evidence.canonical import rfc3339
 from retentiond.ports.ledger import Transaction
@@ -249,11 +250,14 @@ def _check_approvals(ctx: Context, plan: PlanRow) -> None:
     """Count approvals again; a further plan of a chain is approved with the first, whose statement must name it."""
     with ctx.ledger.begin() as tx:
         rows = tx.approvals.of_plan(chains.first_of(tx, plan).sha256)
-    valid = set()
+        asked = asked_by(ctx, tx, plan)
+    check_asked(ctx, plan)
+    given = set()
     for row in rows:
         if row.approve:
             check_approval(ctx, row)
-            valid.add(row.principal)
+            given.add(row.principal)
+    valid = others(given, asked)
     if len(valid) < plan.approvals_needed:
         raise GuardStopped(
             f"plan {plan.id} needs {plan.approvals_needed} approvals and has {len(valid)}",

@@ -11,7 +11,7 @@ from retentiond.domain.cron import Cron
 from retentiond.domain.hold import Hold
 from retentiond.domain.policy import Schedule
 from retentiond.domain.record import moment
-from retentiond.engine import chains
+from retentiond.engine import approvers, chains
 from retentiond.engine.context import Context
 from retentiond.engine.failover import Look, looks
 from retentiond.engine.guards import RECOVERY
@@ -43,6 +43,7 @@ class Status:
 
     Attributes:
         pending: Records that are left of runs and chains that go on with the next run.
+        approvers: Digest of a changed approvers file that is not in force, and how many signatures it lacks.
         moved: Stores that went back or elsewhere, in the last days or not looked at again yet.
     """
 
@@ -54,13 +55,14 @@ class Status:
     stopped_by_file: bool
     recovery_unsigned: bool
     pending: int
+    approvers: tuple[str, int] | None
     moved: Sequence[Look]
 
 
 def status(ctx: Context) -> Status:
     """Return how things stand, from the ledger alone."""
     now = ctx.now()
-    left, moved = pending(ctx).records, looks(ctx)
+    left, moved, changed = pending(ctx).records, looks(ctx), approvers.waiting(ctx)
     with ctx.ledger.begin() as tx:
         facts = {
             policy: (tx.facts.get(f"overdue:{policy}"), tx.facts.get(f"success:{policy}"))
@@ -75,6 +77,7 @@ def status(ctx: Context) -> Status:
             stopped_by_file=ctx.terms.stop_file is not None and ctx.terms.stop_file.exists(),
             recovery_unsigned=bool(tx.facts.get(RECOVERY)),
             pending=left,
+            approvers=changed,
             moved=moved,
         )
 

@@ -8,10 +8,11 @@ batch by batch.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.domain.policy import Policy
 from retentiond.engine import chains, guards
@@ -20,6 +21,7 @@ from retentiond.engine.context import Context
 from retentiond.engine.drafting import Draft
 from retentiond.engine.estimating import Estimate, estimate
 from retentiond.engine.kinship import Kinship
+from retentiond.engine.manual import Manual
 from retentiond.engine.pending import Pending, pending
 from retentiond.engine.proposing import Proposal, propose
 from retentiond.engine.scanning import DatasetPlan, Subject, plan_dataset
@@ -35,12 +37,19 @@ class Request:
         policies: Ids of the policies; empty for all.
         account: The account that leaves, for closures; empty otherwise.
         closure: The closure's id; empty otherwise.
+        manual: What somebody asks to be purged; None where nobody does.
     """
 
     trigger: Trigger = Trigger.SCHEDULE
     policies: tuple[str, ...] = ()
     account: str = ""
     closure: str = ""
+    manual: Manual | None = None
+
+    @property
+    def by_policy(self) -> bool:
+        """Whether policies decide what is due."""
+        return not self.account and self.manual is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +98,7 @@ def make_plan(ctx: Context, request: Request) -> Planned:
     _check_policies(ctx, request)
     reference = guards.before_planning(ctx)
     expire_plans(ctx)
-    unended = Pending() if request.account else pending(ctx)
+    unended = pending(ctx) if request.by_policy else Pending()
     subjects, left = _apart(_subjects(ctx, request), unended.datasets)
     _discard_drafts(ctx)
     draft = Draft(ctx, reference)
@@ -97,7 +106,9 @@ def make_plan(ctx: Context, request: Request) -> Planned:
         plans, failures = _draft_all(ctx, draft, kin, subjects, reference)
     forecasts = tuple(forecast for plan in plans for forecast in plan.forecasts())
     rows = (
-        propose(ctx, Proposal(draft, request.trigger, request.closure, forecasts, reference)) if draft.records else ()
+        propose(ctx, Proposal(draft, request.trigger, request.closure, forecasts, reference, request.manual))
+        if draft.records
+        else ()
     )
     _discard_drafts(ctx)
     _remember(ctx, request, forecasts, unended, reference)
@@ -151,12 +162,18 @@ def _subjects(ctx: Context, request: Request) -> list[Subject]:
     by_class = {policy.data_class: policy for policy in _policies(ctx, wanted)}
     subjects = []
     for dataset in ctx.datamap.children_first():
-        governed = dataset.data_class in by_class
-        if dataset.follows or not (dataset.has_owner if request.account else governed):
+        if dataset.follows or not _concerns(request, dataset, by_class):
             continue
         follower = ctx.datamap.datasets[dataset.blobs.dataset] if dataset.blobs else None
-        subjects.append(Subject(dataset, follower, by_class, request.account))
+        scope = request.manual.scope if request.manual else None
+        subjects.append(Subject(dataset, follower, by_class, request.account, scope))
     return subjects
+
+
+def _concerns(request: Request, dataset: Dataset, by_class: Mapping[str, Policy]) -> bool:
+    if request.manual is not None:
+        return dataset.name == request.manual.scope.dataset
+    return dataset.has_owner if request.account else dataset.data_class in by_class
 
 
 def _draft_all(
@@ -192,7 +209,7 @@ def _remember(
     ctx: Context, request: Request, forecasts: tuple[Forecast, ...], unended: Pending, reference: datetime
 ) -> None:
     """Keep what status says of overdue records: of each policy, how many were due and how old the oldest was."""
-    if request.account:
+    if not request.by_policy:
         return
     due: Counter[str] = Counter({forecast.policy: 0 for forecast in forecasts})
     due.update(unended.by_policy)

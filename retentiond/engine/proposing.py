@@ -13,6 +13,8 @@ from retentiond.engine import guards
 from retentiond.engine.approvals import lists_commitment
 from retentiond.engine.context import Context
 from retentiond.engine.drafting import Draft, PlanDraft
+from retentiond.engine.manual import Manual, remember
+from retentiond.engine.signing import deliver, record_state
 from retentiond.evidence.canonical import canonical_json
 from retentiond.evidence.entry import plan_entry, policy_entry
 from retentiond.evidence.envelope import Envelope, sign
@@ -29,6 +31,7 @@ class Proposal:
     Attributes:
         closure: The closure's id; empty otherwise.
         reference: The run's reference time.
+        manual: What somebody asked for; None where nobody did.
     """
 
     draft: Draft
@@ -36,6 +39,7 @@ class Proposal:
     closure: str
     forecasts: tuple[Forecast, ...]
     reference: datetime
+    manual: Manual | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +74,24 @@ def propose(ctx: Context, proposal: Proposal) -> tuple[PlanRow, ...]:
             tx.plans.finish_draft(row, each.draft.parts)
             detail = {"records": row.records, "sha256": row.sha256, "plans": len(rows)}
             tx.events.append("plan.made", row.id, proposal.reference, detail)
-    ctx.log.publish()
+        _keep_request(ctx, tx, proposal.manual, rows)
+    if proposal.manual is not None:
+        deliver(ctx)
+    else:
+        ctx.log.publish()
     known = {"plan": rows[0].id, "trigger": proposal.trigger, "approvals": rows[0].approvals_needed}
     logger().info("plan", **known, records=proposal.draft.records, plans=len(rows), reasons=len(reasons))
     return tuple(rows)
+
+
+def _keep_request(ctx: Context, tx: Transaction, asked: Manual | None, rows: Sequence[PlanRow]) -> None:
+    """Keep what was asked for with each plan, and in the journal, in the transaction that makes the plans."""
+    if asked is None:
+        return
+    for row in rows:
+        remember(ctx, tx, row.id, asked)
+    record_state(ctx, tx, {**asked.to_json(), "plans": [row.sha256 for row in rows]})
+    tx.events.append("purge.asked", rows[0].id, asked.at, {"by": asked.signed.principal})
 
 
 def _signed(
@@ -127,10 +145,14 @@ def _row(ctx: Context, tx: Transaction, proposal: Proposal, signed: _Signed, rea
 def _reasons(ctx: Context, tx: Transaction, proposal: Proposal, signed: Sequence[_Signed]) -> list[str]:
     if proposal.trigger is Trigger.CLOSURE:
         return _closure_reasons(ctx, proposal.forecasts)
+    asked = proposal.manual
     found: dict[str, None] = {}
+    if asked is not None:
+        found[f"a manual purge that {asked.signed.principal} asked for: {asked.reason}"] = None
     policies: dict[str, Policy] = {}
     for each in signed:
-        found.update(dict.fromkeys(guards.approval_reasons(ctx, tx, each.policies, each.datasets)))
+        if asked is None:
+            found.update(dict.fromkeys(guards.approval_reasons(ctx, tx, each.policies, each.datasets)))
         policies.update((policy.id, policy) for policy in each.policies)
     caps = guards.cap_reasons(proposal.forecasts, {policy.id: policy.limits for policy in policies.values()})
     return [*found, *caps]

@@ -15,7 +15,7 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import RunState
 from retentiond.domain.scopes import read_scope
-from retentiond.engine import accounts, closures, guards
+from retentiond.engine import accounts, allowed, approvers, closures, guards, manual
 from retentiond.engine.context import Context
 from retentiond.engine.finding import Surroundings
 from retentiond.engine.holds import RELEASE, settle_releases_in
@@ -172,11 +172,14 @@ class Rebuilding:
         if plan is not None and not row.approve and plan.state in _UNBEGUN:
             self._tx.plans.set_state(plan.id, RunState.CANCELLED)
 
-    def _approvers(self, _index: int, record: Mapping[str, Any], _at: datetime, _found: Rebuilt) -> None:
-        self._tx.facts.set("approvers_sha256", record["sha256"])
+    def _approvers(self, _index: int, record: Mapping[str, Any], at: datetime, _found: Rebuilt) -> None:
+        if "text" in record:
+            allowed.take(self._tx, allowed.read(dict(record)), at)
+        else:  # an older program kept only the digest
+            self._tx.facts.set(allowed.CURRENT, record["sha256"])
 
     def _nothing(self, _index: int, _record: Mapping[str, Any], _at: datetime, _found: Rebuilt) -> None:
-        """Another recovery was signed; what came of it is what the other records say."""
+        """Something was said that has no effect by now, or whose effect is what other records say."""
 
     def _end(self, entry: Entry) -> None:
         """End a plan whose receipt or void is in the log; the ledger's own copy of it is not carried out again."""
@@ -218,6 +221,9 @@ _APPLY: dict[str, Callable[[Rebuilding, int, Mapping[str, Any], datetime, Rebuil
     closures.CANCEL: Rebuilding._cancel,  # noqa: SLF001
     closures.CLOSED: Rebuilding._closed,  # noqa: SLF001
     "approval": Rebuilding._approval,  # noqa: SLF001
-    "approvers": Rebuilding._approvers,  # noqa: SLF001
+    approvers.TAKEN: Rebuilding._approvers,  # noqa: SLF001
+    approvers.SIGNED: Rebuilding._nothing,  # noqa: SLF001
     "recovery": Rebuilding._nothing,  # noqa: SLF001
+    "clock": Rebuilding._nothing,  # noqa: SLF001
+    manual.VERB: Rebuilding._nothing,  # noqa: SLF001 - its plan is listed; without the ledger nobody can carry it out
 }

@@ -20,6 +20,7 @@ from retentiond.engine.bundles import write_bundle
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.identifiers import Ended, Final
 from retentiond.engine.items import done_of, item_rows
+from retentiond.engine.manual import manual_of
 from retentiond.engine.positions import Verification, decode_verification
 from retentiond.engine.residue import SecondLook
 from retentiond.errors import ConnectorError, LedgerError
@@ -216,6 +217,8 @@ def _annex(
     residue: annexes.Residue | None,
 ) -> annexes.RunAnnex:
     now = ctx.now()
+    with ctx.ledger.begin() as tx:
+        asked = manual_of(ctx, tx, work.plan)
     parts = [part for part in work.parts if part.due]
     held: Counter[str] = Counter()
     for total in sums.values():
@@ -230,6 +233,7 @@ def _annex(
         not_covered=tuple(remnants),
         held=tuple(annexes.Held(ctx.replay.commit("matter", matter), count) for matter, count in sorted(held.items())),
         single_operator=ctx.terms.single_operator,
+        asked=annexes.Asked(asked.signed.principal, asked.reason) if asked else None,
     )
 
 

@@ -113,7 +113,7 @@ def go_on_acting(ctx: Context) -> Session:
 def has_work(ctx: Context) -> bool:
     """Tell whether something was begun or approved, or an account's grace is over: whether `go_on_acting` has work."""
     approved, _ = _open_plans(ctx)
-    return approved is not None or bool(chains.begun(ctx)) or bool(due_closures(ctx))
+    return approved is not None or any(found(ctx) for found in (chains.begun, due_closures, _asked_for))
 
 
 def _taken_up(ctx: Context) -> Session:
@@ -131,6 +131,8 @@ def _taken_up(ctx: Context) -> Session:
 def _advance_due(ctx: Context, session: Session) -> None:
     for closure in due_closures(ctx):
         _advance(ctx, session, closure)
+    for plan in _asked_for(ctx):
+        _resume(ctx, session, plan)
 
 
 def close_now(ctx: Context, closure: ClosureRow) -> Session:
@@ -184,13 +186,23 @@ def _overdue_of(ctx: Context, planned: Planned) -> int:
 
 
 def _open_plans(ctx: Context) -> tuple[PlanRow | None, PlanRow | None]:
-    """Return the newest plan that people approved, and the newest that waits for them; of a chain the first."""
+    """Return the newest plan of policies that people approved, and the newest that waits; of a chain the first."""
     with ctx.ledger.begin() as tx:
         found = tx.plans.in_state(RunState.PLANNED, RunState.WAITING)
-    plans = [plan for plan in found if not plan.closure and not chains.first_id(plan)]
+    plans = [plan for plan in found if plan.trigger is Trigger.SCHEDULE and not chains.first_id(plan)]
     approved = [plan for plan in plans if plan.state is RunState.PLANNED and plan.approvals_needed]
     waiting = [plan for plan in plans if plan.state is RunState.WAITING]
     return (approved[-1] if approved else None), (waiting[-1] if waiting else None)
+
+
+def _asked_for(ctx: Context) -> list[PlanRow]:
+    """Return the manual purges that somebody else approved; of a chain the first."""
+    with ctx.ledger.begin() as tx:
+        found = tx.plans.in_state(RunState.PLANNED)
+    now = ctx.now()
+    return [
+        plan for plan in found if plan.trigger is Trigger.MANUAL and not chains.first_id(plan) and now < plan.expires_at
+    ]
 
 
 def _supersede(ctx: Context, carried: PlanRow) -> None:
@@ -200,7 +212,7 @@ def _supersede(ctx: Context, carried: PlanRow) -> None:
         own = chains.first_of(tx, carried).id
     policies = dict(carried.policies)
     for plan in plans:
-        older = plan.created_at <= carried.created_at and not plan.closure
+        older = plan.created_at <= carried.created_at and plan.trigger is Trigger.SCHEDULE
         alone = plan.id != own and not chains.first_id(plan)
         if older and alone and all(policy in policies for policy in _policies_of(ctx, plan)):
             void(ctx, plan, "superseded")
@@ -269,7 +281,7 @@ def _account_for(ctx: Context, session: Session, carried: Carried) -> None:
     outcomes: Counter[str] = sum(carried.outcomes().values(), Counter())
     session.overdue += left.total()
     session.held = session.held or (outcomes["held"] > 0 and outcomes["held"] == outcomes.total())
-    if not carried.plan.closure:
+    if carried.plan.trigger is Trigger.SCHEDULE:
         left.update(pending(ctx).by_policy + uncounted(ctx))
         remember_success(ctx, carried.plan, carried.run.finished_at or ctx.now(), left)
         _supersede(ctx, carried.plan)

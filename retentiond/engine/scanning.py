@@ -10,8 +10,8 @@ from itertools import groupby
 from operator import itemgetter
 
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.decision import Case, Cases, Disposition, cases_of, closure_cases, named_cases
-from retentiond.domain.hold import Hold, HoldIndex
+from retentiond.domain.decision import Case, Cases, Disposition, cases_of, closure_cases, manual_cases, named_cases
+from retentiond.domain.hold import Hold, HoldIndex, Scope
 from retentiond.domain.plan import Basis, Forecast, Part
 from retentiond.domain.policy import Action, Policy
 from retentiond.domain.record import Record, Ties
@@ -21,6 +21,7 @@ from retentiond.engine.context import Context
 from retentiond.engine.drafting import Buffer, Draft, packed
 from retentiond.engine.guards import ABSURD_CLOCKS
 from retentiond.engine.kinship import CHILD_REMAINS, Kinship
+from retentiond.engine.selecting import windows
 from retentiond.engine.surveying import survey
 from retentiond.engine.waiting import waiting
 from retentiond.errors import DatasetRefused, GuardStopped
@@ -36,17 +37,26 @@ class Subject:
     Attributes:
         policies: The policies in question, by class.
         account: The account that leaves; empty where policy decides.
+        scope: What people ask to be purged; None where nobody does.
     """
 
     dataset: Dataset
     follower: Dataset | None
     policies: Mapping[str, Policy]
     account: str
+    scope: Scope | None = None
 
     @property
     def datasets(self) -> tuple[Dataset, ...]:
         """The dataset, and the one that follows it."""
         return (self.dataset, self.follower) if self.follower else (self.dataset,)
+
+    @property
+    def basis(self) -> Basis:
+        """Where its cases come from."""
+        if self.scope is not None:
+            return Basis.MANUAL
+        return Basis.CLOSURE if self.account else Basis.POLICY
 
     def cases(self, dataset: Dataset, reference: datetime) -> Cases:
         """Return the cases of one of the two datasets."""
@@ -59,6 +69,8 @@ class Subject:
                 where=dataset.name,
                 remedy="write one, or plan all policies",
             )
+        if self.scope is not None:
+            return manual_cases(self.scope.selects, dataset, reference, policy.floor)
         return cases_of(policy, dataset, reference)
 
 
@@ -198,7 +210,7 @@ class _Scan:
     def _scan_rows(self) -> None:
         dataset = self._subject.dataset
         self._ctx.reporter.start(f"scan {dataset.name}", None)
-        for window in self._ctx.connector(dataset).scan(dataset, self._cases, frozenset(self._cases.due)):
+        for window in windows(self._ctx.connector(dataset), dataset, self._cases, self._subject.scope):
             self._rows.examine(window)
             for case, found in groupby(self._free(window.found), itemgetter(1)):
                 self._take(case, [record for record, _ in found])
@@ -259,7 +271,7 @@ class _Scan:
 
     def _flush(self, index: int) -> None:
         case = self._cases.cases[index]
-        basis = Basis.CLOSURE if self._subject.account else Basis.POLICY
+        basis = self._subject.basis
         for records, objects in self._packed(case, self._buffers[index].take()):
             group = self._draft.new_group(len(records) + len(objects), self._rows.policy)
             self._write_objects(case, objects, group)
@@ -302,7 +314,7 @@ class _Scan:
 
     def _plan_orphans(self) -> None:
         follower = self._subject.follower
-        if follower is None or self._index is None or self._objects is None:
+        if follower is None or self._index is None or self._objects is None or self._subject.scope is not None:
             return
         cases = self._subject.cases(follower, self._reference)
         winner, due = cases.python(), frozenset(cases.due)
@@ -326,7 +338,7 @@ class _Scan:
             elif index in due:
                 chosen[index].append(record)
         for index, records in chosen.items():
-            basis = Basis.CLOSURE if self._subject.account else Basis.POLICY
+            basis = self._subject.basis
             for some, _ in packed([(record, ()) for record in records], self._draft.batch_records):
                 group = self._draft.new_group(len(some), count.policy)
                 self._draft.write(self._part(follower, cases.cases[index], basis, index), some, group=group)
@@ -359,7 +371,7 @@ class _Scan:
             )
 
 
-_OWN = (Basis.POLICY, Basis.CLOSURE)
+_OWN = (Basis.POLICY, Basis.CLOSURE, Basis.MANUAL)
 
 
 def _owned_like(row: Record, each: Record) -> Record:

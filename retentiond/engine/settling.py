@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from retentiond.domain.plan import RunState
+from retentiond.engine import approvers
 from retentiond.engine.approvals import settle_approvals
 from retentiond.engine.closures import settle_closures
 from retentiond.engine.context import Context
@@ -21,12 +22,15 @@ def settle(ctx: Context) -> None:
         waiting = tx.pending.all()
         undelivered = tx.journal.undelivered()
         plans = tx.plans.in_state(RunState.WAITING)
+        changing = approvers.is_pending(tx)
         approved = [plan.id for plan in plans if any(row.approve for row in tx.approvals.of_plan(plan.sha256))]
     unpublished = ctx.ledger.log_state.size() > ctx.log.published()[1]
-    if not (waiting or undelivered or approved or unpublished):
+    if not (waiting or undelivered or approved or changing or unpublished):
         return
     size = deliver(ctx)
     settle_releases(ctx, size)
     settle_closures(ctx, size)
+    if changing:
+        approvers.settle_approvers(ctx, size)
     for plan in approved:
         settle_approvals(ctx, plan, size)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from retentiond.engine import sshsig
-from retentiond.engine.context import Context
-from retentiond.errors import ApprovalError, GuardStopped, UsageError
+from retentiond.engine import allowed, sshsig
+from retentiond.engine.context import Approvers, Context
+from retentiond.errors import ApprovalError, GuardStopped, RetentiondError, UsageError
 from retentiond.evidence.canonical import Json, canonical_json, rfc3339
 from retentiond.evidence.entry import state_entry
 from retentiond.ports.ledger import Transaction
@@ -22,7 +23,6 @@ from retentiond.ports.rows import JournalRow
 
 SIGNATURE_VALID = timedelta(hours=24)
 SINGLE_OPERATOR = "single-operator"
-_APPROVERS_FACT = "approvers_sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +64,37 @@ def request(ctx: Context, verb: str, arguments: Mapping[str, Json], key_file: Pa
     if not people(ctx):
         return Signed(SINGLE_OPERATOR, "")
     hand = hand_of(ctx, key_file)
-    digest = hashlib.sha256(canonical_json(arguments)).hexdigest()
-    nonce = secrets.token_hex(16)
-    not_after = rfc3339(now + SIGNATURE_VALID)
-    lines = ("retentiond-request/v1", ctx.terms.instance, verb, digest, hand.principal, nonce, not_after)
-    text = "\n".join(lines) + "\n"
-    signature = hand.sign(text)
-    verified(ctx, text, signature, hand.principal, now)
+    unsigned = Signed(hand.principal, "", secrets.token_hex(16), rfc3339(now + SIGNATURE_VALID))
+    text = request_text(ctx.terms.instance, verb, arguments, unsigned)
+    signed = replace(unsigned, signature=hand.sign(text))
+    verified(ctx, text, signed.signature, hand.principal, now)
     with ctx.ledger.begin() as tx:
-        if not tx.approvals.use_nonce(nonce, now):
+        if not tx.approvals.use_nonce(signed.nonce, now):
             raise ApprovalError("this request was made before", remedy="sign a new one")
-    return Signed(hand.principal, signature, nonce, not_after)
+    return signed
+
+
+def request_text(instance: str, verb: str, arguments: Mapping[str, Json], signed: Signed) -> str:
+    """Return the text that a request signs; its arguments stand in it as a digest of their canonical JSON."""
+    digest = hashlib.sha256(canonical_json(arguments)).hexdigest()
+    lines = ("retentiond-request/v1", instance, verb, digest, signed.principal, signed.nonce, signed.not_after)
+    return "\n".join(lines) + "\n"
+
+
+def check_request(ctx: Context, verb: str, arguments: Mapping[str, Json], signed: Signed, at: datetime) -> None:
+    """Check a recorded request again, as of the time it was made.
+
+    Raises:
+        ApprovalError: It does not verify: the ledger was tampered with.
+    """
+    if signed.principal == SINGLE_OPERATOR:
+        if not ctx.terms.single_operator or allowed.in_force(ctx).principals:
+            raise ApprovalError("an unsigned request counts only for a single operator", remedy="ask again, signed")
+        return
+    if rfc3339(at) > signed.not_after:
+        raise ApprovalError(f"the request of {signed.principal} had expired", remedy="ask again")
+    text = request_text(ctx.terms.instance, verb, arguments, signed)
+    verified(ctx, text, signed.signature, signed.principal, at)
 
 
 def record_state(ctx: Context, tx: Transaction, record: Mapping[str, Json]) -> int:
@@ -115,33 +135,34 @@ def deliver(ctx: Context) -> int:
 
 
 def people(ctx: Context) -> bool:
-    """Tell whether the approvers file names anybody; it must be the file that was taken first.
+    """Tell whether the approvers file that is in force names anybody; the first that does is taken as it stands.
 
     Raises:
-        GuardStopped: The file changed, or names nobody and no single operator is allowed.
+        GuardStopped: It names nobody, and no single operator is allowed; or nothing tells any more whom it named.
     """
     with ctx.ledger.begin() as tx:
-        known = tx.facts.get(_APPROVERS_FACT)
+        known = tx.facts.get(allowed.CURRENT)
         if known is None and ctx.approvers.principals:
-            record_unstaged(ctx, tx, {"kind": "approvers", "sha256": ctx.approvers.sha256})
-            tx.facts.set(_APPROVERS_FACT, ctx.approvers.sha256)
+            record_unstaged(ctx, tx, {"kind": "approvers", **allowed.write(ctx.approvers)})
+            allowed.take(tx, ctx.approvers, ctx.now())
             tx.events.append("approvers.taken", "approvers", ctx.now(), {"sha256": ctx.approvers.sha256})
-            known = ctx.approvers.sha256
-    if known is not None and known != ctx.approvers.sha256:
+        allowed.complete(ctx, tx)
+        found = allowed.in_force_in(ctx, tx)
+    if known is not None and not found.principals:
         raise GuardStopped(
-            "the approvers file is not the one that is in force",
+            "the approvers file is not the one that is in force, and nothing tells whom that named",
             guard="approvers-changed",
             where="approvers",
-            remedy=f"put back the file whose SHA-256 is {known}",
+            remedy=f"put back the file whose SHA-256 is {known}; then change it, and have the change signed",
         )
-    if not ctx.approvers.principals and not ctx.terms.single_operator:
+    if not found.principals and not ctx.terms.single_operator:
         raise GuardStopped(
             "nobody is named in the approvers file",
             guard="approvers-empty",
             where="approvers",
             remedy="add a line `NAME ssh-ed25519 AAAA…` with your SSH public key, or set `single_operator: true`",
         )
-    return bool(ctx.approvers.principals)
+    return bool(found.principals)
 
 
 def hand_of(ctx: Context, key_file: Path | None) -> Hand:
@@ -149,17 +170,14 @@ def hand_of(ctx: Context, key_file: Path | None) -> Hand:
 
     Raises:
         ApprovalError: The key belongs to nobody in the approvers file.
+        GuardStopped: It belongs to somebody whom only the changed file names, which is not in force.
         UsageError: No key is named, and the agent holds none of an approver.
     """
-    names = {(each.key_type, each.key): each.name for each in ctx.approvers.principals}
+    names = _names(allowed.in_force(ctx))
     if key_file is not None:
         public = sshsig.public_key(key_file)
         if public not in names:
-            raise ApprovalError(
-                f"the key {key_file} belongs to nobody in the approvers file",
-                where="approvers",
-                remedy="sign with the key of an approver",
-            )
+            raise _nobody(ctx, key_file, public)
         return Hand(names[public], key_file, public)
     for public in sshsig.agent_keys():
         if public in names:
@@ -171,12 +189,36 @@ def hand_of(ctx: Context, key_file: Path | None) -> Hand:
     )
 
 
+def _names(approvers: Approvers) -> dict[tuple[str, str], str]:
+    return {(each.key_type, each.key): each.name for each in approvers.principals}
+
+
+def _nobody(ctx: Context, key_file: Path, public: tuple[str, str]) -> RetentiondError:
+    if public in _names(ctx.approvers):
+        return GuardStopped(
+            f"the key {key_file} is named only in the changed approvers file, which is not in force",
+            guard="approvers-changed",
+            where="approvers",
+            remedy="people of the file before sign it: `retentiond approve` with the path of the approvers file",
+        )
+    return ApprovalError(
+        f"the key {key_file} belongs to nobody in the approvers file",
+        where="approvers",
+        remedy="sign with the key of an approver",
+    )
+
+
 def verified(ctx: Context, text: str, signature: str, principal: str, at: datetime) -> None:
-    """Check a signature as anybody else would.
+    """Check a signature as anybody else would, against the approvers file of its time.
 
     Raises:
         ApprovalError: It is not this principal's signature of this text.
     """
-    found = sshsig.verify(text, signature, ctx.approvers.text, at)
+    files = allowed.at_the_time(ctx, at)
+    for approvers in files[1:]:  # where the file changed in that very second
+        with suppress(ApprovalError):
+            if sshsig.verify(text, signature, approvers.text, at) == principal:
+                return
+    found = sshsig.verify(text, signature, files[0].text, at)
     if found != principal:
         raise ApprovalError(f"the signature is {found}'s, not {principal}'s", remedy="sign with your own key")

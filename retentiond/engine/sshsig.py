@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import tempfile
@@ -12,6 +13,8 @@ from retentiond.errors import ApprovalError, UsageError
 
 NAMESPACE = "retentiond"
 _SECONDS = 120
+_BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
+_MAGIC = b"SSHSIG\x00\x00\x00\x01"  # with the version
 
 
 def sign(text: str, key_file: Path) -> str:
@@ -85,8 +88,9 @@ def verify(text: str, signature: str, allowed_signers: str, at: datetime) -> str
         at: The time at which the signature must be valid.
 
     Raises:
-        ApprovalError: It is not a signature of this text by anybody in the file.
+        ApprovalError: It is not a signature of this text by anybody in the file; the reason says why not.
     """
+    key = _key_of(signature)
     with tempfile.TemporaryDirectory(prefix="retentiond-") as directory:
         allowed, sig = Path(directory) / "allowed", Path(directory) / "sig"
         allowed.write_text(allowed_signers, encoding="utf-8")
@@ -95,15 +99,56 @@ def verify(text: str, signature: str, allowed_signers: str, at: datetime) -> str
         found = _ssh_keygen("-Y", "find-principals", "-s", str(sig), "-f", str(allowed), "-O", when)
         principals = found.stdout.split()
         if found.returncode or len(principals) != 1:
+            named = key in allowed_signers.split()
+            why = f"is not valid at {at:%Y-%m-%d %H:%M} UTC" if named else "the approvers file does not name"
             raise ApprovalError(
-                "the signature was made with a key that the approvers file does not name",
-                remedy="sign with a key of an approver",
+                f"the signature was made with a key that {why}", remedy="sign with a key of an approver"
             )
         arguments = ("-Y", "verify", "-f", str(allowed), "-I", principals[0], "-n", NAMESPACE, "-s", str(sig))
         checked = _ssh_keygen(*arguments, "-O", when, stdin=text)
         if checked.returncode:
             raise ApprovalError("the signature is not one of this text", remedy="sign exactly what was shown")
         return principals[0]
+
+
+def _key_of(signature: str) -> str:
+    """Return the public key, in base64, that a signature says it was made with (PROTOCOL.sshsig, "Blob format").
+
+    Raises:
+        ApprovalError: It is no SSH signature, or one for another purpose.
+    """
+    try:
+        inside = signature.strip().removeprefix(_BEGIN).removesuffix(_END)
+        blob = base64.b64decode("".join(inside.split()), validate=True)
+        key, rest = _string(_inside(blob))
+        namespace, rest = _string(rest)
+        for _ in range(3):  # reserved, hash algorithm, signature
+            _, rest = _string(rest)
+    except ValueError as error:
+        raise ApprovalError(
+            "the signature is no SSH signature, or is cut short", remedy="sign with `ssh-keygen -Y sign`"
+        ) from error
+    if namespace != NAMESPACE.encode():
+        raise ApprovalError(
+            f"the signature was made for {namespace.decode(errors='backslashreplace')!r}, and not for {NAMESPACE!r}",
+            remedy=f"sign in the namespace {NAMESPACE}",
+        )
+    return base64.b64encode(key).decode("ascii")
+
+
+def _inside(blob: bytes) -> bytes:
+    if not blob.startswith(_MAGIC):
+        message = "the data begins with something else"
+        raise ValueError(message)
+    return blob[len(_MAGIC) :]
+
+
+def _string(data: bytes) -> tuple[bytes, bytes]:
+    end = 4 + int.from_bytes(data[:4])
+    if len(data) < max(4, end):
+        message = "the data ends inside a string"
+        raise ValueError(message)
+    return data[4:end], data[end:]
 
 
 def _ssh_keygen(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:

@@ -8,6 +8,7 @@ from retentiond.engine import guards
 from retentiond.engine.context import Context
 from retentiond.engine.running import Session, go_on_acting, has_work, run_acting
 from retentiond.engine.slots import due_slots, finish_slots, take_slots
+from retentiond.errors import GuardStopped
 from retentiond.ports.rows import SlotRow
 
 
@@ -52,7 +53,8 @@ def tick(ctx: Context, taker: str, *, look_for_work: bool) -> Ticked:
 
     Raises:
         LedgerBusy: Another process acts; there is nothing to do here.
-        RetentiondError: A guard stopped it, or something failed; slots that it took are left to be taken up.
+        GuardStopped: The clock is doubtful; no slot was taken.
+        RetentiondError: Something failed; slots that it took are left to be taken up.
     """
     due = due_slots(ctx, ctx.now(), taker)
     if not due and not (look_for_work and has_work(ctx)):
@@ -60,9 +62,10 @@ def tick(ctx: Context, taker: str, *, look_for_work: bool) -> Ticked:
     with ctx.ledger.acting():
         now = guards.check_clock(ctx)
         taken = take_slots(ctx, due_slots(ctx, now, taker))
-        if not taken:
-            return Ticked((), go_on_acting(ctx))
-        session = run_acting(ctx, _policies(ctx, taken))
+        try:
+            session = run_acting(ctx, _policies(ctx, taken)) if taken else go_on_acting(ctx)
+        except GuardStopped as stopped:
+            session = Session(stopped=stopped)  # as ever while it only observes; the next slot asks again
         if not ctx.stop_requested():
             finish_slots(ctx, taken, outcome_of(session))
         return Ticked(tuple(taken), session)

@@ -197,12 +197,25 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asked for a manual purge, and why."""
+
+    by: str
+    reason: str
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the request as the annex has it."""
+        return {"by": self.by, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
 class RunAnnex:
     """The annex of a run's receipt.
 
     Attributes:
         nonce: 32 random bytes, so that the annex's digest tells nothing.
         residue: None where no part purges.
+        asked: Of a manual purge only; the annex of any other run has no such member.
 
     Raises:
         ReceiptError: Held or carried-over records do not add up, residue was found, or was not looked for.
@@ -215,6 +228,7 @@ class RunAnnex:
     not_covered: tuple[StoreNotCovered, ...] = ()
     held: tuple[Held, ...] = ()
     single_operator: bool = False
+    asked: Asked | None = None
 
     def __post_init__(self) -> None:
         _check_nonce(self.nonce)
@@ -251,6 +265,7 @@ class RunAnnex:
                 "notCovered": [each.to_json() for each in self.not_covered],
                 "held": [each.to_json() for each in self.held],
                 "singleOperator": self.single_operator,
+                **({"request": self.asked.to_json()} if self.asked else {}),
             }
         )
 

@@ -105,6 +105,15 @@ def test_an_account_that_leaves_needs_no_slot(office: Office) -> None:
     assert office.rows() == {"young"}
 
 
+def test_an_instance_that_only_observes_keeps_its_slots_and_removes_nothing(office: Office) -> None:
+    old(office, "old")
+    office.edit("retentiond.yaml", "mode: enforce", "mode: observe")
+    seen = ticked(office)
+    assert (len(seen.slots), seen.outcome) == (2, "stopped")
+    assert ticked(office) == Ticked()
+    assert office.rows() == {"young", "old"}
+
+
 def test_who_does_not_act_takes_no_slot(office: Office) -> None:
     old(office, "old")
     with office.open() as ctx, ctx.ledger.acting(), pytest.raises(LedgerBusy):
