@@ -200,7 +200,7 @@ class World:
     def environ(self) -> dict[str, str]:
         """What the program finds in its environment besides what everything finds."""
         said = {"FAULTS_SAID": str(self.root / "said")}
-        return {**said, **self.keeping.environ, **({"AWS_ENDPOINT_URL_S3": self.endpoint} if self.endpoint else {})}
+        return {**said, **self.keeping.environ, **(_bucket_environ(self.endpoint) if self.endpoint else {})}
 
     def _objects(self) -> dict[str, Row]:
         if not self.endpoint:
@@ -219,6 +219,11 @@ class World:
             for entry in page.get("DeleteMarkers", []):
                 found[f"{entry['Key']}@{entry['VersionId']}"] = ("marker",)
         return found
+
+
+def _bucket_environ(endpoint: str) -> dict[str, str]:
+    keys = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+    return {**keys, "AWS_ENDPOINT_URL_S3": endpoint}
 
 
 def client(endpoint: str) -> Any:
