@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from retentiond.connectors.s3.kind import connector as kind
 from retentiond.connectors.s3.client import Access
+from retentiond.connectors.s3.kind import connector as kind
 from retentiond.connectors.s3.options import S3Options
 from retentiond.domain.dataset import BlobLink, Dataset, Store, TombstoneTarget
 from retentiond.errors import ConnectorError
