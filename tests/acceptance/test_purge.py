@@ -104,3 +104,20 @@ def test_people_of_the_file_before_let_a_changed_approvers_file_count(small: Wor
     assert "belongs to nobody" in small(*hold, bob, code=4)["what"]
     small(*hold, small.ssh_key)
     small("ledger", "check")
+
+
+def test_pause_resume_and_cancel(small: World) -> None:
+    plan = small.approved_plan()
+    assert small("pause", "--reason", "incident 7")["paused"]
+    assert small("status")["paused"]["reason"] == "incident 7"
+    stopped = small("apply", plan, code=4)
+    assert "paused" in stopped["what"]
+    assert "resume" in stopped["remedy"]
+    small("resume", "--ssh-key", small.ssh_key)
+    assert small("status")["paused"] is None
+    assert small("cancel", plan, "--ssh-key", small.ssh_key)["state"] == "cancelled"
+    assert small("apply", plan, code=4)["error"] == "ApprovalError"
+    assert small.untouched()
+    small("run")  # what policy makes due is due still
+    assert small.passed()
+    small("ledger", "check")
