@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from retentiond import __version__
 from retentiond.clock import Clock, SystemClock
 from retentiond.domain.dataset import DataMap
+from retentiond.domain.policy import Policy
 from retentiond.engine.context import Approvers, Context, Principal, Reporter, Terms
 from retentiond.errors import ConfigError
 from retentiond.evidence.entry import key_entry
@@ -30,6 +31,7 @@ from retentiond.settings import (
     load_datamap,
     load_policies,
     load_service,
+    read_canonical,
 )
 from retentiond.settings.ledger import read_ledger
 from retentiond.settings.problems import Problem
@@ -208,7 +210,12 @@ def open_context(
             datamap=datamap,
             policies=policies,
             approvers=approvers,
-            terms=_terms(service, keys, lambda: _fingerprint(directory) != fingerprint),
+            terms=_terms(
+                service,
+                keys,
+                lambda: _fingerprint(directory) != fingerprint,
+                lambda data: read_canonical(data, datamap, policies),
+            ),
             store=stores.open,
             reporter=reporter,
             stop_requested=stop_requested,
@@ -278,7 +285,12 @@ def _key_files(keys: Keys) -> dict[str, bytes]:
     }
 
 
-def _terms(service: ServiceSettings, keys: Keys, config_changed: Callable[[], bool]) -> Terms:
+def _terms(
+    service: ServiceSettings,
+    keys: Keys,
+    config_changed: Callable[[], bool],
+    policy_of: Callable[[bytes], Policy],
+) -> Terms:
     return Terms(
         instance=service.instance,
         issuer_id=service.issuer_id,
@@ -293,6 +305,7 @@ def _terms(service: ServiceSettings, keys: Keys, config_changed: Callable[[], bo
         verifier_keys={"issuer": keys.issuer.public_pem, "log": keys.vkey},
         key_files=_key_files(keys),
         config_changed=config_changed,
+        policy_of=policy_of,
     )
 
 
