@@ -25,7 +25,7 @@ from retentiond.bootstrap.parts import (
 )
 from retentiond.clock import SystemClock
 from retentiond.domain.dataset import DataMap
-from retentiond.domain.policy import PolicySet
+from retentiond.domain.policy import Policy, PolicySet
 from retentiond.engine.context import Approvers, Context, Principal, Reporter, Terms
 from retentiond.keys import Keys, load_keys
 from retentiond.ledger import SqlLedger, open_for_upgrade, open_ledger
@@ -35,6 +35,7 @@ from retentiond.settings import (
     load_datamap,
     load_policies,
     load_service,
+    read_canonical,
 )
 from retentiond.tlog.journal import DirectoryJournal
 
@@ -109,7 +110,9 @@ class Configuration:
                 datamap=self.datamap,
                 policies=self.policies,
                 approvers=self.approvers,
-                terms=_terms(service, keys, config_changed),
+                terms=_terms(
+                    service, keys, config_changed, lambda data: read_canonical(data, self.datamap, self.policies)
+                ),
                 store=stores.open,
                 reporter=reporter,
                 stop_requested=stop_requested,
@@ -182,7 +185,12 @@ def open_old_ledger(directory: Path, environ: Mapping[str, str]) -> Iterator[Sql
         ledger.close()
 
 
-def _terms(service: ServiceSettings, keys: Keys, config_changed: Callable[[], bool]) -> Terms:
+def _terms(
+    service: ServiceSettings,
+    keys: Keys,
+    config_changed: Callable[[], bool],
+    policy_of: Callable[[bytes], Policy],
+) -> Terms:
     return Terms(
         instance=service.instance,
         issuer_id=service.issuer_id,
@@ -197,6 +205,7 @@ def _terms(service: ServiceSettings, keys: Keys, config_changed: Callable[[], bo
         verifier_keys={"issuer": keys.issuer.public_pem, "log": keys.vkey},
         key_files=key_files(keys),
         config_changed=config_changed,
+        policy_of=policy_of,
     )
 
 

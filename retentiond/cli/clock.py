@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from retentiond.cli.common import shared_options, show, ssh_key_option
+from retentiond.cli.common import UTC_TIME, shared_options, show, ssh_key_option
 from retentiond.cli.working import working
 from retentiond.engine.clocks import reset_clock
 from retentiond.errors import Exit
@@ -25,7 +25,7 @@ def clock() -> None:
     "said",
     required=True,
     metavar="TIME",
-    type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ"]),
+    type=UTC_TIME,
     help="The time in UTC, read from somewhere else than this machine, such as 2026-11-24T03:10Z.",
 )
 @ssh_key_option

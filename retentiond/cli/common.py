@@ -26,6 +26,7 @@ EPILOG = (
     "5 partly done, 6 all that is due is held, 130 interrupted (state is safe)."
 )
 _CONTROL = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+UTC_TIME = click.DateTime(["%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%MZ"])
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -40,6 +40,7 @@ def status() -> None:
         "stopped_by_file": found.stopped_by_file,
         "recovery_unsigned": found.recovery_unsigned,
         "pending": found.pending,
+        "paused": found.paused and {"since": rfc3339(found.paused.at), "reason": found.paused.reason},
         "approvers_changed": found.approvers and {"sha256": found.approvers[0], "missing": found.approvers[1]},
         "stores_moved": [_moved(each) for each in found.moved],
     }
@@ -78,6 +79,9 @@ def _people(console: Console, found: Status) -> None:
         console.print(f"plan {plan.id} waits: retentiond {verb} {plan.id}")
     if found.recovery_unsigned:
         console.print("the ledger was recovered; its list of holds waits for a signature: retentiond ledger recover")
+    if found.paused:
+        why = f": {found.paused.reason}" if found.paused.reason else ""
+        console.print(f"everything is paused since {rfc3339(found.paused.at)}{why}; retentiond resume lets it go on")
     if found.approvers:
         console.print(f"the approvers file changed: {found.approvers[1]} signature(s) missing until it is in force")
     if found.pending:

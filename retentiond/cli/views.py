@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from retentiond.domain.hold import Hold
 from retentiond.domain.plan import Forecast
 from retentiond.domain.scopes import write_condition
 from retentiond.engine.accounts import AccountStatus
+from retentiond.engine.comparing import Difference
 from retentiond.engine.enforcement import Carried
 from retentiond.engine.estimating import Estimate
 from retentiond.engine.explaining import Explanation
@@ -96,6 +97,28 @@ def forecasts_table(forecasts: Iterable[Forecast]) -> Table:
         cells = ("-" if number is None else f"{number:,}" for number in numbers)
         rows.add_row(each.dataset, each.policy, *cells, doubts)
     return rows
+
+
+def differences_document(reference: datetime, found: Sequence[Difference]) -> dict[str, Any]:
+    """Return what an edit of policies changes, as programs get it."""
+    return {
+        "plan": None,
+        "reference_time": rfc3339(reference),
+        "diff": [
+            {
+                "dataset": each.dataset,
+                "policy": each.policy,
+                "in_force": each.in_force or None,
+                "changed": each.changed,
+                "more": each.more,
+                "more_bytes": each.more_bytes,
+                "oldest": optional_rfc3339(each.oldest.replace(microsecond=0) if each.oldest else None),
+                "less": each.less,
+                "trouble": each.trouble or None,
+            }
+            for each in found
+        ],
+    }
 
 
 def write_plan_file(path: Path, document: dict[str, Any]) -> None:

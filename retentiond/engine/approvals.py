@@ -107,7 +107,7 @@ def reject(ctx: Context, reference: str, key_file: Path | None) -> None:
     verdict = _signed_verdict(ctx, plan, key_file, now, approve=False)
     with ctx.ledger.begin() as tx:
         _record(ctx, tx, plan, verdict)
-        _void(ctx, tx, plan, "rejected")
+        void_in(ctx, tx, plan, "rejected")
     try:
         deliver(ctx)
     except RetentiondError as error:
@@ -172,11 +172,12 @@ def void(ctx: Context, plan: PlanRow, reason: str) -> None:
     """
     ctx.log.compare()
     with ctx.ledger.begin() as tx:
-        _void(ctx, tx, plan, reason)
+        void_in(ctx, tx, plan, reason)
     ctx.log.publish()
 
 
-def _void(ctx: Context, tx: Transaction, plan: PlanRow, reason: str) -> None:
+def void_in(ctx: Context, tx: Transaction, plan: PlanRow, reason: str) -> None:
+    """Do that inside a transaction; the entries are staged, and published by whoever publishes next."""
     for each in chains.unbegun(tx, plan):
         tx.plans.set_state(each.id, RunState.CANCELLED)
         tx.entries.stage(void_entry(each.log_index, reason, each.sha256))

@@ -103,6 +103,8 @@ def execute(ctx: Context, work: Work, batch: BatchRow) -> BatchRow:
     failed, mine = 0, 0
     for _ in range(RESTARTS):
         guards.check_files_unchanged(ctx)
+        with ctx.ledger.begin() as tx:
+            guards.check_paused(tx)
         claim = _claim(ctx, batch, mine)
         mine = claim.token
         try:
@@ -176,6 +178,7 @@ def _order(ctx: Context, work: Work, batch: BatchRow, claim: Claim, indexes: Seq
     def fence() -> None:
         guards.check_stop(ctx)
         with ctx.ledger.begin() as tx:
+            guards.check_paused(tx)
             current = (tx.holds.epoch(), tx.batches.token(batch.plan, batch.ordinal))
         if current != (claim.epoch, claim.token):
             raise Superseded

@@ -12,7 +12,7 @@ from typing import Protocol
 from retentiond.clock import Clock
 from retentiond.domain.dataset import DataMap, Dataset
 from retentiond.domain.period import Period
-from retentiond.domain.policy import PolicySet
+from retentiond.domain.policy import Policy, PolicySet
 from retentiond.ports.keys import Committer, Sealer, Signer
 from retentiond.ports.ledger import Ledger
 from retentiond.ports.log import Journal, Log
@@ -51,6 +51,7 @@ class Terms:
         key_files: Public keys and their history as they are published beside the log, by path.
         clock_ahead: How far the clock may be ahead of the last time that was seen, besides the longest schedule.
         config_changed: Tells whether policies, data map or approvers changed on disk since they were read.
+        policy_of: Reads a policy's canonical form again; raises PolicyError where it can't be read any more.
     """
 
     instance: str
@@ -66,6 +67,7 @@ class Terms:
     verifier_keys: Mapping[str, str]
     key_files: Mapping[str, bytes]
     config_changed: Callable[[], bool]
+    policy_of: Callable[[bytes], Policy]
 
 
 class Reporter(Protocol):

@@ -160,6 +160,26 @@ class Draft:
         self.plans.append(plan)
 
 
+class Tallies(Draft):
+    """A draft that only counts: nothing of it is written anywhere, and no plan comes of it."""
+
+    def go_back(self, mark: Bookmark) -> None:
+        """Drop everything after a bookmark."""
+        plan = self.plans[mark.plans - 1]
+        del self.plans[mark.plans :]
+        plan.parts = list(mark.parts)
+
+    def write(self, part: int, records: Sequence[Record], *, group: int, objects: bool = False) -> None:
+        """Count records of a part of the plan in hand."""
+        del group, objects
+        known = self.plans[-1].parts[part]
+        size = sum(record.size_bytes for record in records)
+        self.plans[-1].parts[part] = replace(known, due=known.due + len(records), size_bytes=known.size_bytes + size)
+
+    def _begin_plan(self) -> None:
+        self.plans.append(PlanDraft.begun(new_id(self._at)))
+
+
 class Buffer:
     """Records of one case until they fill a batch of so many."""
 

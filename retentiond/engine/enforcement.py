@@ -72,12 +72,11 @@ def carry_out(ctx: Context, reference: str, account: str = "") -> Carried:
         return _ended(ctx, plan, run.id)
     if plan.state is RunState.CANCELLED:
         raise ApprovalError(f"plan {plan.id} is void: it expired or was rejected", remedy="make a new plan")
-    try:
-        guards.before_acting(ctx, plan, begun=run is not None)
-    except GuardStopped as stopped:
-        if run is None or stopped.guard not in _CHANGED:
-            raise
-        _abandon(ctx, plan, stopped.guard)
+    if run is not None and guards.is_cancelled(ctx, plan):
+        ctx.log.compare()
+        _abandon(ctx, plan, guards.CANCELLED)
+    else:
+        _check(ctx, plan, begun=run is not None)
     run = _begin(ctx, plan) if run is None else _go_on(ctx, plan, run)
     work = Work(plan, parts, account)
     with References() as references:
@@ -85,6 +84,16 @@ def carry_out(ctx: Context, reference: str, account: str = "") -> Carried:
         _work_through(ctx, replace(work, elsewhere=references.elsewhere))
     issue_run_receipt(ctx, run, work)
     return _ended(ctx, plan, run.id)
+
+
+def _check(ctx: Context, plan: PlanRow, *, begun: bool) -> None:
+    """Ask the guards; what was begun and may not go on as it was planned is ended here."""
+    try:
+        guards.before_acting(ctx, plan, begun=begun)
+    except GuardStopped as stopped:
+        if not begun or stopped.guard not in _CHANGED:
+            raise
+        _abandon(ctx, plan, stopped.guard)
 
 
 def carry_out_chain(ctx: Context, first: PlanRow, account: str = "", *, told: bool = True) -> Iterator[Carried]:
@@ -184,6 +193,8 @@ def _work_through(ctx: Context, work: Work) -> None:
             pacer.check_interrupted()
             if work.part(batch).dataset in stopped:
                 ended = carry_over(ctx, batch, CANARY)
+            elif guards.is_cancelled(ctx, work.plan):
+                ended = carry_over(ctx, batch, guards.CANCELLED)
             elif groups.admit(pacer, batch):
                 ended = execute(ctx, work, batch)
             else:

@@ -23,6 +23,8 @@ ABSURD_CLOCKS = 0.001
 CLOCK_OUT_OF_RANGE = "clock-out-of-range"
 CLOCK_HIGH_WATER = "clock_high_water"
 RECOVERY = "recovery"
+PAUSED = "paused"
+CANCELLED = "cancelled"
 
 
 def before_planning(ctx: Context) -> datetime:
@@ -49,6 +51,8 @@ def before_acting(ctx: Context, plan: PlanRow, *, begun: bool) -> None:
     ctx.log.compare()
     check_recovered(ctx)
     check_stop(ctx)
+    with ctx.ledger.begin() as tx:
+        check_paused(tx)
     if ctx.terms.observe:
         raise GuardStopped(
             "this instance only observes", guard="observe", where="retentiond.yaml", remedy="set `mode: enforce`"
@@ -168,6 +172,22 @@ def check_stop(ctx: Context) -> None:
         raise GuardStopped(
             f"the stop file {stop} exists", guard="stop-file", where=str(stop), remedy="remove it to go on"
         )
+
+
+def check_paused(tx: Transaction) -> None:
+    """Raise GuardStopped while people have paused everything; inside a transaction, so that it is looked at at once."""
+    if tx.facts.get(PAUSED):
+        raise GuardStopped(
+            "everything is paused",
+            guard="paused",
+            remedy="`retentiond status` says since when; `retentiond resume`, with a signature, then `retentiond run`",
+        )
+
+
+def is_cancelled(ctx: Context, plan: PlanRow) -> bool:
+    """Tell whether somebody cancelled a run that was begun: what is left of it is carried over."""
+    with ctx.ledger.begin() as tx:
+        return bool(tx.facts.get(f"{CANCELLED}:{plan.id}"))
 
 
 def check_unchanged(ctx: Context, plan: PlanRow) -> None:

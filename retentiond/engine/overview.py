@@ -15,6 +15,7 @@ from retentiond.engine import approvers, chains
 from retentiond.engine.context import Context
 from retentiond.engine.failover import Look, looks
 from retentiond.engine.guards import RECOVERY
+from retentiond.engine.pausing import Pause, paused
 from retentiond.engine.pending import pending
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ClosureRow, PlanRow, RunRow
@@ -43,6 +44,7 @@ class Status:
 
     Attributes:
         pending: Records that are left of runs and chains that go on with the next run.
+        paused: The pause that is in force; None for none.
         approvers: Digest of a changed approvers file that is not in force, and how many signatures it lacks.
         moved: Stores that went back or elsewhere, in the last days or not looked at again yet.
     """
@@ -55,6 +57,7 @@ class Status:
     stopped_by_file: bool
     recovery_unsigned: bool
     pending: int
+    paused: Pause | None
     approvers: tuple[str, int] | None
     moved: Sequence[Look]
 
@@ -62,7 +65,7 @@ class Status:
 def status(ctx: Context) -> Status:
     """Return how things stand, from the ledger alone."""
     now = ctx.now()
-    left, moved, changed = pending(ctx).records, looks(ctx), approvers.waiting(ctx)
+    left, moved, changed, halted = pending(ctx).records, looks(ctx), approvers.waiting(ctx), paused(ctx)
     with ctx.ledger.begin() as tx:
         facts = {
             policy: (tx.facts.get(f"overdue:{policy}"), tx.facts.get(f"success:{policy}"))
@@ -77,6 +80,7 @@ def status(ctx: Context) -> Status:
             stopped_by_file=ctx.terms.stop_file is not None and ctx.terms.stop_file.exists(),
             recovery_unsigned=bool(tx.facts.get(RECOVERY)),
             pending=left,
+            paused=halted,
             approvers=changed,
             moved=moved,
         )

@@ -137,4 +137,6 @@ class Pacer:
         while (left := until - self._ctx.clock.monotonic()) > 0:
             self.check_interrupted()
             guards.check_stop(self._ctx)
+            with self._ctx.ledger.begin() as tx:
+                guards.check_paused(tx)
             self._ctx.clock.sleep(min(_STEP_SECONDS, left))

@@ -18,7 +18,7 @@ from retentiond.domain.policy import Policy
 from retentiond.engine import chains, guards
 from retentiond.engine.approvals import void
 from retentiond.engine.context import Context
-from retentiond.engine.drafting import Draft
+from retentiond.engine.drafting import Draft, Tallies
 from retentiond.engine.estimating import Estimate, estimate
 from retentiond.engine.kinship import Kinship
 from retentiond.engine.manual import Manual
@@ -26,6 +26,7 @@ from retentiond.engine.pending import Pending, pending
 from retentiond.engine.proposing import Proposal, propose
 from retentiond.engine.scanning import DatasetPlan, Subject, plan_dataset
 from retentiond.errors import ConnectorError, GuardStopped, UsageError
+from retentiond.evidence.canonical import rfc3339
 from retentiond.ports.rows import PlanRow
 
 
@@ -121,6 +122,27 @@ def make_plan(ctx: Context, request: Request) -> Planned:
         estimate=estimate(ctx, [part for plan in draft.plans for part in plan.parts], len(rows)) if rows else None,
         left=left,
     )
+
+
+def forecast(ctx: Context, policies: tuple[str, ...], at: datetime) -> Planned:
+    """Say what would be due at a time that is to come; no plan comes of it, and nothing is written or logged.
+
+    Raises:
+        UsageError: A policy that was named does not exist, or the time is over.
+        GuardStopped: A guard forbids planning.
+        ConnectorError: No dataset at all could be looked at.
+    """
+    request = Request(policies=policies)
+    _check_policies(ctx, request)
+    if at < guards.before_planning(ctx):
+        raise UsageError(f"{rfc3339(at)} is over", where="--at", remedy="name a time that is to come")
+    draft = Tallies(ctx, at)
+    with Kinship() as kin:
+        plans, failures = _draft_all(ctx, draft, kin, _subjects(ctx, request), at)
+    found = tuple(each for plan in plans for each in plan.forecasts())
+    parts = [part for plan in draft.plans for part in plan.parts]
+    reckoned = estimate(ctx, parts, len(draft.plans)) if draft.records else None
+    return Planned(None, found, tuple(failures), at, estimate=reckoned)
 
 
 def _discard_drafts(ctx: Context) -> None:

@@ -15,7 +15,7 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import RunState
 from retentiond.domain.scopes import read_scope
-from retentiond.engine import accounts, allowed, approvers, closures, guards, manual
+from retentiond.engine import accounts, allowed, approvers, closures, guards, manual, pausing
 from retentiond.engine.context import Context
 from retentiond.engine.finding import Surroundings
 from retentiond.engine.holds import RELEASE, settle_releases_in
@@ -178,6 +178,12 @@ class Rebuilding:
         else:  # an older program kept only the digest
             self._tx.facts.set(allowed.CURRENT, record["sha256"])
 
+    def _pause(self, index: int, record: Mapping[str, Any], at: datetime, _found: Rebuilt) -> None:
+        pausing.set_paused(self._tx, pausing.Pause(at, record["reason"]), index)
+
+    def _resume(self, _index: int, _record: Mapping[str, Any], _at: datetime, _found: Rebuilt) -> None:
+        self._tx.facts.set(guards.PAUSED, "")
+
     def _nothing(self, _index: int, _record: Mapping[str, Any], _at: datetime, _found: Rebuilt) -> None:
         """Something was said that has no effect by now, or whose effect is what other records say."""
 
@@ -222,6 +228,9 @@ _APPLY: dict[str, Callable[[Rebuilding, int, Mapping[str, Any], datetime, Rebuil
     closures.CLOSED: Rebuilding._closed,  # noqa: SLF001
     "approval": Rebuilding._approval,  # noqa: SLF001
     approvers.TAKEN: Rebuilding._approvers,  # noqa: SLF001
+    pausing.PAUSE: Rebuilding._pause,  # noqa: SLF001
+    pausing.RESUME: Rebuilding._resume,  # noqa: SLF001
+    pausing.CANCEL: Rebuilding._nothing,  # noqa: SLF001
     approvers.SIGNED: Rebuilding._nothing,  # noqa: SLF001
     "recovery": Rebuilding._nothing,  # noqa: SLF001
     "clock": Rebuilding._nothing,  # noqa: SLF001

@@ -62,6 +62,14 @@ class SqlApprovals:
         }
         self._session.insert(_APPROVE_PAIR, row)
 
+    def approved_policy(self, policy: str, dataset: str) -> tuple[str, str] | None:
+        """Return what was approved last of a policy for a dataset: its sha256, and the commitment to its lists."""
+        newest = self._session.row(_NEWEST_PAIR, of_policy=policy, of_dataset=dataset)
+        if newest is None:
+            return None
+        sha256, _, lists = tuple(newest)
+        return (sha256, lists) if sha256 else None
+
     def is_approved(self, policy: tuple[str, str], dataset: tuple[str, str], lists: str) -> bool:
         """Tell whether exactly this was approved, and nothing else for the same names since."""
         newest = self._session.row(_NEWEST_PAIR, of_policy=policy[0], of_dataset=dataset[0])

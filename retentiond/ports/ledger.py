@@ -206,6 +206,10 @@ class Approvals(Protocol):
         """Approve exactly this (policy id, sha256), (dataset name, sha256) and commitment to lists."""
         ...
 
+    def approved_policy(self, policy: str, dataset: str) -> tuple[str, str] | None:
+        """Return what was approved last of a policy for a dataset: its sha256, and the commitment to its lists."""
+        ...
+
     def is_approved(self, policy: tuple[str, str], dataset: tuple[str, str], lists: str) -> bool:
         """Tell whether exactly this was approved, and nothing else for the same names since."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from retentiond.settings.approved import read_canonical
 from retentiond.settings.approvers import Approver, ApproversFile, load_approvers, parse_approvers
 from retentiond.settings.canonical import list_commitment_input
 from retentiond.settings.datamap import load_datamap
@@ -24,6 +25,7 @@ __all__ = [
     "load_policies",
     "load_service",
     "parse_approvers",
+    "read_canonical",
     "read_where",
     "uncovered_classes",
     "write_schemas",

@@ -51,7 +51,7 @@ def load_policies(path: Path, datamap: DataMap) -> PolicySet:
     document = read_document(path)
     model = declared(PoliciesFile, document)
     lists = {name: _members(document, name, each, path.parent) for name, each in model.lists.items()}
-    readings = {name: _Reading(name, each, datamap, lists) for name, each in model.policies.items()}
+    readings = {name: Reading(name, each, datamap, lists) for name, each in model.policies.items()}
     problems = [problem for reading in readings.values() for problem in reading.problems(model.floor)]
     raise_first(document, [*_shared_classes(model), *problems], PolicyError)
     policies = {name: reading.policy(model.floor) for name, reading in readings.items()}
@@ -101,7 +101,7 @@ def _shared_classes(model: PoliciesFile) -> Sequence[Problem]:
     return found
 
 
-class _Reading:
+class Reading:
     """One policy on its way from the file to the engine: its problems first, then its value."""
 
     def __init__(self, name: str, model: PolicyModel, datamap: DataMap, lists: Mapping[str, tuple[str, ...]]) -> None:

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from tests.acceptance.test_contract import verified
-from tests.acceptance.world import World
+from tests.acceptance.world import KEEP_DAYS, World, days_ago
 
 
 def second_person(world: World) -> Path:
@@ -104,3 +104,44 @@ def test_people_of_the_file_before_let_a_changed_approvers_file_count(small: Wor
     assert "belongs to nobody" in small(*hold, bob, code=4)["what"]
     small(*hold, small.ssh_key)
     small("ledger", "check")
+
+
+def test_pause_resume_and_cancel(small: World) -> None:
+    plan = small.approved_plan()
+    assert small("pause", "--reason", "incident 7")["paused"]
+    assert small("status")["paused"]["reason"] == "incident 7"
+    stopped = small("apply", plan, code=4)
+    assert "paused" in stopped["what"]
+    assert "resume" in stopped["remedy"]
+    small("resume", "--ssh-key", small.ssh_key)
+    assert small("status")["paused"] is None
+    assert small("cancel", plan, "--ssh-key", small.ssh_key)["state"] == "cancelled"
+    assert small("apply", plan, code=4)["error"] == "ApprovalError"
+    assert small.untouched()
+    small("run")  # what policy makes due is due still
+    assert small.passed()
+    small("ledger", "check")
+
+
+def test_a_forecast_and_a_comparison_are_no_plans(small: World, tmp_path: Path) -> None:
+    small("run", code=4)
+    small("approve", small("status")["waiting"][0]["plan"], "--ssh-key", small.ssh_key)
+    small("run")
+    assert small.passed()
+    file = tmp_path / "forecast.json"
+    found = small("plan", "--at", f"{days_ago(-15):%Y-%m-%dT%H:%MZ}", "-o", file)
+    assert (found["plan"], found["forecast"]) == (None, True)
+    of_age = sum(20 <= age <= KEEP_DAYS for _, age, flagged in small.rows.values() if not flagged)
+    assert next(each["due"] for each in found["datasets"] if each["dataset"] == "requests") == of_age
+    for verb in ("approve", "apply", "reject"):
+        assert "holds no plan" in small(verb, file, code=2)["what"]
+    small("plan", "--at", "2020-01-01T00:00Z", code=2)
+
+    policies = small.config / "policies.yaml"
+    policies.write_text(policies.read_text(encoding="utf-8").replace("- {keep: 30 days}", "- {keep: 15 days}", 1))
+    requests, exports = small("plan", "--diff")["diff"]
+    assert (requests["changed"], requests["more"], requests["less"]) == (True, of_age, 0)
+    assert requests["oldest"].startswith(f"{days_ago(20):%Y-%m-%d}")
+    assert (exports["changed"], exports["more"]) == (False, 0)
+    assert small("status")["waiting"] == []
+    assert small.passed()

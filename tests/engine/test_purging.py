@@ -372,6 +372,24 @@ def test_files_are_purged_by_key_and_by_account(office: Office) -> None:
     assert not [path for path in (office.root / "exports").rglob("*") if path.is_file()]
 
 
+def test_a_named_record_whose_clock_is_absurd_stays_and_the_others_go(office: Office) -> None:
+    office.request("absurd", 20_000)
+    office.request("one", 1)
+    asked = ask(office, keys("absurd", "one"))
+    assert asked.planned.forecasts[0].doubts == (("clock-out-of-range", 1),)
+    carried(office, asked)
+    assert office.rows() == {"absurd"}
+
+
+def test_a_dataset_whose_clocks_are_absurd_is_not_purged_by_account(office: Office) -> None:
+    office.request("absurd", 20_000)
+    office.request("one", 1)
+    with pytest.raises(GuardStopped, match="clocks lie outside") as caught:
+        ask(office, Scope("requests", accounts=("acct-a",)))
+    assert caught.value.guard == "left-out"
+    assert office.rows() == {"absurd", "one"}
+
+
 NOTES = """  notes:
     store: app
     table: notes

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from retentiond.domain.plan import RunState
-from retentiond.engine import drafting, guards
+from retentiond.engine import drafting, guards, pausing
 from retentiond.engine.approvals import approve
 from retentiond.engine.running import Session, apply_plan, run_all
 from retentiond.errors import Exit, GuardStopped, LedgerBehindLog, PolicyError, RetentiondError
@@ -99,6 +99,18 @@ def test_the_stop_file_that_appears_while_the_run_is_under_way(office: Office, m
     apply_it(office, plan_id)
     assert office.rows() == set()
     assert len(office.bundles()) == 1
+
+
+def test_everything_is_paused(office: Office) -> None:
+    due(office)
+    plan_id = planned_and_approved(office)
+    with office.open() as ctx:
+        pausing.pause(ctx, "")
+    assert stopped(office, plan_id).guard == "paused"
+    with office.open() as ctx:
+        pausing.resume(ctx, None)
+    apply_it(office, plan_id)
+    assert office.rows() == {"young"}
 
 
 def test_an_instance_that_only_observes(office: Office) -> None:

@@ -53,6 +53,7 @@ def test_exactly_the_newest_approved_pair_is_approved(ledger: SqlLedger) -> None
     changed = ("p", "3" * 64)
     with ledger.begin() as tx:
         assert not tx.approvals.is_approved(policy, dataset, "l")
+        assert tx.approvals.approved_policy("p", "d") is None
         tx.approvals.approve_pair(policy, dataset, "l")
         assert tx.approvals.is_approved(policy, dataset, "l")
         assert not tx.approvals.is_approved(changed, dataset, "l")
@@ -60,10 +61,14 @@ def test_exactly_the_newest_approved_pair_is_approved(ledger: SqlLedger) -> None
         assert not tx.approvals.is_approved(policy, ("e", "2" * 64), "l")
         assert not tx.approvals.is_approved(policy, dataset, "other lists")
         tx.approvals.approve_pair(changed, dataset, "l")
+        assert tx.approvals.approved_policy("p", "d") == ("3" * 64, "l")
+        assert tx.approvals.approved_policy("p", "e") is None
         assert tx.approvals.is_approved(changed, dataset, "l")
         assert not tx.approvals.is_approved(policy, dataset, "l")
         tx.approvals.approve_pair(policy, dataset, "l")
         assert tx.approvals.is_approved(policy, dataset, "l")
+        tx.approvals.approve_pair(("p", ""), ("d", ""), "")  # withdrawn, after a recovery
+        assert tx.approvals.approved_policy("p", "d") is None
 
 
 def hold(name: str, scope: Scope) -> Hold:
