@@ -221,6 +221,9 @@ def _fingerprint(directory: Path, *names: str) -> str:
     """Return a digest over the bytes of files that operators write, to notice a change."""
     digest = hashlib.sha256()
     for name in names:
-        path = directory / name
-        digest.update(name.encode() + b"\x00" + (path.read_bytes() if path.exists() else b"") + b"\x00")
+        try:
+            text = (directory / name).read_bytes()
+        except OSError as error:  # said by whoever reads it to use it
+            text = f"\x00{error.errno}".encode()
+        digest.update(name.encode() + b"\x00" + text + b"\x00")
     return digest.hexdigest()

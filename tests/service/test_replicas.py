@@ -127,7 +127,9 @@ def test_each_slot_is_worked_on_once_while_one_freezes_and_one_is_killed(
         removed: Counter[str] = Counter()
         for (outcomes,) in db.execute("SELECT outcomes::json FROM batches").fetchall():
             removed.update(outcomes)
-        assert removed == {"purged": 60}
+        # What was removed in the moment of a kill is found already gone by whoever goes on.
+        assert removed.keys() <= {"purged", "alreadyGone"}
+        assert removed.total() == 60
         plans = db.execute("SELECT count(*), count(DISTINCT plan) FROM receipts").fetchall()
         assert plans[0][0] == plans[0][1]
     said = "".join(path.read_text("utf-8") for path in tmp_path.glob("said*"))
