@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from retentiond.domain.dataset import Dataset
@@ -35,6 +36,9 @@ STORE_FAILED = "store-failed"
 CANARY = "dataset-stopped"
 OBJECT_REMAINS = "object-remains"
 STOPPING = frozenset((NOT_VERIFIED, STORE_FAILED, UNKNOWN))
+_FAILED = frozenset((Outcome.REFUSED, Outcome.UNKNOWN))
+_CAUSES = 3  # of a batch that are told; there may be one for each record
+_REMEDY = "`retentiond check` names what is in the way; the next run takes up what was carried over"
 
 _REMOVED = {
     Action.PURGE: Final.PURGED,
@@ -114,10 +118,11 @@ def execute(ctx: Context, work: Work, batch: BatchRow) -> BatchRow:
         except ConnectorError as error:
             failed += 1
             if not error.transient or failed >= TRIES:
-                return _give_up(ctx, batch, claim, STORE_FAILED, error)
+                ended = _give_up(ctx, batch, claim, STORE_FAILED, error)
+                return _tell(ctx, work, ended, [error.what], error.remedy)
             time.sleep(_PAUSE_SECONDS * 2**failed)
     claim = _claim(ctx, batch, mine)
-    return _give_up(ctx, batch, claim, UNKNOWN, None)
+    return _tell(ctx, work, _give_up(ctx, batch, claim, UNKNOWN, None), [])
 
 
 def carry_over(ctx: Context, batch: BatchRow, reason: str) -> BatchRow:
@@ -158,7 +163,9 @@ def _attempt(ctx: Context, work: Work, batch: BatchRow, claim: Claim) -> BatchRo
         fate.settle(place, final, acted.reasons.get(number, reason) if reason == "refused" else reason)
     look_at_holds(ctx, order, claim.records, claim.holds, fate)
     stops = _stops(acted, verdicts)
-    return _finish(ctx, batch, dataset.name, fate.ended(claim.records, claim.packed), verified, stops)
+    ended = _finish(ctx, batch, dataset.name, fate.ended(claim.records, claim.packed), verified, stops)
+    causes = (cause for place, cause in acted.reasons.items() if acted.outcomes[place] in _FAILED)
+    return _tell(ctx, work, ended, causes) if stops else ended
 
 
 def _check_lengths(order: Order, outcomes: Sequence[Outcome], sightings: Sequence[Sighting]) -> None:
@@ -362,6 +369,15 @@ def _give_up(ctx: Context, batch: BatchRow, claim: Claim, reason: str, error: Co
         tx.events.append("batch.carried-over", f"{batch.plan}/{batch.ordinal}", ctx.now(), detail)
     _log_batch(result)
     return result
+
+
+def _tell(ctx: Context, work: Work, batch: BatchRow, causes: Iterable[str], remedy: str = "") -> BatchRow:
+    """Tell people that a dataset stops at a batch, with the commonest causes, and return the batch."""
+    found = "; ".join(cause for cause, _ in Counter(causes).most_common(_CAUSES))
+    why = f"{batch.reason} ({found})" if found else batch.reason
+    stops = f"dataset {work.part(batch).dataset} stops at batch {batch.ordinal}: {why}"
+    ctx.reporter.note(f"{stops}\n  what to do: {remedy or _REMEDY}")
+    return batch
 
 
 def _log_batch(batch: BatchRow) -> None:

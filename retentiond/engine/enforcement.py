@@ -201,7 +201,6 @@ def _work_through(ctx: Context, work: Work) -> None:
                 continue
             if ended.reason in STOPPING:
                 stopped.add(work.part(ended).dataset)
-                ctx.reporter.note(f"dataset {work.part(ended).dataset} stops at batch {ended.ordinal}: {ended.reason}")
         ctx.reporter.advance(batch.count)
     if pacer.deferred:
         _stand_still(ctx, work.plan, tuple(pacer.deferred.values()))

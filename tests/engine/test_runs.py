@@ -82,6 +82,37 @@ def test_a_store_that_lies_stops_its_dataset_at_the_first_batch_and_no_other(off
     assert office.rows("feedback") == set()
 
 
+def refuses(_proxy: Proxy, order: Order) -> Acted:
+    reasons = dict.fromkeys(range(len(order.records)), "a trigger keeps them")
+    return Acted([Outcome.REFUSED] * len(order.records), reasons)
+
+
+def fails(_proxy: Proxy, _order: Order) -> Acted:
+    raise ConnectorError("no route to the server", where="app", remedy="mend the network")
+
+
+@pytest.mark.parametrize(
+    ("change", "why", "remedy"),
+    [
+        (lies, "not-verified", "`retentiond check`"),
+        (refuses, "store-failed (a trigger keeps them)", "`retentiond check`"),
+        (fails, "store-failed (no route to the server)", "mend the network"),
+    ],
+)
+def test_people_are_told_why_a_dataset_stops_and_what_to_do(
+    office: Office, change: Callable[[Proxy, Order], Acted], why: str, remedy: str
+) -> None:
+    due(office)
+    office.wraps["app"] = only("requests", change, "act")
+    with office.open() as ctx:
+        row = plan(ctx).plan
+        assert row is not None
+        approve(ctx, row.id, None)
+        apply_plan(ctx, row.id)
+        (note,) = ctx.reporter.notes  # type: ignore[attr-defined]
+    assert note.startswith(f"dataset requests stops at batch 0: {why}\n  what to do: {remedy}")
+
+
 def test_what_a_read_cannot_tell_is_carried_over_and_not_called_purged(office: Office) -> None:
     due(office, 2)
     office.wraps["app"] = only(
