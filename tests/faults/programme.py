@@ -281,10 +281,12 @@ def freeze_at_each(scene: Scene, choice: Choice) -> Figures:
 
 def _beside_a_frozen_one(scene: Scene, world: World, oracle: Oracle, frozen: Forked, figures: Figures) -> None:
     """Where its lock is the connection's, the server gives it away and another finishes; else nobody else acts."""
+    fine = {0, 1, 4, 5}
     if isinstance(world.keeping, Postgres) and world.keeping.ledger is None:
         _let_go_of(world.keeping)
         # One that had asked for nothing yet may ask once all is over; even so no store is touched.
         asked = scene.has_begun(world)
+        fine |= set() if asked else {2}  # then its request is a second one, and refused
         scene.go_on(world, oracle)
         then = _state(world, asked=asked)
         code, told = frozen.end()
@@ -299,7 +301,7 @@ def _beside_a_frozen_one(scene: Scene, world: World, oracle: Oracle, frozen: For
         code, told = frozen.end()
         scene.go_on(world, oracle)
     figures.codes[code] += 1
-    if code not in (0, 1, 4, 5):
+    if code not in fine:
         oracle.say(f"the frozen one ended with {code}: {told} {said(world)}")
 
 
