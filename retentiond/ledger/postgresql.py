@@ -28,10 +28,8 @@ _VERSION_TABLE = "alembic_version"
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
 _TABLES_THERE = "SELECT count(*) FROM pg_class WHERE relnamespace = to_regnamespace(%s) AND relname = ANY(%s)"
-_DATABASE = """SELECT oid::int8, extract(epoch FROM pg_postmaster_start_time())::text
+_DATABASE = """SELECT oid::int8, extract(epoch FROM pg_catalog.pg_postmaster_start_time())::text
     FROM pg_catalog.pg_database WHERE datname = current_database()"""
-_MAY_READ_SYSTEM = "SELECT has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')"
-_SYSTEM = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
 _HAS_REVISION = "SELECT to_regclass(%s) IS NOT NULL"
 
 
@@ -193,9 +191,7 @@ class PostgresqlBackend:
         names = [_VERSION_TABLE, *metadata.tables]
         with in_ledger_words(self.where):
             ((database, started),) = raw.execute(_DATABASE).fetchall()
-            ((may_read,),) = raw.execute(_MAY_READ_SYSTEM).fetchall()
-            system = raw.execute(_SYSTEM).fetchall()[0][0] if may_read else started
-        return OwnTables(f"{system}/{database}", frozenset(f"{self.database.schema}.{name}" for name in names))
+        return OwnTables(f"{started}/{database}", frozenset(f"{self.database.schema}.{name}" for name in names))
 
     def close(self) -> None:
         """Let go of connections."""

@@ -60,11 +60,11 @@ _PREAMBLE = (
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which database this is; equal for two connections only when they reach the same one.
+    """Which database a connection reaches.
 
     Attributes:
-        system: The cluster's system identifier; empty where the role may not read it.
-        started: When the server started; it stands in for a system identifier that cannot be read.
+        system: The cluster's system identifier, which copies of it have, too; empty where the role may not read it.
+        started: When the server started, which every role may read, to the microsecond.
     """
 
     system: str
@@ -72,10 +72,14 @@ class Identity:
     started: str
 
     def same(self, other: Identity) -> bool:
-        """Whether both are certainly the same database."""
+        """Whether both are certainly the same database, where the server may have been started anew in between."""
         if self.database != other.database or self.system != other.system:
             return False
         return bool(self.system) or self.started == other.started
+
+    def meets(self, other: Identity) -> bool:
+        """Whether two connections that live reach one database on one server, and not a copy of it."""
+        return (self.database, self.started) == (other.database, other.started)
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,9 +118,9 @@ class PostgresqlStore:
         )
 
     def location(self) -> str:
-        """Return which database this is."""
+        """Return which database this is, by what every role may read: not every one may read the system identifier."""
         identity = self._session.identity
-        return f"{identity.system or identity.started}/{identity.database}"
+        return f"{identity.started}/{identity.database}"
 
     def pressure(self) -> Pressure:
         """Say how far the slowest replica that is connected is behind."""

@@ -107,7 +107,7 @@ def _separate(session: Session, verifier: Session, layout: Layout) -> list[Findi
     dataset = layout.dataset
     try:
         with explained(dataset.name), verifier.reading() as tx:
-            if tx.standby or not verifier.identity.same(session.identity):
+            if tx.standby or not verifier.identity.meets(session.identity):
                 what = "the verifying connection does not lead to the primary on which is acted"
                 return [refusal(dataset, what, "let both connection strings lead to one database on one server")]
             role = str(tx.value("SELECT current_user::text"))

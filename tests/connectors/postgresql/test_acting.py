@@ -374,6 +374,31 @@ def test_a_look_at_another_database_is_unknown(make: Callable[[str], App]) -> No
     assert set(app.open().verify(order(requests(), records)).sightings) == {Sighting.UNKNOWN}
 
 
+def test_a_look_at_a_copy_of_the_server_is_unknown(make: Callable[[str], App]) -> None:
+    """A base backup that was started by itself has the system identifier, the timeline, and nothing newer."""
+    app = filled(make)
+    with app.server.copied() as copy:
+        copy.start()
+        app.patch.setenv("READER_DSN", copy.dsn(app.database, app.reader))
+        ((what, _),) = app.refusals(requests())
+        assert "does not lead to the primary" in what
+        app.insert("requests", (100, OLD))
+        asked = order(requests(), app.due(requests()))
+        assert set(app.open().verify(asked).sightings) == {Sighting.UNKNOWN}
+        app.close()
+
+
+@pytest.mark.parametrize("knows", ["role", "reader"])
+def test_a_role_that_may_not_ask_for_the_system_is_known_to_be_where_was_acted(
+    make: Callable[[str], App], knows: str
+) -> None:
+    app = filled(make)
+    function = "FUNCTION pg_catalog.pg_control_system()"
+    app.run(f"REVOKE EXECUTE ON {function} FROM PUBLIC; GRANT EXECUTE ON {function} TO {getattr(app, knows)}")
+    assert app.refusals(requests()) == []
+    app.purge_all(requests())
+
+
 def test_a_look_says_as_whom_and_where(make_on_each: Callable[[str], App]) -> None:
     app = filled(make_on_each)
     asked = order(requests(), app.due(requests()))
