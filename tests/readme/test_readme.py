@@ -27,6 +27,7 @@ LEFT_OF_THE_TABLE = 59  # 100 requests, two a day; 41 are older than 29 days and
 _COMMAND = re.compile(r"\bretentiond ((?:-{0,2}[\w./-]+ ?)*)")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#([^)\s]+))?\)")
+_TESTS = re.compile(r"`(tests/[\w./-]+)`")
 _TARGET = re.compile(r"\bmake ([a-z]+)")
 
 
@@ -118,6 +119,12 @@ def test_links_lead_somewhere(page: Path) -> None:
         if anchor:
             titles = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
             assert anchor in {title.lower().replace(" ", "-") for title in titles}, f"{page.name}: #{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tests_that_are_named_exist(page: Path) -> None:
+    named = _TESTS.findall(page.read_text(encoding="utf-8"))
+    assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 @pytest.fixture
