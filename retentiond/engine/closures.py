@@ -186,11 +186,12 @@ def advance_closure(ctx: Context, closure: ClosureRow) -> list[Carried]:
     if closure.state is AccountState.GRACE:
         _begin(ctx, closure)
     carried = [carry_out(ctx, plan.id, account) for plan in _open_plans(ctx, closure)]
-    planned = make_plan(ctx, Request(Trigger.CLOSURE, account=account, closure=closure.id))
+    asked = Request(Trigger.CLOSURE, account=account, closure=closure.id, acting=True)
+    planned = make_plan(ctx, asked)
     if planned.plan is not None:
         _check_waiting(planned.plan)
         carried += carry_out_chain(ctx, planned.plan, account)
-        planned = make_plan(ctx, Request(Trigger.CLOSURE, account=account, closure=closure.id))
+        planned = make_plan(ctx, asked)
     if planned.plan is not None:
         return carried
     left = sum(each.held + each.undetermined + each.waiting for each in planned.forecasts)

@@ -7,7 +7,8 @@ two groups of batches, so that rows and the objects that go with them stand in o
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -21,6 +22,7 @@ from retentiond.evidence.statement import POLICIES_LIMIT
 from retentiond.ports.rows import BatchRow
 
 BATCH_RECORDS = 5_000
+ACTING = "drafts:acting"  # a fact: the drafts of the process that acts, or acted last
 
 
 @dataclass(slots=True)
@@ -70,12 +72,15 @@ class Draft:
 
     Args:
         at: The run's reference time.
+        acting: Whether this is the process that acts.
     """
 
-    def __init__(self, ctx: Context, at: datetime) -> None:
+    def __init__(self, ctx: Context, at: datetime, *, acting: bool = False) -> None:
         self._ctx = ctx
         self._at = at
+        self._acting = acting
         self._groups = 0
+        self.begun: list[str] = []
         self.plans: list[PlanDraft] = []
         self._begin_plan()
 
@@ -155,9 +160,31 @@ class Draft:
 
     def _begin_plan(self) -> None:
         plan = PlanDraft.begun(new_id(self._at))
+        self.begun.append(plan.id)
         with self._ctx.ledger.begin() as tx:
             tx.plans.begin_draft(plan.id, self._at)
+            if self._acting:
+                tx.facts.set(ACTING, " ".join(self.begun))
         self.plans.append(plan)
+
+
+@contextmanager
+def drafting(ctx: Context, at: datetime, *, acting: bool) -> Iterator[Draft]:
+    """Give a draft, and remove in the end what of it became no plan.
+
+    Others may be drafting meanwhile, by hand. What the process left that acted before this one goes at once; of what
+    others left nobody can tell whether they are still at it, so it goes when a plan of its age would have expired.
+    """
+    dead = ctx.terms.plan_expires.before(at)
+    with ctx.ledger.begin() as tx:
+        left = (tx.facts.get(ACTING) or "").split() if acting else []
+        tx.plans.discard_drafts(left, dead)
+    draft = Draft(ctx, at, acting=acting)
+    try:
+        yield draft
+    finally:
+        with ctx.ledger.begin() as tx:
+            tx.plans.discard_drafts(draft.begun, dead)
 
 
 class Tallies(Draft):

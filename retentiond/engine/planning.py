@@ -18,7 +18,7 @@ from retentiond.domain.policy import Policy
 from retentiond.engine import chains, guards
 from retentiond.engine.approvals import void
 from retentiond.engine.context import Context
-from retentiond.engine.drafting import Draft, Tallies
+from retentiond.engine.drafting import Draft, Tallies, drafting
 from retentiond.engine.estimating import Estimate, estimate
 from retentiond.engine.kinship import Kinship
 from retentiond.engine.manual import Manual
@@ -39,6 +39,7 @@ class Request:
         account: The account that leaves, for closures; empty otherwise.
         closure: The closure's id; empty otherwise.
         manual: What somebody asks to be purged; None where nobody does.
+        acting: Whether whoever asks is the process that acts on the ledger.
     """
 
     trigger: Trigger = Trigger.SCHEDULE
@@ -46,6 +47,7 @@ class Request:
     account: str = ""
     closure: str = ""
     manual: Manual | None = None
+    acting: bool = False
 
     @property
     def by_policy(self) -> bool:
@@ -101,17 +103,11 @@ def make_plan(ctx: Context, request: Request) -> Planned:
     expire_plans(ctx)
     unended = pending(ctx) if request.by_policy else Pending()
     subjects, left = _apart(_subjects(ctx, request), unended.datasets)
-    _discard_drafts(ctx)
-    draft = Draft(ctx, reference)
-    with Kinship() as kin:
+    with drafting(ctx, reference, acting=request.acting) as draft, Kinship() as kin:
         plans, failures = _draft_all(ctx, draft, kin, subjects, reference)
-    forecasts = tuple(forecast for plan in plans for forecast in plan.forecasts())
-    rows = (
-        propose(ctx, Proposal(draft, request.trigger, request.closure, forecasts, reference, request.manual))
-        if draft.records
-        else ()
-    )
-    _discard_drafts(ctx)
+        forecasts = tuple(forecast for plan in plans for forecast in plan.forecasts())
+        proposal = Proposal(draft, request.trigger, request.closure, forecasts, reference, request.manual)
+        rows = propose(ctx, proposal) if draft.records else ()
     _remember(ctx, request, forecasts, unended, reference)
     return Planned(
         plan=rows[0] if rows else None,
@@ -143,11 +139,6 @@ def forecast(ctx: Context, policies: tuple[str, ...], at: datetime) -> Planned:
     parts = [part for plan in draft.plans for part in plan.parts]
     reckoned = estimate(ctx, parts, len(draft.plans)) if draft.records else None
     return Planned(None, found, tuple(failures), at, estimate=reckoned)
-
-
-def _discard_drafts(ctx: Context) -> None:
-    with ctx.ledger.begin() as tx:
-        tx.plans.discard_drafts()
 
 
 def _apart(subjects: Sequence[Subject], busy: frozenset[str]) -> tuple[list[Subject], tuple[str, ...]]:

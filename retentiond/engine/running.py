@@ -161,7 +161,7 @@ def _run_policies(ctx: Context, session: Session, policies: tuple[str, ...]) -> 
         )
         session.overdue += _records(ctx, waiting)
         return
-    planned = make_plan(ctx, Request(Trigger.SCHEDULE, policies))
+    planned = make_plan(ctx, Request(Trigger.SCHEDULE, policies, acting=True))
     session.left_out = planned.failures
     if not policies and not planned.failures:
         counted(ctx)

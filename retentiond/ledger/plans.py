@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, delete, exists, insert, or_, select, update
 
 from retentiond.domain.plan import Forecast, Part, RunState
 from retentiond.ledger import schema
@@ -30,12 +30,15 @@ _PARTS = (
 _ADD_PARTS = insert(schema.parts)
 
 _BEGIN_DRAFT = insert(drafts)
-_IS_UNFINISHED = ~exists().where(plans.c.id == drafts.c.id)
+_IS_DISCARDED = and_(
+    ~exists().where(plans.c.id == drafts.c.id),
+    or_(drafts.c.id.in_(bindparam("names", expanding=True)), drafts.c.begun_at <= bindparam("begun_by")),
+)
 _DISCARD_BATCHES = tuple(
-    delete(table).where(table.c.plan.in_(select(drafts.c.id).where(_IS_UNFINISHED)))
+    delete(table).where(table.c.plan.in_(select(drafts.c.id).where(_IS_DISCARDED)))
     for table in (schema.batch_identifiers, schema.batches)
 )
-_DISCARD = delete(drafts).where(_IS_UNFINISHED)
+_DISCARD = delete(drafts).where(_IS_DISCARDED)
 
 
 class SqlPlans:
@@ -48,11 +51,11 @@ class SqlPlans:
         """Note that a plan is being drafted; its batches may follow."""
         self._session.insert(_BEGIN_DRAFT, {"id": plan, "begun_at": at})
 
-    def discard_drafts(self) -> int:
+    def discard_drafts(self, names: Sequence[str], begun_by: datetime) -> int:
         """Remove drafts that were never finished, with their batches; return how many."""
         for statement in _DISCARD_BATCHES:
-            self._session.change(statement)
-        return self._session.change(_DISCARD)
+            self._session.change(statement, names=names, begun_by=begun_by)
+        return self._session.change(_DISCARD, names=names, begun_by=begun_by)
 
     def finish_draft(self, plan: PlanRow, parts: Sequence[Part]) -> None:
         """Turn a draft into a plan; from now on it takes no more batches."""

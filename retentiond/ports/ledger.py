@@ -38,8 +38,13 @@ class Plans(Protocol):
         """Note that a plan is being drafted; its batches may follow."""
         ...
 
-    def discard_drafts(self) -> int:
-        """Remove drafts that were never finished, with their batches; return how many."""
+    def discard_drafts(self, names: Sequence[str], begun_by: datetime) -> int:
+        """Remove drafts that were never finished, with their batches; return how many.
+
+        Args:
+            names: Which of them.
+            begun_by: And those that were begun then or before.
+        """
         ...
 
     def finish_draft(self, plan: PlanRow, parts: Sequence[Part]) -> None:

@@ -21,7 +21,8 @@ def traces(office: Office) -> tuple[object, ...]:
     with office.open() as ctx, ctx.ledger.begin() as tx:
         plans, events = tx.plans.in_state(*RunState), tx.events.newest(1000)
         overdue = tx.facts.get("overdue:content")
-        return len(plans), len(events), overdue, tx.plans.discard_drafts(), log_entries(office)
+        drafts = tx.plans.discard_drafts([], office.clock.at)
+        return len(plans), len(events), overdue, drafts, log_entries(office)
 
 
 def due(office: Office, days: float) -> dict[str, tuple[int, int]]:

@@ -63,7 +63,7 @@ def test_discarded_drafts_are_in_no_file(ledger: SqlLedger) -> None:
         tx.plans.begin_draft("plan-1", NOW)
         tx.batches.add(samples.batch(0, 5), IDENTIFIERS)
     with ledger.begin() as tx:
-        tx.plans.discard_drafts()
+        tx.plans.discard_drafts([], NOW)
     assert ledger.scrub()
     assert found_in_files(Path(ledger.where), MARK) == 0
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from retentiond.domain.plan import RunState
@@ -32,15 +34,23 @@ def test_a_plan_of_no_part_is_a_plan(ledger: SqlLedger) -> None:
         assert tx.plans.parts("plan-1") == []
 
 
-def test_a_draft_is_no_plan_and_is_discarded_with_its_batches(ledger: SqlLedger) -> None:
+EARLIER = samples.NOW - timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(("names", "begun_by"), [(["draft", "plan-1", "nothing"], EARLIER), ([], samples.NOW)])
+def test_a_draft_is_no_plan_and_is_discarded_with_its_batches(
+    ledger: SqlLedger, names: list[str], begun_by: datetime
+) -> None:
     kept = samples.make_plan(ledger)
     with ledger.begin() as tx:
         tx.plans.begin_draft("draft", samples.NOW)
         tx.batches.add(samples.batch(0, name="draft"), samples.PLAIN)
     with ledger.begin() as tx:
         assert tx.plans.get("draft") is None
-        assert tx.plans.discard_drafts() == 1
-        assert tx.plans.discard_drafts() == 0
+        assert tx.plans.discard_drafts([], EARLIER) == 0
+        assert len(tx.batches.of_plan("draft")) == 1
+        assert tx.plans.discard_drafts(names, begun_by) == 1
+        assert tx.plans.discard_drafts(names, begun_by) == 0
         assert tx.batches.of_plan("draft") == []
         with pytest.raises(NotFound):
             tx.batches.identifiers("draft", 0)
