@@ -129,6 +129,10 @@ class LedgerBusy(LedgerError):
     """Another process is acting on this ledger."""
 
 
+class LockLost(LedgerBusy):
+    """This process acted on the ledger, and does no more: another one may."""
+
+
 class ClaimLost(LedgerError):
     """A batch was taken from whoever claimed it: a newer claim or a change of holds fences it off."""
 

@@ -171,9 +171,8 @@ def session_document(session: Session) -> dict[str, Any]:
         "runs": [_run_document(each) for each in session.carried],
         "overdue": session.overdue,
     }
-    stops = [*([session.stopped] if session.stopped else []), *session.deferred]
-    if stops:
-        stopped = stops[0]
+    if session.stops:
+        stopped = session.stops[0]
         document["stopped"] = {"guard": stopped.guard, "what": stopped.what, "remedy": stopped.remedy}
         document["plan"] = session.stopped_plan.id if session.stopped_plan else None
     if session.left_out:

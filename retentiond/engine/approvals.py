@@ -18,13 +18,14 @@ from retentiond.engine.manual import asked_by
 from retentiond.engine.signing import (
     SIGNATURE_VALID,
     SINGLE_OPERATOR,
-    deliver,
+    deliver_what_stops,
+    deliver_what_waits,
     hand_of,
     people,
     record_state,
     verified,
 )
-from retentiond.errors import ApprovalError, LogIntegrityError, NotFound, RetentiondError
+from retentiond.errors import ApprovalError, NotFound
 from retentiond.evidence.canonical import Json, canonical_json, rfc3339
 from retentiond.evidence.entry import void_entry
 from retentiond.ports.ledger import Transaction
@@ -73,15 +74,7 @@ def approve(ctx: Context, reference: str, key_file: Path | None) -> int:
     ctx.log.compare()
     with ctx.ledger.begin() as tx:
         _record(ctx, tx, plan, approval)
-    try:
-        size = deliver(ctx)
-    except RetentiondError as error:
-        raise LogIntegrityError(
-            f"the approval of plan {plan.id} is pending, since it is not yet logged: {error.what}",
-            where=error.where,
-            remedy="make log and journal writable; the next `retentiond run` publishes the entry, and it counts",
-        ) from error
-    return settle_approvals(ctx, plan.id, size)
+    return settle_approvals(ctx, plan.id, deliver_what_waits(ctx, f"the approval of plan {plan.id}"))
 
 
 def covered(ctx: Context, reference: str) -> list[str]:
@@ -108,14 +101,7 @@ def reject(ctx: Context, reference: str, key_file: Path | None) -> None:
     with ctx.ledger.begin() as tx:
         _record(ctx, tx, plan, verdict)
         void_in(ctx, tx, plan, "rejected")
-    try:
-        deliver(ctx)
-    except RetentiondError as error:
-        raise LogIntegrityError(
-            f"plan {plan.id} is void, but that is not yet logged: {error.what}",
-            where=error.where,
-            remedy="make log and journal writable; the next command that writes to the log publishes the entry",
-        ) from error
+    deliver_what_stops(ctx, f"plan {plan.id} is void")
 
 
 def settle_approvals(ctx: Context, plan_id: str, size: int) -> int:

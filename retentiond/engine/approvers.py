@@ -9,8 +9,8 @@ from pathlib import Path
 
 from retentiond.engine import allowed
 from retentiond.engine.context import Context
-from retentiond.engine.signing import Signed, check_request, deliver, people, record_state, request
-from retentiond.errors import ApprovalError, LogIntegrityError, RetentiondError
+from retentiond.engine.signing import Signed, check_request, deliver, deliver_what_waits, people, record_state, request
+from retentiond.errors import ApprovalError
 from retentiond.evidence.canonical import Json, rfc3339
 from retentiond.ports.ledger import Transaction
 
@@ -87,15 +87,7 @@ def sign_file(ctx: Context, key_file: Path | None, *, approve: bool) -> int:
         allowed.propose(tx, ctx.approvers)
         _write(tx, replace(change, signatures=(*kept, _Signature(signed, now, index)) if approve else ()))
         tx.events.append("approvers.signed", change.sha256, now, {"by": signed.principal, "approve": approve})
-    try:
-        size = deliver(ctx)
-    except RetentiondError as error:
-        raise LogIntegrityError(
-            f"the signature of the approvers file is pending, since it is not yet logged: {error.what}",
-            where=error.where,
-            remedy="make log and journal writable; the next `retentiond run` publishes the entry, and it counts",
-        ) from error
-    return settle_approvers(ctx, size)
+    return settle_approvers(ctx, deliver_what_waits(ctx, "the signature of the approvers file"))
 
 
 def settle_approvers(ctx: Context, size: int) -> int:

@@ -21,8 +21,8 @@ from retentiond.engine.failover import confirm
 from retentiond.engine.items import commitment_under, item_rows, read_all
 from retentiond.engine.planning import Request, make_plan
 from retentiond.engine.receipts import issuer, manifest_base, not_covered, receipt_context
-from retentiond.engine.signing import deliver, record_state, request
-from retentiond.errors import AccountStateError, GuardStopped, LogIntegrityError, NotFound, RetentiondError
+from retentiond.engine.signing import deliver, deliver_what_waits, record_state, request
+from retentiond.errors import AccountStateError, GuardStopped, NotFound
 from retentiond.evidence.annex import RunsAnnex
 from retentiond.evidence.canonical import Json, canonical_json, rfc3339
 from retentiond.evidence.entry import receipt_entry
@@ -89,7 +89,7 @@ def close_account(ctx: Context, account: str, reason: str, key_file: Path | None
         tx.closures.add(row)
         index = record_state(ctx, tx, record)
         tx.pending.add(PendingRow(index, CLOSE, row.id, signed.principal, now))
-    settle_closures(ctx, _delivered(ctx, "the closure"))
+    settle_closures(ctx, deliver_what_waits(ctx, "the closure"))
     return replace(row, state=closure.state)
 
 
@@ -115,7 +115,7 @@ def cancel_closure(ctx: Context, account: str, key_file: Path | None) -> Closure
         _check_still(tx, closure)
         index = record_state(ctx, tx, {"kind": CANCEL, "id": closure.id, **signed.to_json()})
         tx.pending.add(PendingRow(index, CANCEL, closure.id, signed.principal, ctx.now()))
-    settle_closures(ctx, _delivered(ctx, "the cancellation"))
+    settle_closures(ctx, deliver_what_waits(ctx, "the cancellation"))
     with ctx.ledger.begin() as tx:
         current = tx.closures.get(closure.id)
     if current is None or current.state is not after:
@@ -249,18 +249,6 @@ def _check_waiting(plan: PlanRow) -> None:
             guard="closure-cap",
             remedy=f"retentiond approve {plan.id}",
         )
-
-
-def _delivered(ctx: Context, what: str) -> int:
-    """Deliver a change that lets go; it counts only once its entry is published."""
-    try:
-        return deliver(ctx)
-    except RetentiondError as error:
-        raise LogIntegrityError(
-            f"{what} is pending, since it is not yet logged: {error.what}",
-            where=error.where,
-            remedy="make log and journal writable; the next `retentiond run` publishes the entry, and it counts",
-        ) from error
 
 
 def _check_not_pending(ctx: Context, known: ClosureRow | None) -> None:

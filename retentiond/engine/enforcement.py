@@ -73,7 +73,7 @@ def carry_out(ctx: Context, reference: str, account: str = "") -> Carried:
     if plan.state is RunState.CANCELLED:
         raise ApprovalError(f"plan {plan.id} is void: it expired or was rejected", remedy="make a new plan")
     if run is not None and guards.is_cancelled(ctx, plan):
-        ctx.log.compare()
+        guards.before_planning(ctx)  # its receipt is signed, and bears the time
         _abandon(ctx, plan, guards.CANCELLED)
     else:
         _check(ctx, plan, begun=run is not None)

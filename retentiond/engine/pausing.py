@@ -17,8 +17,8 @@ from retentiond.engine.context import Context
 from retentiond.engine.enforcement import Carried, carry_out
 from retentiond.engine.guards import CANCELLED, PAUSED
 from retentiond.engine.scopes import check_texts
-from retentiond.engine.signing import deliver, record_state, record_unstaged, request
-from retentiond.errors import ApprovalError, LedgerBusy, LogIntegrityError, RetentiondError
+from retentiond.engine.signing import deliver_what_stops, deliver_what_waits, record_state, record_unstaged, request
+from retentiond.errors import ApprovalError, LedgerBusy, RetentiondError
 from retentiond.evidence.canonical import Json, rfc3339
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import PendingRow, PlanRow
@@ -66,14 +66,7 @@ def pause(ctx: Context, reason: str) -> Pause:
             record_unstaged(ctx, tx, record)
         set_paused(tx, Pause(now, reason), index)
         tx.events.append("paused", "instance", now)
-    try:
-        deliver(ctx)
-    except RetentiondError as error:
-        raise LogIntegrityError(
-            f"the pause is in force, but not yet logged: {error.what}",
-            where=error.where,
-            remedy="make log and journal writable; the next command that writes to the log publishes the entry",
-        ) from error
+    deliver_what_stops(ctx, "the pause is in force")
     return Pause(now, reason)
 
 
@@ -90,7 +83,7 @@ def resume(ctx: Context, key_file: Path | None) -> None:
     with ctx.ledger.begin() as tx:
         index = record_state(ctx, tx, {"kind": RESUME, **signed.to_json()})
         tx.pending.add(PendingRow(index, RESUME, "instance", signed.principal, ctx.now()))
-    settle_stops(ctx, _delivered(ctx, "the end of the pause"))
+    settle_stops(ctx, deliver_what_waits(ctx, "the end of the pause"))
 
 
 def cancel(ctx: Context, reference: str, key_file: Path | None) -> Cancelled:
@@ -114,7 +107,7 @@ def cancel(ctx: Context, reference: str, key_file: Path | None) -> Cancelled:
     with ctx.ledger.begin() as tx:
         index = record_state(ctx, tx, {"kind": CANCEL, "plan": plan.sha256, **signed.to_json()})
         tx.pending.add(PendingRow(index, CANCEL, plan.id, signed.principal, ctx.now()))
-    settle_stops(ctx, _delivered(ctx, "the cancellation"))
+    settle_stops(ctx, deliver_what_waits(ctx, "the cancellation"))
     return Cancelled(plan, _ended(ctx, plan) if begun else None, begun)
 
 
@@ -186,17 +179,6 @@ def _check_not_ended(plan: PlanRow) -> None:
             f"plan {plan.id} serves a closure, which would make it again",
             remedy="`retentiond pause` stops everything; `account cancel` ends a closure in its grace",
         )
-
-
-def _delivered(ctx: Context, what: str) -> int:
-    try:
-        return deliver(ctx)
-    except RetentiondError as error:
-        raise LogIntegrityError(
-            f"{what} is pending, since it is not yet logged: {error.what}",
-            where=error.where,
-            remedy="make log and journal writable; the next `retentiond run` publishes the entry, and it counts",
-        ) from error
 
 
 def _log_is_sound(ctx: Context) -> bool:

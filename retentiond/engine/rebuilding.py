@@ -22,7 +22,7 @@ from retentiond.engine.holds import RELEASE, settle_releases_in
 from retentiond.errors import RetentiondError
 from retentiond.evidence.entry import Entry, EntryKind
 from retentiond.ports.ledger import Transaction
-from retentiond.ports.rows import ApprovalRow, ClosureRow, JournalRow
+from retentiond.ports.rows import ApprovalRow, ClosureRow, JournalRow, PendingRow
 
 _OVER = (RunState.DONE, RunState.PARTIAL, RunState.CANCELLED)
 _UNBEGUN = (RunState.PLANNED, RunState.WAITING)
@@ -184,6 +184,12 @@ class Rebuilding:
     def _resume(self, _index: int, _record: Mapping[str, Any], _at: datetime, _found: Rebuilt) -> None:
         self._tx.facts.set(guards.PAUSED, "")
 
+    def _run_cancel(self, index: int, record: Mapping[str, Any], at: datetime, _found: Rebuilt) -> None:
+        """Have it count as any other whose entry is published: with the next run, unless the plan has ended by then."""
+        plan = self._tx.plans.get(record["plan"])
+        if plan is not None:
+            self._tx.pending.add(PendingRow(index, pausing.CANCEL, plan.id, record["by"], at))
+
     def _nothing(self, _index: int, _record: Mapping[str, Any], _at: datetime, _found: Rebuilt) -> None:
         """Something was said that has no effect by now, or whose effect is what other records say."""
 
@@ -230,7 +236,7 @@ _APPLY: dict[str, Callable[[Rebuilding, int, Mapping[str, Any], datetime, Rebuil
     approvers.TAKEN: Rebuilding._approvers,  # noqa: SLF001
     pausing.PAUSE: Rebuilding._pause,  # noqa: SLF001
     pausing.RESUME: Rebuilding._resume,  # noqa: SLF001
-    pausing.CANCEL: Rebuilding._nothing,  # noqa: SLF001
+    pausing.CANCEL: Rebuilding._run_cancel,  # noqa: SLF001
     approvers.SIGNED: Rebuilding._nothing,  # noqa: SLF001
     "recovery": Rebuilding._nothing,  # noqa: SLF001
     "clock": Rebuilding._nothing,  # noqa: SLF001

@@ -50,6 +50,11 @@ class Session:
     failures: list[RetentiondError] = field(default_factory=list)
     left_out: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def stops(self) -> list[GuardStopped | Deferred]:
+        """What stopped it, or has it stand still."""
+        return [*([self.stopped] if self.stopped else []), *self.deferred]
+
 
 def apply_plan(ctx: Context, reference: str) -> Session:
     """Carry out exactly one plan with its chain, or go on with it.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from retentiond.engine import allowed, sshsig
 from retentiond.engine.context import Approvers, Context
-from retentiond.errors import ApprovalError, GuardStopped, RetentiondError, UsageError
+from retentiond.errors import ApprovalError, GuardStopped, LogIntegrityError, RetentiondError, UsageError
 from retentiond.evidence.canonical import Json, canonical_json, rfc3339
 from retentiond.evidence.entry import state_entry
 from retentiond.ports.ledger import Transaction
@@ -132,6 +132,44 @@ def deliver(ctx: Context) -> int:
                 index = tx.entries.stage(state_entry(row.sha256)) if row.log_index is None else row.log_index
                 tx.journal.deliver(replace(row, log_index=index, written=row.written or row.sha256 in written))
     return ctx.log.publish()
+
+
+def deliver_what_waits(ctx: Context, what: str) -> int:
+    """Deliver what lets go, which counts only then; return how many entries the log has.
+
+    Args:
+        what: Such as `the closure`.
+
+    Raises:
+        LogIntegrityError: It is pending.
+    """
+    try:
+        return deliver(ctx)
+    except RetentiondError as error:
+        raise LogIntegrityError(
+            f"{what} is pending, since it is not yet logged: {error.what}",
+            where=error.where,
+            remedy="make log and journal writable; the next `retentiond run` publishes the entry, and it counts",
+        ) from error
+
+
+def deliver_what_stops(ctx: Context, what: str) -> None:
+    """Deliver what stops something, which counts already.
+
+    Args:
+        what: Such as `the pause is in force`.
+
+    Raises:
+        LogIntegrityError: It counts, and is not yet logged.
+    """
+    try:
+        deliver(ctx)
+    except RetentiondError as error:
+        raise LogIntegrityError(
+            f"{what}, but not yet logged: {error.what}",
+            where=error.where,
+            remedy="make log and journal writable; the next command that writes to the log publishes the entry",
+        ) from error
 
 
 def people(ctx: Context) -> bool:

@@ -18,20 +18,23 @@ class Ticked:
 
     Attributes:
         slots: Those that it took.
-        session: What was carried out; None where there was nothing to do.
+        session: What was carried out; None where there was nothing to do, or a guard stopped it.
+        stopped: The guard that stopped it; nobody can say then what is overdue.
     """
 
     slots: tuple[SlotRow, ...] = ()
     session: Session | None = None
+    stopped: GuardStopped | None = None
 
     @property
     def outcome(self) -> str:
         """What came of it, in a word."""
-        return "idle" if self.session is None else outcome_of(self.session)
+        if self.session is not None:
+            return _outcome(self.session)
+        return "stopped" if self.stopped else "idle"
 
 
-def outcome_of(session: Session) -> str:
-    """Return how a session ended, in a word."""
+def _outcome(session: Session) -> str:
     if session.failures or session.left_out:
         return "partial"
     if session.stopped is not None:
@@ -63,12 +66,12 @@ def tick(ctx: Context, taker: str, *, look_for_work: bool) -> Ticked:
         now = guards.check_clock(ctx)
         taken = take_slots(ctx, due_slots(ctx, now, taker))
         try:
-            session = run_acting(ctx, _policies(ctx, taken)) if taken else go_on_acting(ctx)
+            ticked = Ticked(tuple(taken), run_acting(ctx, _policies(ctx, taken)) if taken else go_on_acting(ctx))
         except GuardStopped as stopped:
-            session = Session(stopped=stopped)  # as ever while it only observes; the next slot asks again
+            ticked = Ticked(tuple(taken), stopped=stopped)  # as ever while it only observes; the next slot asks again
         if not ctx.stop_requested():
-            finish_slots(ctx, taken, outcome_of(session))
-        return Ticked(tuple(taken), session)
+            finish_slots(ctx, taken, ticked.outcome)
+        return ticked
 
 
 def _policies(ctx: Context, taken: list[SlotRow]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg
 
-from retentiond.errors import LedgerBusy
+from retentiond.errors import LedgerBusy, LockLost
 from retentiond.ledger.database import Database
 from retentiond.ledger.pg_locks import Locks
 from retentiond.ledger.pg_session import connect, in_ledger_words
@@ -58,7 +58,7 @@ class Acting:
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def require_lock(self) -> None:
-        """Raise LedgerBusy where the connection that holds the lock is lost."""
+        """Raise LockLost where the connection that holds the lock is lost."""
         try:
             with self._turn:
                 found = self.raw.execute(_BACKEND).fetchone()
@@ -68,12 +68,12 @@ class Acting:
             raise self._lost()
 
     def require_term(self, term: str | None) -> None:
-        """Raise LedgerBusy where another process acted since."""
+        """Raise LockLost where another process acted since."""
         if term != self.term:
-            raise LedgerBusy("another process has acted on this ledger since", where=self.where, remedy=_LOST)
+            raise LockLost("another process has acted on this ledger since", where=self.where, remedy=_LOST)
 
-    def _lost(self) -> LedgerBusy:
-        return LedgerBusy(
+    def _lost(self) -> LockLost:
+        return LockLost(
             "this process has lost its lock, and another one may act on the ledger now", where=self.where, remedy=_LOST
         )
 
@@ -116,7 +116,7 @@ def _renewed(acting: Acting) -> Iterator[None]:
         while not over.wait(_ASK_SECONDS):
             try:
                 acting.require_lock()
-            except LedgerBusy:
+            except LockLost:
                 return  # whoever begins the next transaction is told
 
     thread = threading.Thread(target=renew, name="lease", daemon=True)

@@ -15,12 +15,14 @@ from types import FrameType
 from typing import Any, Protocol
 
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.job import Job
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from retentiond.clock import Clock
 from retentiond.engine.context import Context, Reporter
+from retentiond.engine.running import Session
 from retentiond.engine.ticking import Ticked, tick
-from retentiond.errors import Interrupted, LedgerBusy, RetentiondError
+from retentiond.errors import Interrupted, LedgerBusy, LockLost, RetentiondError
 from retentiond.service.health import Health
 from retentiond.service.http import serving
 from retentiond.service.metrics import Metrics
@@ -31,6 +33,7 @@ TICK_SECONDS = 1
 WORK_SECONDS = 30  # how often it looks for work at hand, and tries again what stood still
 _LONGEST_PAUSE_SECONDS = 60
 _GLANCE_SECONDS = 0.2
+_LATE_SECONDS = 5 * TICK_SECONDS
 
 
 class Prepared(Protocol):
@@ -100,24 +103,25 @@ class Daemon:
         self._not_before = 0.0
         self._failures = 0
         self._last_look = -1e9
+        self._working = False
 
     def run(self) -> None:
         """Work until SIGTERM or SIGINT; the batch in hand is finished."""
         scheduler = BackgroundScheduler(timezone=UTC, executors={"default": ThreadPoolExecutor(1)})
         logging.getLogger("apscheduler").setLevel(logging.CRITICAL)  # what a tick does is in its canonical line
-        scheduler.add_job(self._tick, "interval", seconds=TICK_SECONDS, coalesce=True, max_instances=1)
+        job = scheduler.add_job(self._tick, "interval", seconds=TICK_SECONDS, coalesce=True, max_instances=1)
         listen = self._instances.present.listen
         with self._signals(), serving(listen, self._health, self._metrics) as address:
             scheduler.start()
             self._manager.ready()
             logger().info("daemon.started", taker=self._taker, listen=address)
-            self._watch()
+            self._watch(job)
             self._manager.stopping()
             scheduler.shutdown(wait=True)
         self._close()
         logger().info("daemon.stopped", taker=self._taker)
 
-    def _watch(self) -> None:
+    def _watch(self, job: Job) -> None:
         """Until it is to stop: reload when it is asked to, and tell the watchdog that nothing is stuck."""
         told = -1e9
         while not self._stop.wait(_GLANCE_SECONDS):
@@ -125,24 +129,42 @@ class Daemon:
                 self._reload.clear()
                 self._read_again()
             now = self._clock.monotonic()
-            if self._health.alive() and now - told >= self._manager.watchdog_seconds / 3:
+            watchdog = self._manager.watchdog_seconds
+            if watchdog and self._health.alive() and now - told >= watchdog / 3:
                 self._manager.alive()
                 told = now
+            self._catch_up(job)
+
+    def _catch_up(self, job: Job) -> None:
+        """Tick now where no tick came for long: the scheduler goes by a clock that may have been set back."""
+        if not self._working and self._health.silence() > _LATE_SECONDS:
+            self._health.beat()
+            job.modify(next_run_time=self._clock.now())
 
     def _read_again(self) -> None:
         self._manager.reloading(self._clock.monotonic())
         try:
             changed = self._instances.reload()
         except RetentiondError as error:
-            self._health.configured(right=False)
-            logger().error("config.refused", what=error.what, where=error.where, remedy=error.remedy)
+            self._refuse(error)
         else:
             self._health.configured(right=True)
             logger().info("config.read", changed=changed)
         self._manager.ready()
 
+    def _refuse(self, error: RetentiondError) -> None:
+        self._health.configured(right=False)
+        logger().error("config.refused", what=error.what, where=error.where, remedy=error.remedy)
+
     def _tick(self) -> None:
         """Do what is due. Runs in the scheduler's one thread, which also owns the open instance."""
+        self._working = True
+        try:
+            self._work()
+        finally:
+            self._working = False
+
+    def _work(self) -> None:
         began = self._clock.monotonic()
         self._health.beat()
         if began < self._not_before or self._stop.is_set():
@@ -150,9 +172,11 @@ class Daemon:
         look = began - self._last_look >= WORK_SECONDS
         try:
             ticked = tick(self._instance(), self._taker, look_for_work=look)
-        except LedgerBusy as busy:
-            self._health.ticked()
-            logger().debug("tick.busy", what=busy.what)
+        except LockLost as error:
+            self._failed(error.what, remedy=error.remedy, where=error.where)
+            return
+        except LedgerBusy:
+            self._health.ticked()  # another replica is at it
             return
         except Interrupted:
             return  # it was told to stop; the next one goes on
@@ -171,24 +195,22 @@ class Daemon:
         self._tell(ticked, self._clock.monotonic() - began)
 
     def _tell(self, ticked: Ticked, seconds: float) -> None:
-        session = ticked.session
-        if session is None:
+        if ticked.session is None and ticked.stopped is None:
             return
-        self._metrics.count(session)
         words: dict[str, Any] = {
             "outcome": ticked.outcome,
             "slots": [f"{slot.policy}/{slot.schedule}@{slot.slot:%Y-%m-%dT%H:%M:%SZ}" for slot in ticked.slots],
-            "runs": [{"run": each.run.id, "state": str(each.run.state)} for each in session.carried],
-            "overdue": session.overdue,
             "seconds": round(seconds, 3),
         }
-        stops = [*([session.stopped] if session.stopped else []), *session.deferred, *session.failures]
-        if session.left_out:
-            words["left_out"] = [{"dataset": dataset, "why": why} for dataset, why in session.left_out]
+        stops: list[RetentiondError] = [ticked.stopped] if ticked.stopped else []
+        if ticked.session is not None:
+            self._metrics.count(ticked.session)
+            words |= _of_session(ticked.session)
+            stops += [*ticked.session.stops, *ticked.session.failures]
         if stops:
             words |= {"what": stops[0].what, "remedy": stops[0].remedy}
-        logger().log(logging.WARNING if stops or session.left_out else logging.INFO, "tick", **words)
-        self._manager.status(f"{ticked.outcome}; {session.overdue} overdue")
+        logger().log(logging.WARNING if stops or "left_out" in words else logging.INFO, "tick", **words)
+        self._manager.status(f"{ticked.outcome}; {words.get('overdue', 'an unknown number')} overdue")
 
     def _failed(self, what: str, *, remedy: str, where: str) -> None:
         self._failures += 1
@@ -204,16 +226,27 @@ class Daemon:
             return self._ctx
         prepared, stack = upcoming or self._instances.present, ExitStack()
         opened = prepared.open(_Silent(self._health), self._stop.is_set, self._instances.changed)
-        ctx = stack.enter_context(opened)
+        try:
+            ctx = stack.enter_context(opened)
+        except RetentiondError as error:
+            if self._ctx is None or upcoming is None:
+                raise
+            self._settle(upcoming)
+            self._refuse(error)
+            return self._ctx
         self._close()
         self._open, self._ctx = stack, ctx
         if upcoming is not None:
             self._instances.present = upcoming
-            if self._instances.next is upcoming:
-                self._instances.next = None
+            self._settle(upcoming)
         self._metrics.watch(ctx)
         self._last_look = -1e9
         return ctx
+
+    def _settle(self, upcoming: Prepared) -> None:
+        """Nothing waits any more, unless yet another configuration was read meanwhile."""
+        if self._instances.next is upcoming:
+            self._instances.next = None
 
     def _close(self) -> None:
         self._metrics.watch(None)
@@ -236,6 +269,16 @@ class Daemon:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _of_session(session: Session) -> dict[str, Any]:
+    words: dict[str, Any] = {
+        "runs": [{"run": each.run.id, "state": str(each.run.state)} for each in session.carried],
+        "overdue": session.overdue,
+    }
+    if session.left_out:
+        words["left_out"] = [{"dataset": dataset, "why": why} for dataset, why in session.left_out]
+    return words
 
 
 class _Silent:

@@ -39,4 +39,8 @@ class Health:
 
     def alive(self) -> bool:
         """Tell whether there was progress lately."""
-        return self._clock.monotonic() - self._beat < STUCK_SECONDS
+        return self.silence() < STUCK_SECONDS
+
+    def silence(self) -> float:
+        """Return for how many seconds there was no sign of life."""
+        return self._clock.monotonic() - self._beat

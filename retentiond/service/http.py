@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,8 +30,9 @@ def serving(listen: str, health: Health, metrics: Metrics) -> Iterator[str]:
         yield ""
         return
     host, _, port = listen.rpartition(":")
+    kind = _Server6 if host.startswith("[") else _Server
     try:
-        server = _Server((host.strip("[]"), int(port)), _handler(health, metrics))
+        server = kind((host.strip("[]"), int(port)), _handler(health, metrics))
     except OSError as error:
         raise ConfigError(
             f"{listen} cannot be listened at: {error.strerror}",
@@ -50,6 +52,10 @@ def serving(listen: str, health: Health, metrics: Metrics) -> Iterator[str]:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
 
 
 def _handler(health: Health, metrics: Metrics) -> type[BaseHTTPRequestHandler]:

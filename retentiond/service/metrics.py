@@ -73,7 +73,7 @@ class _FromLedger(Collector):
             found = self._read()
         yield _gauge("ledger_readable", "Whether the ledger could be read for this answer.", found is not None)
         if found is not None:
-            yield from _of_status(*found)
+            yield from of_status(*found)
 
     def _read(self) -> tuple[Status, datetime, int] | None:
         if self._ctx is None:
@@ -91,14 +91,17 @@ def _of_daemon(health: Health) -> Iterator[Metric]:
         yield _gauge(name, text, health.last_tick_at.timestamp())
 
 
-def _of_status(found: Status, now: datetime, log_size: int) -> Iterator[Metric]:
+def of_status(found: Status, now: datetime, log_size: int) -> Iterator[Metric]:
+    """Yield how things stand; what is not known is left out."""
     overdue = _family("overdue_records", "Records that are due and still there, as last counted.", "policy")
     oldest = _family("oldest_overdue_seconds", "Age of the oldest overdue record; 0 where there is none.", "policy")
     success = _family("last_success_timestamp_seconds", "When a policy was last carried out.", "policy")
     for each in found.policies:
         if each.overdue is not None:
             overdue.add_metric([each.policy], each.overdue)
-            oldest.add_metric([each.policy], each.oldest_overdue_seconds or 0)
+        age = 0 if each.overdue == 0 else each.oldest_overdue_seconds
+        if age is not None:  # how old the oldest is may not be known
+            oldest.add_metric([each.policy], age)
         if each.last_success_at is not None:
             success.add_metric([each.policy], each.last_success_at.timestamp())
     yield from (overdue, oldest, success)

@@ -15,6 +15,7 @@ from retentiond.engine.approvals import approve
 from retentiond.engine.closures import close_account
 from retentiond.engine.overview import status
 from retentiond.engine.purging import ask_purge
+from retentiond.engine.recovery import recover, sign_list
 from retentiond.engine.running import Session, apply_plan, run_all
 from retentiond.errors import ApprovalError, Exit, GuardStopped, LogIntegrityError, NotFound
 from retentiond.ports.rows import PlanRow
@@ -188,6 +189,48 @@ def test_a_cancelled_run_that_stood_still_gets_a_receipt_for_what_was_done(offic
     assert len(office.rows()) == 3
     with pytest.raises(ApprovalError, match="has ended"):
         cancel(office, ended.carried.run.id)
+
+
+def test_a_cancelled_run_is_not_gone_on_with_after_the_ledger_went_back(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = approved(office)
+    meanwhile(office, (office.root / "STOP").touch)
+    with pytest.raises(GuardStopped):
+        applied(office, row)
+    office.wraps.clear()
+    with office.open() as ctx:
+        ctx.ledger.backup(tmp_path / "copy.db")
+    with monkeypatch.context() as patch:
+        patch.setattr(pausing, "_ended", lambda *_: None)  # as while another process is at it
+        cancel(office, row.id)
+    for path in office.root.glob("ledger.db*"):
+        path.unlink()
+    (tmp_path / "copy.db").rename(office.root / "ledger.db")
+    (office.root / "STOP").unlink()
+    with office.open() as ctx:
+        sign_list(ctx, recover(ctx).reference, office.key("alice"))
+        session = run_all(ctx)
+    assert session.carried[0].plan.id == row.id
+    assert session.carried[0].outcomes()["requests"] == {"purged": 1, "carriedOver": 3}
+    with office.open() as ctx, ctx.ledger.begin() as tx:
+        assert tx.pending.all() == []
+
+
+def test_a_clock_that_went_back_signs_no_receipt_of_a_cancelled_run(office: Office) -> None:
+    row = approved(office)
+    meanwhile(office, (office.root / "STOP").touch)
+    with pytest.raises(GuardStopped):
+        applied(office, row)
+    office.wraps.clear()
+    office.clock.at -= timedelta(hours=2)
+    with pytest.raises(GuardStopped, match="was seen before"):
+        cancel(office, row.id)
+    assert office.bundles() == []
+    office.clock.at += timedelta(hours=2)
+    applied(office, row)
+    assert len(office.bundles()) == 1
+    assert len(office.rows()) == 3
 
 
 def test_a_run_that_another_process_is_at_ends_before_its_next_batch(office: Office) -> None:

@@ -11,6 +11,7 @@ import pytest
 from retentiond.engine import running
 from retentiond.engine.approvals import approve
 from retentiond.engine.closures import close_account
+from retentiond.engine.slots import due_slots, take_slots
 from retentiond.engine.ticking import Ticked, tick
 from retentiond.errors import ConnectorError, GuardStopped, LedgerBusy
 from tests.engine.office import Office, Proxy, carry, make_office
@@ -52,6 +53,15 @@ def test_each_slot_runs_once_whoever_asks(office: Office) -> None:
     office.clock.at += timedelta(minutes=1)
     assert ticked(office, "two").outcome == "done"
     assert office.rows() == {"young"}
+
+
+def test_a_slot_that_was_found_due_and_finished_by_another_meanwhile_is_not_to_be_had(office: Office) -> None:
+    with office.open() as ctx:
+        due = due_slots(ctx, ctx.now(), "one")
+    assert len(due) == 2
+    ticked(office, "two")
+    with office.open() as ctx:
+        assert take_slots(ctx, due) == []
 
 
 def test_slots_that_were_missed_are_caught_up_by_one_run(office: Office) -> None:
@@ -109,7 +119,9 @@ def test_an_instance_that_only_observes_keeps_its_slots_and_removes_nothing(offi
     old(office, "old")
     office.edit("retentiond.yaml", "mode: enforce", "mode: observe")
     seen = ticked(office)
-    assert (len(seen.slots), seen.outcome) == (2, "stopped")
+    assert (len(seen.slots), seen.outcome, seen.session) == (2, "stopped", None)  # nobody says that nought is overdue
+    assert seen.stopped is not None
+    assert seen.stopped.guard == "observe"
     assert ticked(office) == Ticked()
     assert office.rows() == {"young", "old"}
 

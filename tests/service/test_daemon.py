@@ -104,6 +104,17 @@ def test_a_wrong_configuration_changes_nothing_and_a_right_one_is_in_force(offic
     assert daemon.stop() == 0
 
 
+def test_a_configuration_that_cannot_be_opened_is_refused_and_the_old_one_kept(office: Office, daemon: Running) -> None:
+    await_that(lambda: office.rows() == YOUNG, "the approved plan is carried out")
+    office.edit("retentiond.yaml", "keys: ../keys", "keys: ../nowhere")
+    daemon.signal(signal.SIGHUP)
+    await_that(lambda: daemon.lines("config.refused"), "it is refused")
+    assert daemon.metric("config_right") == 0
+    old(office, "old")
+    await_that(lambda: office.rows() == YOUNG, "the old configuration is kept")
+    assert daemon.stop() == 0
+
+
 def test_one_that_was_killed_is_followed_by_one_that_goes_on(office: Office, daemon: Running, tmp_path: Path) -> None:
     await_that(lambda: office.rows() == YOUNG, "the approved plan is carried out")
     for round_ in range(3):
