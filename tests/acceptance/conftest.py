@@ -6,12 +6,14 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.program import Program
 from tests.acceptance.world import World
+from tests.servers.forking import Forking, forking
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -32,10 +34,17 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home / "bin"
 
 
+@pytest.fixture(scope="session")
+def forks(installation: Path) -> Iterator[Forking]:
+    """Give the installed program with its imports behind it."""
+    with forking(installation / "retentiond") as started:
+        yield started
+
+
 @pytest.fixture
-def program(installation: Path, tmp_path: Path) -> Program:
+def program(forks: Forking, tmp_path: Path) -> Program:
     """Give the installed program, run in the test's own directory."""
-    return Program(installation / "retentiond", tmp_path)
+    return Program(forks.script, tmp_path, forks)
 
 
 @pytest.fixture

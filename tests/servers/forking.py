@@ -1,0 +1,167 @@
+"""The installed program with its imports behind it: each call is a fork, which spares half a second of processor time.
+
+A call runs the console script itself, in its own process with its own directory, environment and standard streams, and
+ends as any process does. `Forking` is the tests' side; the file is run by the interpreter of the installation.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import json
+import os
+import pkgutil
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+_LONGEST_REQUEST = 1 << 17
+_NEVER_IMPORTED = ("__main__", "migrations")
+_BESIDE = ("boto3.session", "botocore.client", "psycopg", "alembic.command")
+
+
+@dataclass(frozen=True)
+class Forking:
+    """A started interpreter that waits for calls.
+
+    Attributes:
+        script: The console script that a call runs.
+    """
+
+    script: Path
+    requests: socket.socket
+
+    def call(
+        self,
+        words: Sequence[str],
+        *,
+        cwd: Path,
+        environ: Mapping[str, str],
+        out: IO[bytes],
+        err: IO[bytes],
+        seconds: float,
+    ) -> int:
+        """Run the script once and return its exit code; minus the signal that ended it.
+
+        Raises:
+            subprocess.TimeoutExpired: It went on for too long, and was killed.
+        """
+        request = {"argv": [str(self.script), *words], "cwd": str(cwd), "environ": dict(environ)}
+        ours, theirs = socket.socketpair()
+        with ours, theirs, Path(os.devnull).open("rb") as nothing:
+            fds = [theirs.fileno(), nothing.fileno(), out.fileno(), err.fileno()]
+            socket.send_fds(self.requests, [json.dumps(request).encode()], fds)
+            theirs.close()
+            ours.settimeout(seconds)
+            told = ours.makefile("r", encoding="ascii")
+            pid = int(told.readline())
+            try:
+                return int(told.readline())
+            except TimeoutError:
+                os.kill(pid, signal.SIGKILL)
+                raise subprocess.TimeoutExpired([str(self.script), *words], seconds) from None
+
+
+@contextmanager
+def forking(script: Path) -> Iterator[Forking]:
+    """Start the interpreter beside a console script, and end it."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    command = [str(script.parent / "python"), "-I", __file__, str(theirs.fileno())]
+    with ours, subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL) as process:
+        theirs.close()
+        yield Forking(script, ours)
+        ours.close()
+        process.wait()
+
+
+def _serve(requests: socket.socket) -> None:
+    """Fork for each request until the tests' end is closed."""
+    _import_all()
+    gc.collect()
+    gc.freeze()
+    while True:
+        message, fds, _, _ = socket.recv_fds(requests, _LONGEST_REQUEST, 4)
+        if not message:
+            break
+        if os.fork() == 0:
+            requests.close()
+            _watch(json.loads(message), *fds)
+        for fd in fds:
+            os.close(fd)
+        _reap()
+    _reap(0)
+
+
+def _reap(options: int = os.WNOHANG) -> None:
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, options) != (0, 0):
+            pass
+
+
+def _watch(request: Mapping[str, Any], told: int, *streams: int) -> NoReturn:
+    """Fork once more, into what is called; tell its id and how it ended."""
+    pid = os.fork()
+    if pid == 0:
+        os.close(told)
+        _become(request, streams)
+    with os.fdopen(told, "w", encoding="ascii") as answer:
+        print(pid, file=answer, flush=True)
+        for fd in streams:
+            os.close(fd)
+        _, status = os.waitpid(pid, 0)
+        with suppress(BrokenPipeError):
+            print(os.waitstatus_to_exitcode(status), file=answer, flush=True)
+    os._exit(0)
+
+
+def _become(request: Mapping[str, Any], streams: Sequence[int]) -> NoReturn:
+    for target, fd in enumerate(streams):
+        os.dup2(fd, target)
+        os.close(fd)
+    os.environ.clear()
+    os.environ.update(request["environ"])
+    time.tzset()
+    os.chdir(request["cwd"])
+    sys.argv = list(request["argv"])
+    try:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    except SystemExit as ended:
+        if isinstance(ended.code, int):
+            _end(ended.code)
+        raise
+    _end(0)
+
+
+def _end(code: int) -> NoReturn:
+    """End as an interpreter does, but for taking its modules apart, which takes longer than most calls."""
+    for thread in threading.enumerate():
+        if thread is not threading.main_thread() and not thread.daemon:
+            thread.join()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _import_all() -> None:
+    import retentiond  # noqa: PLC0415 - the installation's, which the tests' side never imports
+
+    for found in pkgutil.walk_packages(retentiond.__path__, "retentiond."):
+        if not any(part in _NEVER_IMPORTED for part in found.name.split(".")):
+            import_module(found.name)
+    for name in _BESIDE:
+        import_module(name)
+
+
+if __name__ == "__main__":
+    _serve(socket.socket(fileno=int(sys.argv[1])))
