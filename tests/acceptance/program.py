@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any
 
 from tests.servers.forking import Forking
@@ -56,20 +55,16 @@ class Program:
     def __call__(self, *arguments: str | Path, code: int | Sequence[int] | None = 0) -> Answer:
         """Run it, and check its exit code and that it shows no traceback. `code=None`: any."""
         words = tuple(map(str, arguments))
-        ended, out, err = self._from_its_beginning(words) if self.wrapper else self._forked(words)
+        if self.wrapper:
+            ended, out, err = self._from_its_beginning(words)
+        else:
+            environ = self._environment()
+            ended, out, err = self.forking.call(words, cwd=self.cwd, environ=environ, seconds=ENOUGH_SECONDS)
         answer = Answer(words, ended, out.decode(), err.decode())
         assert "Traceback" not in answer.said, str(answer)
         if code is not None:
             assert answer.code in ([code] if isinstance(code, int) else code), str(answer)
         return answer
-
-    def _forked(self, words: tuple[str, ...]) -> tuple[int, bytes, bytes]:
-        with TemporaryFile() as out, TemporaryFile() as err:
-            environ = self._environment()
-            ended = self.forking.call(words, cwd=self.cwd, environ=environ, out=out, err=err, seconds=ENOUGH_SECONDS)
-            out.seek(0)
-            err.seek(0)
-            return ended, out.read(), err.read()
 
     def _from_its_beginning(self, words: tuple[str, ...]) -> tuple[int, bytes, bytes]:
         done = subprocess.run(

@@ -22,6 +22,7 @@ import boto3
 
 from tests.faults.keeping import Keeping, Row, Sqlite
 from tests.servers import versioned
+from tests.servers.forking import of_this_interpreter
 
 ACCOUNTS = tuple(f"acct-{name}" for name in ("amber", "birch", "cedar", "delta", "elm", "fir", "gum"))
 BUCKET = "fault-payloads"
@@ -147,7 +148,10 @@ class World:
         return self._start(sys.executable, "-m", module, "--config", str(self.config), *arguments)
 
     def run(self, *arguments: str) -> Ended:
-        return end(self.start(*arguments))
+        words = ("--config", str(self.config), *arguments)
+        environ = {**os.environ, **self.environ}
+        code, out, err = of_this_interpreter().call(words, cwd=Path.cwd(), environ=environ, seconds=600)
+        return Ended(code, out.decode(), err.decode())
 
     def approved_plan(self) -> str:
         """Plan, approve, and return the plan's id."""
@@ -165,7 +169,7 @@ class World:
         return Seen(rows["events"], rows["requests"], self._files(), self._objects())
 
     def _start(self, *command: str) -> subprocess.Popen[str]:
-        environment = {**os.environ, **self.environ, "PYTHONWARNINGS": "default"}
+        environment = {**os.environ, **self.environ}
         pipe = subprocess.PIPE
         return subprocess.Popen(
             command, env=environment, text=True, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe,

@@ -21,8 +21,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any, NoReturn
 
 _LONGEST_REQUEST = 1 << 17
@@ -42,24 +44,31 @@ class Forking:
     requests: socket.socket
 
     def call(
-        self,
-        words: Sequence[str],
-        *,
-        cwd: Path,
-        environ: Mapping[str, str],
-        out: IO[bytes],
-        err: IO[bytes],
-        seconds: float,
-    ) -> int:
-        """Run the script once and return its exit code; minus the signal that ended it.
+        self, words: Sequence[str], *, cwd: Path, environ: Mapping[str, str], seconds: float
+    ) -> tuple[int, bytes, bytes]:
+        """Run the script once and return its exit code, or minus the signal that ended it, and what it printed.
 
         Raises:
             subprocess.TimeoutExpired: It went on for too long, and was killed.
         """
+        with TemporaryFile() as out, TemporaryFile() as err:
+            ended = self._call(words, cwd, environ, (out, err), seconds)
+            out.seek(0)
+            err.seek(0)
+            return ended, out.read(), err.read()
+
+    def _call(
+        self,
+        words: Sequence[str],
+        cwd: Path,
+        environ: Mapping[str, str],
+        streams: tuple[IO[bytes], IO[bytes]],
+        seconds: float,
+    ) -> int:
         request = {"argv": [str(self.script), *words], "cwd": str(cwd), "environ": dict(environ)}
         ours, theirs = socket.socketpair()
         with ours, theirs, Path(os.devnull).open("rb") as nothing:
-            fds = [theirs.fileno(), nothing.fileno(), out.fileno(), err.fileno()]
+            fds = [theirs.fileno(), nothing.fileno(), *(stream.fileno() for stream in streams)]
             socket.send_fds(self.requests, [json.dumps(request).encode()], fds)
             theirs.close()
             ours.settimeout(seconds)
@@ -82,6 +91,14 @@ def forking(script: Path) -> Iterator[Forking]:
         yield Forking(script, ours)
         ours.close()
         process.wait()
+
+
+@cache
+def of_this_interpreter() -> Forking:
+    """Start the program of this checkout, once; it ends with this process."""
+    started = forking(Path(sys.executable).parent / "retentiond")
+    atexit.register(started.__exit__, None, None, None)
+    return started.__enter__()
 
 
 def _serve(requests: socket.socket) -> None:
