@@ -19,7 +19,7 @@ CONNECT = "import socket\ndef test_it():\n    socket.create_connection(({host!r}
 
 def run_test(tmp_path: Path, folder: str, host: str) -> str:
     """Run a test that connects to a host, in a copy of this house where it stands in the given folder of tests."""
-    for name in ("pyproject.toml", "tests/conftest.py", "tests/servers/postgres.py"):
+    for name in ("pyproject.toml", "tests/conftest.py", "tests/servers/postgres.py", "tests/servers/memory.py"):
         copy = tmp_path / name
         copy.parent.mkdir(exist_ok=True, parents=True)
         copy.write_bytes((ROOT / name).read_bytes())

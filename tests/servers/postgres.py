@@ -35,11 +35,12 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from tests.servers.memory import roomy
+
 NOBODY = 65_534
 SUPERUSER = "postgres"
 PASSWORD = 'p\'w \\ "ü"'  # TCP asks for it; the socket trusts
 START_SECONDS = 30
-ROOM_BYTES = 8 << 30
 DEBIAN = Path("/usr/lib/postgresql")
 GUARDIAN = 'read -r _; "$0" stop -D "$1" -m immediate -s; rm -rf "$2"'
 SETTINGS = {
@@ -275,18 +276,10 @@ def is_alive(pid: int) -> bool:
     return not (state.exists() and state.read_text().rpartition(")")[2].split()[0] == "Z")
 
 
-def _roomy() -> str:
-    """Where a server's files go: into memory where that has room. A socket's path may have 107 bytes at most."""
-    memory = Path("/dev/shm")
-    if memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > ROOM_BYTES:
-        return str(memory)
-    return "/tmp"
-
-
 @contextmanager
 def _watched(installation: Installation) -> Iterator[Server]:
     """Give a server without a cluster, in a directory that goes when this process ends, however it ends."""
-    base = Path(tempfile.mkdtemp(prefix="rtd-", dir=_roomy()))
+    base = Path(tempfile.mkdtemp(prefix="rtd-", dir=roomy()))
     if os.geteuid() == 0:
         os.chown(base, NOBODY, NOBODY)
     server = Server(installation, base)

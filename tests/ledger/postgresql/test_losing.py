@@ -201,7 +201,7 @@ def test_a_frozen_process_does_not_act_when_it_wakes_up(
             assert tx.batches.claim("plan-1", 0, NOW) == 2
         frozen.send_signal(signal.SIGCONT)
         go_on(frozen)
-        assert said(frozen) == "LedgerBusy"
+        assert said(frozen) == "LockLost"
         with ledger.begin() as tx:
             assert tx.batches.token("plan-1", 0) == 2
 
