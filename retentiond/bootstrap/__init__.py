@@ -27,6 +27,7 @@ from retentiond.clock import SystemClock
 from retentiond.domain.dataset import DataMap
 from retentiond.domain.policy import Policy, PolicySet
 from retentiond.engine.context import Approvers, Context, Principal, Reporter, Terms
+from retentiond.engine.orders import Counter
 from retentiond.keys import Keys, load_keys
 from retentiond.ledger import SqlLedger, open_for_upgrade, open_ledger
 from retentiond.settings import (
@@ -46,6 +47,7 @@ __all__ = [
     "initialise",
     "ledger_place",
     "open_context",
+    "open_counter",
     "open_old_ledger",
     "read_configuration",
 ]
@@ -73,6 +75,19 @@ class Configuration:
     def listen(self) -> str:
         """Where the daemon answers; empty for nowhere."""
         return self.service.listen
+
+    @contextmanager
+    def open_orders(self) -> Iterator[SqlLedger]:
+        """Open where orders for the daemon come from.
+
+        Raises:
+            LedgerError: The ledger can't be opened.
+        """
+        ledger = open_ledger(ledger_place(self.service))
+        try:
+            yield ledger
+        finally:
+            ledger.close()
 
     @contextmanager
     def open(
@@ -169,6 +184,25 @@ class _Changed:
 
     def __call__(self) -> bool:
         return _fingerprint(self._directory, *_WATCHED) != self._fingerprint
+
+
+@contextmanager
+def open_counter(directory: Path, environ: Mapping[str, str]) -> Iterator[Counter | None]:
+    """Open where orders for the daemon are given: the ledger alone, no key and no store; None where it is a file.
+
+    Raises:
+        RetentiondError: The service's settings are wrong, or the ledger can't be opened.
+    """
+    service = load_service(directory, environ)
+    place = ledger_place(service)
+    if isinstance(place, Path):
+        yield None
+        return
+    ledger = open_ledger(place)
+    try:
+        yield Counter(ledger, SystemClock(), service.instance)
+    finally:
+        ledger.close()
 
 
 @contextmanager

@@ -7,14 +7,17 @@ from pathlib import Path
 
 from retentiond.bootstrap import read_configuration
 from retentiond.clock import SystemClock
-from retentiond.service import Daemon, Instances, ServiceManager
+from retentiond.service import CarryOut, Daemon, Instances, ServiceManager
 
 
-def make_daemon(directory: Path, environ: Mapping[str, str]) -> Daemon:
+def make_daemon(directory: Path, environ: Mapping[str, str], carry_out: CarryOut) -> Daemon:
     """Return the daemon of an instance.
+
+    Args:
+        carry_out: Carries out what people order.
 
     Raises:
         ConfigError: The configuration is wrong.
     """
     instances = Instances(lambda: read_configuration(directory, environ), read_configuration(directory, environ))
-    return Daemon(instances, SystemClock(), ServiceManager(environ))
+    return Daemon(instances, SystemClock(), ServiceManager(environ), carry_out)

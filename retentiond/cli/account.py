@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 from retentiond.cli.common import shared_options, show, ssh_key_option, table
+from retentiond.cli.remote import by_the_daemon
 from retentiond.cli.views import account_document, closure_document, session_exit
 from retentiond.cli.working import working
 from retentiond.engine import accounts, closures
@@ -26,6 +27,7 @@ def account() -> None:
 @click.option("--reason", required=True, help="Why, for the record.")
 @ssh_key_option
 @shared_options
+@by_the_daemon
 def close(account_id: str, reason: str, ssh_key: Path | None) -> Exit:
     """Ask for the closure of an account; begins at once where the policy gives no grace."""
     with working() as ctx:
@@ -40,6 +42,7 @@ def close(account_id: str, reason: str, ssh_key: Path | None) -> Exit:
 @click.argument("account_id")
 @ssh_key_option
 @shared_options
+@by_the_daemon
 def cancel(account_id: str, ssh_key: Path | None) -> None:
     """Cancel a closure that is still in its grace."""
     with working() as ctx:
@@ -51,6 +54,7 @@ def cancel(account_id: str, ssh_key: Path | None) -> None:
 @account.command()
 @click.argument("account_id")
 @shared_options
+@by_the_daemon
 def status(account_id: str) -> None:
     """Say where an account stands, and what is left of it."""
     with working() as ctx:
@@ -63,6 +67,7 @@ account.add_command(status, "show")
 
 @account.command("list")
 @shared_options
+@by_the_daemon
 def list_() -> None:
     """List the closures under way, by deadline."""
     with working() as ctx:

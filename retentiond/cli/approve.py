@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from retentiond.cli.common import shared_options, show, ssh_key_option
+from retentiond.cli.remote import by_the_daemon
 from retentiond.cli.views import consent_reference
 from retentiond.cli.working import working
 from retentiond.engine import consenting
@@ -17,6 +18,7 @@ from retentiond.errors import Exit
 @click.argument("plan")
 @ssh_key_option
 @shared_options
+@by_the_daemon
 def approve(plan: str, ssh_key: Path | None) -> Exit:
     """Approve a plan with an SSH signature, or the list of holds after a recovery, or the changed approvers file.
 
@@ -36,6 +38,7 @@ def approve(plan: str, ssh_key: Path | None) -> Exit:
 @click.argument("plan")
 @ssh_key_option
 @shared_options
+@by_the_daemon
 def reject(plan: str, ssh_key: Path | None) -> None:
     """Reject a plan with an SSH signature, and it ends void; or the changed approvers file."""
     reference = consent_reference(plan)

@@ -6,6 +6,7 @@ import click
 from rich.console import Console
 
 from retentiond.cli.common import shared_options, show, table
+from retentiond.cli.remote import by_the_daemon
 from retentiond.cli.working import working
 from retentiond.engine.checking import Report
 from retentiond.engine.checking import check as check_all
@@ -14,6 +15,7 @@ from retentiond.errors import Exit
 
 @click.command()
 @shared_options
+@by_the_daemon
 def check() -> Exit:
     """Check configuration, stores, permissions, clock, effective retention against promise, and coverage.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from retentiond.cli.common import UTC_TIME, shared_options, show, ssh_key_option
+from retentiond.cli.remote import by_the_daemon
 from retentiond.cli.working import working
 from retentiond.engine.clocks import reset_clock
 from retentiond.errors import Exit
@@ -30,6 +31,7 @@ def clock() -> None:
 )
 @ssh_key_option
 @shared_options
+@by_the_daemon
 def reset(said: datetime, ssh_key: Path | None) -> Exit:
     """Say what time it is, after a clock that ran ahead or a machine that was off for long; two people within an hour.
 

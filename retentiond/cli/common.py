@@ -10,8 +10,9 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from io import StringIO
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, TypeVar
 
 import click
 from rich.console import Console
@@ -20,6 +21,9 @@ from rich.text import Text
 
 from retentiond.errors import Exit, RetentiondError, UsageError
 from retentiond.evidence.canonical import rfc3339
+
+if TYPE_CHECKING:
+    from retentiond.engine.context import Context  # `receipt verify` does without
 
 EPILOG = (
     "Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 findings, 4 stopped by a guard or needs approval, "
@@ -31,6 +35,21 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(slots=True)
+class Captured:
+    """What a verb prints that the daemon carries out for somebody, with an instance that is open.
+
+    Attributes:
+        document: As programs get it.
+        out, err: As people get it on stdout and stderr.
+    """
+
+    ctx: Context
+    document: Mapping[str, Any] | None = None
+    out: str = ""
+    err: str = ""
+
+
+@dataclass(slots=True)
 class Options:
     """The options that every verb takes, before or after its name."""
 
@@ -38,6 +57,7 @@ class Options:
     json: bool = False
     debug: bool = False
     verbose: bool = False
+    captured: Captured | None = None
 
     @property
     def directory(self) -> Path:
@@ -120,7 +140,13 @@ def fail(options: Options, error: RetentiondError) -> Exit:
 
 def show(document: Mapping[str, Any], people: Callable[[Console], None]) -> None:
     """Print one JSON document, or the same for people."""
-    if current().json:
+    captured = current().captured
+    if captured is not None:
+        captured.document = json.loads(json.dumps(document, default=_plain))
+        with StringIO() as written:
+            people(_console(written))
+            captured.out += written.getvalue()
+    elif current().json:
         click.echo(json.dumps(document, ensure_ascii=False, default=_plain))
     else:
         people(console())
@@ -152,11 +178,23 @@ class PlainTable(Table):
         super().add_row(*(Text(printable(each)) if isinstance(each, str) else each for each in cells), **options)
 
 
+def complain(text: str) -> None:
+    """Say something on stderr."""
+    captured = current().captured
+    if captured is not None:
+        captured.err += f"{printable(text)}\n"
+    else:
+        click.echo(printable(text), err=True)
+
+
 def console(*, stderr: bool = False) -> Console:
     """Return a console that honours NO_COLOR and does not wrap where nobody reads."""
-    stream = sys.stderr if stderr else sys.stdout
+    return _console(sys.stderr if stderr else sys.stdout)
+
+
+def _console(stream: TextIO) -> Console:
     width = None if stream.isatty() else 200
-    return PlainConsole(stderr=stderr, highlight=False, markup=False, width=width, soft_wrap=not stream.isatty())
+    return PlainConsole(file=stream, highlight=False, markup=False, width=width, soft_wrap=not stream.isatty())
 
 
 def table(*columns: str) -> Table:

@@ -6,6 +6,7 @@ import click
 from rich.console import Console
 
 from retentiond.cli.common import shared_options, show
+from retentiond.cli.remote import by_the_daemon
 from retentiond.cli.views import explanation_document
 from retentiond.cli.working import working
 from retentiond.engine.explaining import Explanation
@@ -16,6 +17,7 @@ from retentiond.engine.explaining import explain as explain_record
 @click.argument("dataset")
 @click.argument("key")
 @shared_options
+@by_the_daemon
 def explain(dataset: str, key: str) -> None:
     """Try every rule on one record: which won, when it goes, what holds it."""
     with working() as ctx:

@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 from retentiond.cli.common import shared_options, show, ssh_key_option, table
+from retentiond.cli.remote import by_the_daemon
 from retentiond.cli.selectors import scope_of
 from retentiond.cli.views import hold_document
 from retentiond.cli.working import working
@@ -30,6 +31,7 @@ def hold() -> None:
 @click.option("--reason", default="", help="Why, for the record.")
 @ssh_key_option
 @shared_options
+@by_the_daemon
 def add(
     matter: str,
     dataset: str,
@@ -56,6 +58,7 @@ def add(
 @click.argument("hold_or_matter")
 @ssh_key_option
 @shared_options
+@by_the_daemon
 def release(hold_or_matter: str, ssh_key: Path | None) -> None:
     """Release a hold by its id, or all holds of a matter."""
     with working() as ctx:
@@ -66,6 +69,7 @@ def release(hold_or_matter: str, ssh_key: Path | None) -> None:
 
 @hold.command("list")
 @shared_options
+@by_the_daemon
 def list_() -> None:
     """List the holds in force; one whose release is pending is in force still."""
     with working() as ctx:

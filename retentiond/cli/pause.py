@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 from retentiond.cli.common import shared_options, show, ssh_key_option
+from retentiond.cli.remote import by_the_daemon
 from retentiond.cli.working import working
 from retentiond.engine import pausing
 from retentiond.engine.pausing import Cancelled
@@ -17,6 +18,7 @@ from retentiond.evidence.canonical import rfc3339
 @click.command()
 @click.option("--reason", default="", help="Why, for the record.")
 @shared_options
+@by_the_daemon
 def pause(reason: str) -> None:
     """Stop everything at once, also a run that is under way, until somebody resumes with a signature."""
     with working() as ctx:
@@ -28,6 +30,7 @@ def pause(reason: str) -> None:
 @click.command()
 @ssh_key_option
 @shared_options
+@by_the_daemon
 def resume(ssh_key: Path | None) -> None:
     """Let everything go on after a pause; counts once its entry is in the log."""
     with working() as ctx:
@@ -39,6 +42,7 @@ def resume(ssh_key: Path | None) -> None:
 @click.argument("run")
 @ssh_key_option
 @shared_options
+@by_the_daemon
 def cancel(run: str, ssh_key: Path | None) -> None:
     """End a run, or a plan that was not begun: what was done gets its receipt, the rest is left as it is."""
     with working() as ctx:

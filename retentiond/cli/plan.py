@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from retentiond.cli.common import UTC_TIME, shared_options, show, table
+from retentiond.cli.remote import by_the_daemon
 from retentiond.cli.views import (
     differences_document,
     estimate_lines,
@@ -28,6 +29,7 @@ from retentiond.errors import Exit
 @click.option("--at", metavar="TIME", type=UTC_TIME, help="A forecast for a time to come, such as 2026-11-24T03:10Z.")
 @click.option("--diff", is_flag=True, help="What the policies as written would remove more than those in force.")
 @shared_options
+@by_the_daemon
 def plan(output: Path | None, policies: tuple[str, ...], at: datetime | None, *, diff: bool) -> Exit:
     """Say what would go, and what is kept or held and why. Deletes nothing.
 

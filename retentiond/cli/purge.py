@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from retentiond.cli.common import shared_options, show, ssh_key_option, table
+from retentiond.cli.remote import by_the_daemon
 from retentiond.cli.selectors import scope_of, selector_options
 from retentiond.cli.views import estimate_lines, forecasts_table, key_text, plan_document, write_plan_file
 from retentiond.cli.working import working
@@ -22,6 +23,7 @@ from retentiond.errors import Exit
 @click.option("-o", "output", type=click.Path(path_type=Path, dir_okay=False), help="Write the plan as JSON.")
 @ssh_key_option
 @shared_options
+@by_the_daemon
 def purge(reason: str, output: Path | None, ssh_key: Path | None, **selector: Any) -> Exit:  # noqa: ANN401 - options
     """Ask, with a signature, for records of a dataset to be removed; somebody else approves the plan, then apply it.
 

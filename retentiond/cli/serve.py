@@ -9,6 +9,7 @@ import click
 
 from retentiond.bootstrap.daemon import make_daemon
 from retentiond.cli.common import current, shared_options
+from retentiond.cli.remote import carry_out
 from retentiond.telemetry import configure
 
 
@@ -17,4 +18,4 @@ from retentiond.telemetry import configure
 def serve() -> None:
     """Be the daemon: run what the schedules make due, until SIGTERM; SIGHUP reads the configuration again."""
     configure(sys.stderr, verbose=True)
-    make_daemon(current().directory, os.environ).run()
+    make_daemon(current().directory, os.environ, carry_out).run()

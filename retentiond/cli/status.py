@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 from retentiond.cli.common import shared_options, show, table
+from retentiond.cli.remote import by_the_daemon
 from retentiond.cli.views import closure_document, hold_document, run_summary
 from retentiond.cli.working import working
 from retentiond.engine.failover import Look
@@ -18,6 +19,7 @@ from retentiond.evidence.canonical import optional_rfc3339, rfc3339
 
 @click.command()
 @shared_options
+@by_the_daemon
 def status() -> None:
     """Say how things stand: overdue by policy, holds, closures by deadline, runs, and what waits for whom."""
     with working() as ctx:

@@ -10,11 +10,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import click
 from rich.console import Console
 from rich.table import Table
 
-from retentiond.cli.common import current, printable, show, table
+from retentiond.cli.common import complain, current, show, table
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import Forecast
 from retentiond.domain.scopes import write_condition
@@ -236,7 +235,7 @@ def session_exit(session: Session) -> Exit:
 
 
 def _complain(what: str, remedy: str) -> None:
-    click.echo(printable(what) + (f"\n  what to do: {printable(remedy)}" if remedy else ""), err=True)
+    complain(what + (f"\n  what to do: {remedy}" if remedy else ""))
 
 
 def _removed(carried: Sequence[Carried]) -> int:

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
-from typing import Any
-
-import click
 
 from retentiond.bootstrap import open_context
 from retentiond.cli.common import console, current
 from retentiond.cli.progress import TerminalReporter
+from retentiond.cli.stopping import StopFlag
 from retentiond.engine.context import Context
 from retentiond.telemetry import configure
 
 
 @contextmanager
 def working(*, create_ledger: bool = False) -> Iterator[Context]:
-    """Open the instance for a verb; Ctrl-C and SIGTERM finish the batch in hand, a second one ends at once."""
+    """Open the instance for a verb, unless the daemon has it open for that.
+
+    Ctrl-C and SIGTERM finish the batch in hand, a second one ends at once.
+    """
+    captured = current().captured
+    if captured is not None:
+        yield captured.ctx
+        return
     configure(sys.stderr, verbose=current().verbose)
-    stopping = _StopFlag()
+    stopping = StopFlag("stopping after the batch in hand; once more to stop at once")
     reporter = TerminalReporter(console(stderr=True))
     directory, asked = current().directory, stopping.asked
     opened = open_context(directory, os.environ, reporter, asked, create_ledger=create_ledger)
@@ -40,28 +43,3 @@ def _settled() -> Iterator[None]:
         yield
     finally:
         gc.unfreeze()
-
-
-class _StopFlag:
-    """Set by SIGINT or SIGTERM."""
-
-    def __init__(self) -> None:
-        self._set = False
-        self._before: dict[signal.Signals, Any] = {}
-
-    def asked(self) -> bool:
-        return self._set
-
-    def __enter__(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._stop)
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _stop(self, _number: int, _frame: FrameType | None) -> None:
-        if self._set:
-            raise KeyboardInterrupt
-        self._set = True
-        click.echo("stopping after the batch in hand; once more to stop at once", err=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -86,6 +86,19 @@ class Reporter(Protocol):
         ...
 
 
+class Pen(Protocol):
+    """Signs for whoever asked, where they are."""
+
+    @property
+    def offered(self) -> Sequence[tuple[str, str]]:
+        """The SSH public keys that may sign, as (type, base64)."""
+        ...
+
+    def sign(self, text: str, public: tuple[str, str]) -> str:
+        """Return the armoured signature of a text; ApprovalError where it does not come."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The engine's surroundings.
@@ -93,6 +106,7 @@ class Context:
     Attributes:
         store: Returns the open connector of a store by its name; the same one each time.
         stop_requested: Whether the operator asked to stop after the batch in hand.
+        pen: Signs for whoever asked; None where they are here, with a key file or an agent.
     """
 
     ledger: Ledger
@@ -109,6 +123,7 @@ class Context:
     store: Callable[[str], Connector]
     reporter: Reporter
     stop_requested: Callable[[], bool]
+    pen: Pen | None = None
 
     def now(self) -> datetime:
         """Return the present time in whole seconds: what receipts can write, and never a moment too late."""

@@ -24,6 +24,8 @@ from retentiond.errors import (
     ConnectorError,
     Deferred,
     GuardStopped,
+    LedgerBusy,
+    LockLost,
     PurgeNotVerified,
     RetentiondError,
 )
@@ -141,14 +143,23 @@ def _advance_due(ctx: Context, session: Session) -> None:
 
 
 def close_now(ctx: Context, closure: ClosureRow) -> Session:
-    """Advance one closure whose grace is over already; do nothing for one in its grace, or that another run ended."""
+    """Advance one closure whose grace is over already; do nothing for one in its grace, or that another run ended.
+
+    Where another process acts it is that one's, or the next one's, to advance.
+    """
     session = Session()
-    if closure.due_at <= ctx.now():
+    if closure.due_at > ctx.now():
+        return session
+    try:
         with ctx.ledger.acting():
             guards.check_clock(ctx)
             current = live_closure(ctx, closure.id)
             if current is not None:
                 _advance(ctx, session, current)
+    except LockLost:
+        raise
+    except LedgerBusy as busy:
+        ctx.reporter.note(f"{busy.what}; the closure goes on with the next run")
     return session
 
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from retentiond.engine import allowed, sshsig
-from retentiond.engine.context import Approvers, Context
+from retentiond.engine.context import Approvers, Context, Pen
 from retentiond.errors import ApprovalError, GuardStopped, LogIntegrityError, RetentiondError, UsageError
 from retentiond.evidence.canonical import Json, canonical_json, rfc3339
 from retentiond.evidence.entry import state_entry
@@ -41,14 +41,17 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Hand:
-    """Whose hand signs, and with which key: a file's, or (None) the agent's."""
+    """Whose hand signs, and with which key: a file's, or (None) the agent's; elsewhere, where there is a pen."""
 
     principal: str
     key_file: Path | None
     public: tuple[str, str]
+    pen: Pen | None = None
 
     def sign(self, text: str) -> str:
         """Return the armoured signature of a text."""
+        if self.pen is not None:
+            return self.pen.sign(text, self.public)
         if self.key_file is None:
             return sshsig.sign_with_agent(text, self.public)
         return sshsig.sign(text, self.key_file)
@@ -212,35 +215,50 @@ def hand_of(ctx: Context, key_file: Path | None) -> Hand:
         UsageError: No key is named, and the agent holds none of an approver.
     """
     names = _names(allowed.in_force(ctx))
+    if ctx.pen is not None:
+        return _hand_elsewhere(ctx, ctx.pen, names)
     if key_file is not None:
         public = sshsig.public_key(key_file)
         if public not in names:
-            raise _nobody(ctx, key_file, public)
+            raise _nobody(ctx, f"the key {key_file}", public)
         return Hand(names[public], key_file, public)
     for public in sshsig.agent_keys():
         if public in names:
             return Hand(names[public], None, public)
-    raise UsageError(
-        "a signature is needed, and the SSH agent holds no key of an approver",
-        where="--ssh-key",
-        remedy="name your SSH key with --ssh-key FILE, or add it to the agent",
-    )
+    raise _no_key()
+
+
+def _hand_elsewhere(ctx: Context, pen: Pen, names: Mapping[tuple[str, str], str]) -> Hand:
+    for public in pen.offered:
+        if public in names:
+            return Hand(names[public], None, public, pen)
+    if not pen.offered:
+        raise _no_key()
+    raise _nobody(ctx, "the key that was offered", pen.offered[0])
 
 
 def _names(approvers: Approvers) -> dict[tuple[str, str], str]:
     return {(each.key_type, each.key): each.name for each in approvers.principals}
 
 
-def _nobody(ctx: Context, key_file: Path, public: tuple[str, str]) -> RetentiondError:
+def _no_key() -> UsageError:
+    return UsageError(
+        "a signature is needed, and the SSH agent holds no key of an approver",
+        where="--ssh-key",
+        remedy="name your SSH key with --ssh-key FILE, or add it to the agent",
+    )
+
+
+def _nobody(ctx: Context, whose: str, public: tuple[str, str]) -> RetentiondError:
     if public in _names(ctx.approvers):
         return GuardStopped(
-            f"the key {key_file} is named only in the changed approvers file, which is not in force",
+            f"{whose} is named only in the changed approvers file, which is not in force",
             guard="approvers-changed",
             where="approvers",
             remedy="people of the file before sign it: `retentiond approve` with the path of the approvers file",
         )
     return ApprovalError(
-        f"the key {key_file} belongs to nobody in the approvers file",
+        f"{whose} belongs to nobody in the approvers file",
         where="approvers",
         remedy="sign with the key of an approver",
     )

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from retentiond.ledger.trouble import translated
+from retentiond.ports.orders import Role
 from retentiond.ports.rows import OwnTables
 
 
@@ -23,11 +24,13 @@ class Access(Enum):
         ALONE: Read and write, one such transaction at a time: what it read stays true until it commits.
         SHARED: Read and write beside other shared ones; the rows that it changes, and the holds, are locked.
         SNAPSHOT: Read only, and one state of everything.
+        APART: Read and write what nothing else of the ledger hangs on; waits for no turn.
     """
 
     ALONE = auto()
     SHARED = auto()
     SNAPSHOT = auto()
+    APART = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,14 @@ class Backend(Protocol):
 
     def acting(self) -> AbstractContextManager[None]:
         """Be the one process that acts; LedgerBusy where another one is."""
+        ...
+
+    def attending(self, role: Role) -> AbstractContextManager[int]:
+        """Be seen by others, under the number that this gives; 0 where nobody looks."""
+        ...
+
+    def attendants(self, connection: Connection, role: Role) -> frozenset[int]:
+        """Return the numbers of those who attend."""
         ...
 
     def scrub(self) -> bool:

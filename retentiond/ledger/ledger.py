@@ -21,6 +21,7 @@ from retentiond.ledger.events import SqlEvents, SqlFacts
 from retentiond.ledger.holds import SqlHolds
 from retentiond.ledger.journal import SqlJournal, SqlPending
 from retentiond.ledger.lookback import SqlLookback
+from retentiond.ledger.orders import SqlOrders
 from retentiond.ledger.plans import SqlPlans
 from retentiond.ledger.receipts import SqlReceipts
 from retentiond.ledger.recovery import SqlRecovery
@@ -33,6 +34,7 @@ from retentiond.ledger.trouble import is_damage
 from retentiond.ports import ledger as port
 from retentiond.ports import recovery as recovery_port
 from retentiond.ports.log import LogState
+from retentiond.ports.orders import Orders, Role
 from retentiond.ports.rows import OwnTables
 from retentiond.ports.slots import Slots
 
@@ -96,6 +98,21 @@ class SqlLedger:
             LedgerBusy: Another process acts on this ledger.
         """
         return self._backend.acting()
+
+    @contextmanager
+    def orders(self) -> Iterator[Orders]:
+        """Begin a transaction on orders, beside whatever else is under way."""
+        with self._session(Access.APART) as session:
+            yield SqlOrders(session)
+
+    def attending(self, role: Role) -> AbstractContextManager[int]:
+        """Be seen by others, under the number that this gives, until the block ends; 0 where nobody looks."""
+        return self._backend.attending(role)
+
+    def attendants(self, role: Role) -> frozenset[int]:
+        """Return the numbers of those who attend: who are there, and not frozen."""
+        with self._session(Access.SNAPSHOT) as session:
+            return self._backend.attendants(session.connection, role)
 
     def scrub(self) -> bool:
         """Overwrite what was given up since, as far as the engine can.
@@ -178,7 +195,8 @@ class SqlLedger:
 
     @contextmanager
     def _session(self, access: Access = Access.ALONE) -> Iterator[Session]:
-        if getattr(self._thread, "is_inside", False):
+        before = getattr(self._thread, "is_inside", False)
+        if before and access is not Access.APART:
             raise LedgerError(
                 "a transaction was begun inside another one, and would wait for itself",
                 where=self.where,
@@ -189,7 +207,7 @@ class SqlLedger:
             with transaction(self._backend, access) as connection:
                 yield Session(connection, self._backend, shared=access is Access.SHARED)
         finally:
-            self._thread.is_inside = False
+            self._thread.is_inside = before
 
 
 def open_ledger(place: Path | Database, *, create: bool = False) -> SqlLedger:

@@ -37,8 +37,8 @@ _HOLDER = """SELECT coalesce(max(a.application_name), '') FROM pg_locks AS l JOI
 _HALF = 2**32
 LEASE_SECONDS = 20
 _ASK_SECONDS = 4
-_HAS_LEASES = 140_000
-_LEASE = "SELECT set_config('idle_session_timeout', %s, false)"
+HAS_LEASES = 140_000
+LEASE = "SELECT set_config('idle_session_timeout', %s, false)"
 _LOST = "what it had begun is finished by the next run; see why the connection to the database was lost"
 
 
@@ -98,8 +98,8 @@ def acting_lock(database: Database, where: str, locks: Locks) -> Iterator[Acting
         raw = connect(database, where, "acting")
     try:
         with in_ledger_words(where):
-            if raw.info.server_version >= _HAS_LEASES:
-                raw.execute(_LEASE, [f"{LEASE_SECONDS}s"])
+            if raw.info.server_version >= HAS_LEASES:
+                raw.execute(LEASE, [f"{LEASE_SECONDS}s"])
             acting = _take(raw, where, locks)
         with _renewed(acting):
             yield acting

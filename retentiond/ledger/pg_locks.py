@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from retentiond.ports.orders import Role
+
+_MOST = 2**31 - 1  # of a lock's number in two halves
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +20,7 @@ class Locks:
         shared_turn: Waits for its turn to write beside others.
         appends: Waits for its turn to add entries and events.
         acting: The number of the lock of the one process that acts.
+        groups: By role, the first half of the numbers of the locks of those who attend.
         quoted_schema: The schema, as SQL spells it.
     """
 
@@ -23,6 +29,7 @@ class Locks:
     shared_turn: str = field(init=False)
     appends: str = field(init=False)
     acting: int = field(init=False)
+    groups: Mapping[Role, int] = field(init=False)
     quoted_schema: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -32,6 +39,7 @@ class Locks:
             "shared_turn": f"SELECT pg_advisory_xact_lock_shared({turn})",
             "appends": f"SELECT pg_advisory_xact_lock({self._number('appends')})",
             "acting": self._number("acting"),
+            "groups": {role: self._number(role) & _MOST for role in Role},
             "quoted_schema": quoted(self.schema),
         }
         for name, value in values.items():

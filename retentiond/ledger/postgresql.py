@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ from retentiond.ledger import pg_checks, pg_dump, sqlstates
 from retentiond.ledger.backend import Access, CheckWords, transaction
 from retentiond.ledger.database import Database
 from retentiond.ledger.pg_acting import READ_TERM, Acting, acting_lock, last_term
+from retentiond.ledger.pg_attending import attending, found
 from retentiond.ledger.pg_locks import Locks
 from retentiond.ledger.pg_session import NO_LIMIT, connect, described, in_ledger_words, limited
 from retentiond.ledger.schema import metadata
 from retentiond.ledger.trouble import in_words, translated
+from retentiond.ports.orders import Role
 from retentiond.ports.rows import OwnTables
 
 _POOL = 5
@@ -63,7 +65,7 @@ class PostgresqlBackend:
         Raises:
             LedgerBusy: This process acts, and its lock is lost, or another process acted since.
         """
-        acting = self._acting
+        acting = None if access is Access.APART else self._acting
         if acting is not None:
             acting.require_lock()
         try:
@@ -165,6 +167,14 @@ class PostgresqlBackend:
             finally:
                 self._acting = None
 
+    def attending(self, role: Role) -> AbstractContextManager[int]:
+        """Attend, until the block ends or the connection is lost."""
+        return attending(self.database, self.where, role, self.locks.groups[role])
+
+    def attendants(self, connection: Connection, role: Role) -> frozenset[int]:
+        """Return the numbers of those who attend."""
+        return found(connection, self.locks.groups[role])
+
     def scrub(self) -> bool:
         """Do nothing: what was given up leaves the files when PostgreSQL vacuums and recycles its log."""
         return True
@@ -201,6 +211,9 @@ class PostgresqlBackend:
         raw = _raw(connection)
         if access is Access.SNAPSHOT:
             raw.execute(_SNAPSHOT, prepare=False)
+            return
+        if access is Access.APART:
+            raw.execute(_BEGIN, prepare=False)
             return
         turn = self.locks.shared_turn if access is Access.SHARED else self.locks.turn
         # One round trip: each statement of it sees what was committed before it began, so after the turn was taken.

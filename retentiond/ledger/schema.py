@@ -21,8 +21,9 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.plan import Basis, BatchState, RunState, Trigger
 from retentiond.domain.policy import Action
 from retentiond.ledger.columns import AnyText, Moment, Reference, Structure, Whole, Word
+from retentiond.ports.orders import OrderState
 
-REVISION = "0003"
+REVISION = "0006"
 APPLICATION_ID = 0x72746E64  # "rtnd", in the header of the file
 
 metadata = MetaData()
@@ -278,6 +279,24 @@ slots = Table(
     _text("taken_by"),
     Column("finished_at", Moment),
     _text("outcome"),
+)
+
+# A row is there while somebody waits for its end, and no longer: it may name accounts.
+orders = Table(
+    "orders",
+    metadata,
+    _id(),
+    _moment("asked_at"),
+    _integer("asker"),
+    _text("verb"),
+    _structure("arguments"),
+    _structure("offered"),
+    Column("state", Word(OrderState), nullable=False),
+    _integer("server"),
+    _structure("text"),
+    _text("signature"),
+    _structure("progress"),
+    _structure("answer"),
 )
 
 # Triggers that keep history from being changed, whoever writes; `check` names those that are gone.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from sqlalchemy import Connection, QueuePool, create_engine, text
@@ -15,6 +15,7 @@ from retentiond.ledger.backend import Access, CheckWords, transaction
 from retentiond.ledger.connection import open_file
 from retentiond.ledger.schema import APPLICATION_ID, GUARDS
 from retentiond.ledger.trouble import translated
+from retentiond.ports.orders import Role
 
 _AT_MOST = 100  # findings of one kind
 
@@ -103,6 +104,16 @@ class SqliteBackend:
         with acting_lock(self.path):
             yield
             self.scrub()
+
+    def attending(self, role: Role) -> AbstractContextManager[int]:
+        """Do nothing: with a ledger in a file everybody acts in their own process."""
+        del role
+        return nullcontext(0)
+
+    def attendants(self, connection: Connection, role: Role) -> frozenset[int]:
+        """Return nobody."""
+        del connection, role
+        return frozenset()
 
     def scrub(self) -> bool:
         """Move the write-ahead log into the file and truncate it; False when a reader stood in the way."""

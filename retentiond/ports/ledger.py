@@ -15,6 +15,7 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import Part, RunState
 from retentiond.ports.log import LogState
+from retentiond.ports.orders import OrderBook
 from retentiond.ports.recovery import Journals, Pendings, Recovery
 from retentiond.ports.rows import (
     ApprovalRow,
@@ -353,7 +354,7 @@ class Transaction(Protocol):
     facts: Facts
 
 
-class Ledger(Protocol):
+class Ledger(OrderBook, Protocol):
     """What happened."""
 
     log_state: LogState

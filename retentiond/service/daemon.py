@@ -23,6 +23,8 @@ from retentiond.engine.context import Context, Reporter
 from retentiond.engine.running import Session
 from retentiond.engine.ticking import Ticked, tick
 from retentiond.errors import Interrupted, LedgerBusy, LockLost, RetentiondError
+from retentiond.ports.orders import OrderBook
+from retentiond.service.desk import CarryOut, Desk, Ways
 from retentiond.service.health import Health
 from retentiond.service.http import serving
 from retentiond.service.metrics import Metrics
@@ -47,6 +49,10 @@ class Prepared(Protocol):
     @property
     def listen(self) -> str:
         """Where the daemon answers, as `host:port`; empty for nowhere."""
+        ...
+
+    def open_orders(self) -> AbstractContextManager[OrderBook]:
+        """Open where orders come from."""
         ...
 
     def open(
@@ -82,21 +88,37 @@ class Instances:
         return self.next is not None
 
 
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """The instance as orders find it: each opens it for itself."""
+
+    instances: Instances
+    stop: threading.Event
+
+    def open(self, reporter: Reporter) -> AbstractContextManager[Context]:
+        return self.instances.present.open(reporter, self.stop.is_set, self.instances.changed)
+
+    def orders(self) -> AbstractContextManager[OrderBook]:
+        return self.instances.present.open_orders()
+
+
 class Daemon:
     """Ticks until it is told to stop.
 
     Args:
         instances: Where it gets its instance from.
         manager: Whoever started it.
+        carry_out: Carries out what people order.
     """
 
-    def __init__(self, instances: Instances, clock: Clock, manager: ServiceManager) -> None:
+    def __init__(self, instances: Instances, clock: Clock, manager: ServiceManager, carry_out: CarryOut) -> None:
         self._instances = instances
         self._clock = clock
         self._manager = manager
         self._stop, self._reload = threading.Event(), threading.Event()
         self._health = Health(clock)
         self._metrics = Metrics(self._health)
+        self._desk = Desk(Ways(_Room(instances, self._stop), clock, carry_out, self._health.beat), self._stop)
         self._taker = f"{socket.gethostname()}/{os.getpid()}"
         self._open: ExitStack | None = None
         self._ctx: Context | None = None
@@ -113,11 +135,13 @@ class Daemon:
         listen = self._instances.present.listen
         with self._signals(), serving(listen, self._health, self._metrics) as address:
             scheduler.start()
+            self._desk.start()
             self._manager.ready()
             logger().info("daemon.started", taker=self._taker, listen=address)
             self._watch(job)
             self._manager.stopping()
             scheduler.shutdown(wait=True)
+            self._desk.join()
         self._close()
         logger().info("daemon.stopped", taker=self._taker)
 

@@ -216,7 +216,7 @@ class Server:
         """Make an empty database of a name of its own, with settings of its own; drop it in the end."""
         name = f"test_{uuid4().hex[:12]}"
         with self.connect() as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
             for setting, value in settings.items():
                 connection.execute(
                     sql.SQL("ALTER DATABASE {} SET {} = {}").format(

@@ -10,9 +10,11 @@ import pytest
 
 from retentiond.bootstrap import Configuration, read_configuration
 from retentiond.clock import SystemClock
+from retentiond.engine.context import Context
 from retentiond.engine.overview import PolicyStatus, Status
 from retentiond.engine.running import apply_plan
 from retentiond.errors import GuardStopped
+from retentiond.ports.orders import OrderRow
 from retentiond.service import Daemon, Instances, ServiceManager
 from retentiond.service.metrics import of_status
 from tests.engine.office import FakeClock, Office, Quiet, make_office, plan
@@ -60,6 +62,10 @@ def test_a_run_stops_before_its_next_batch_once_another_configuration_was_read(o
     assert office.rows() == {"young"}
 
 
+def nobody(ctx: Context, order: OrderRow) -> dict[str, object]:
+    raise AssertionError((ctx, order))
+
+
 class Job:
     """What the scheduler does at its next time."""
 
@@ -72,7 +78,7 @@ class Job:
 
 def test_a_clock_that_was_set_back_does_not_keep_the_daemon_from_ticking(office: Office) -> None:
     clock, job = FakeClock(NOW), Job()
-    daemon = Daemon(instances(office), clock, ServiceManager({}))
+    daemon = Daemon(instances(office), clock, ServiceManager({}), nobody)
     daemon._catch_up(job)
     clock.at += timedelta(seconds=4)
     daemon._catch_up(job)

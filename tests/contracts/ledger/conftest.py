@@ -94,7 +94,7 @@ class PostgresqlEngine:
         del directory
         name = f"ledger_{uuid4().hex}"
         with self.server.connect() as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {self._empty}")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {self._empty} STRATEGY file_copy")
         return Database(self.server.dsn(name))
 
     @contextmanager
