@@ -39,6 +39,7 @@ lint: $(STAMP) ## style, types, imports and budgets
 faults: $(STAMP) ## kill, cut and freeze runs and check the invariants (an hour; STEP=1, every point: half a day)
 	$(BIN)/python -m tests.faults.killing --records 100000 --kills 30 --seed 1 $(ARGS)
 	$(BIN)/python -m tests.faults.foreground --rows 1000000 --times 2
+	$(BIN)/python -m tests.faults.replicas --seconds 300
 	$(BIN)/python -m tests.faults.programme --step $(STEP)
 
 bench: $(STAMP) ## measure against peers, side by side (minutes)
