@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import psycopg
 import pytest
@@ -17,12 +17,17 @@ from retentiond.ledger import Database, open_ledger
 from tests.connectors.postgresql import app as asking
 from tests.connectors.postgresql.app import OLD, YOUNG, App
 from tests.contracts.ledger.conftest import findings
-from tests.deploy.grants import ROLES, Right, renamed, rights, statements
+from tests.deploy.grants import FOLDER, ROLES, Right, rights, statements
 from tests.ledger import samples
 from tests.servers.postgres import Server, started
 
-PURGE, COLUMN, QUARANTINE, OWNER, PACE = statements("store.sql")
-PARTS = statements("store.sql")
+VARIABLES = {
+    "purge": {"table": "api_requests"},
+    "tombstone-column": {"table": "api_requests", "column": "deleted_at"},
+    "tombstone-table": {"table": "api_requests_quarantine"},
+    "owner": {"table": "api_keys"},
+    "replica-lag": {},
+}
 TABLE = """
 CREATE TABLE public.api_requests (
     request_id text, created_at timestamptz, account_id text, api_key text, deleted_at timestamptz, {key}
@@ -57,7 +62,7 @@ VIA = Via("api_keys", (("api_key", "token"),), "account_id")
 
 @dataclass(frozen=True)
 class Shape:
-    """A way to declare the table, what it takes in the database, and which parts of store.sql it takes."""
+    """A way to declare the table, what it takes in the database, and which files of statements it takes."""
 
     name: str
     dataset: Dataset
@@ -69,16 +74,21 @@ class Shape:
 
 
 SHAPES = (
-    Shape("purge", REQUESTS, WHOLE, (PURGE,)),
-    Shape("partitions", replace(REQUESTS, key=("request_id", "created_at")), PARTED, (PURGE,)),
-    Shape("column", replace(REQUESTS, tombstone=TombstoneTarget(column="deleted_at")), WHOLE, (PURGE, COLUMN)),
+    Shape("purge", REQUESTS, WHOLE, ("purge",)),
+    Shape("partitions", replace(REQUESTS, key=("request_id", "created_at")), PARTED, ("purge",)),
+    Shape(
+        "column",
+        replace(REQUESTS, tombstone=TombstoneTarget(column="deleted_at")),
+        WHOLE,
+        ("purge", "tombstone-column"),
+    ),
     Shape(
         "quarantine",
         replace(REQUESTS, tombstone=TombstoneTarget(table="api_requests_quarantine")),
         WHOLE + HIDDEN,
-        (PURGE, QUARANTINE),
+        ("purge", "tombstone-table"),
     ),
-    Shape("owner", replace(REQUESTS, owners=(OwnerSource(via=VIA),)), WHOLE + KEYS, (PURGE, OWNER)),
+    Shape("owner", replace(REQUESTS, owners=(OwnerSource(via=VIA),)), WHOLE + KEYS, ("purge", "owner")),
 )
 
 
@@ -87,14 +97,15 @@ class Hardened:
     """An application's database in which nobody has rights but those that were granted."""
 
     app: App
-    names: dict[str, str] = field(default_factory=dict)
 
     def run(self, script: str) -> None:
-        self.app.run(renamed(script, self.names), grant=False)
+        self.app.run(script, grant=False)
 
-    def grant(self, *parts: str) -> list[Right]:
-        given = [renamed(each, self.names) for part in parts for each in PARTS[part]]
-        self.app.run("\n".join(given), grant=False)
+    def grant(self, *files: str) -> list[Right]:
+        roles = {ROLES[0]: self.app.role, ROLES[1]: self.app.reader}
+        known = {"DBNAME": self.app.database, "schema": "public"}
+        given = [each for file in files for each in statements(file, known | VARIABLES[file], roles)]
+        self.run(";".join(given))
         return list(rights(given))
 
     def again(self) -> App:
@@ -110,7 +121,7 @@ def database_of(server: Server, script: str, patch: pytest.MonkeyPatch) -> Itera
         app = App(server, database, patch)
         app.run(HARDENED.format(database=database) + script, grant=False)
         with closing(app):
-            yield Hardened(app, {ROLES[0]: app.role, ROLES[1]: app.reader, "app": database})
+            yield Hardened(app)
 
 
 def tables(dataset: Dataset) -> list[str]:
@@ -160,18 +171,22 @@ def test_these_rights_are_enough_and_none_can_be_left_out(
         assert carried_out(made.app, shape.dataset)
 
 
+def test_every_file_of_statements_is_tried() -> None:
+    assert {path.stem for path in FOLDER.glob("*.sql")} == {*VARIABLES, "roles", "ledger"}
+
+
 def test_the_lag_of_replicas_takes_one_right_more(postgresql_newest: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     with database_of(postgresql_newest, WHOLE, monkeypatch) as made, made.app.server.standby():
-        made.grant(PURGE)
+        made.grant("purge")
         refused = made.app.open().pressure()
         assert (refused.replica_lag, "GRANT pg_read_all_stats" in refused.looked_at) == (None, True)
-        made.grant(PACE)
+        made.grant("replica-lag")
         assert "may not see" not in made.again().open().pressure().looked_at
 
 
 def test_without_the_system_identifier_only_its_name_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     with started() as server, database_of(server, WHOLE, monkeypatch) as made:
-        made.grant(PURGE)
+        made.grant("purge")
         made.run("REVOKE EXECUTE ON FUNCTION pg_catalog.pg_control_system() FROM PUBLIC")
         assert carried_out(made.app, REQUESTS)
         asked = asking.order(REQUESTS, [])
@@ -190,8 +205,8 @@ def own(postgresql_newest: Server) -> Iterator[tuple[Server, str, Database]]:
     role, server = postgresql_newest.role(), postgresql_newest
     with server.database() as database, server.connect(database) as admin:
         admin.execute(HARDENED.format(database=database).encode())
-        for statement in statements("ledger.sql")[""]:
-            admin.execute(renamed(statement, {ROLES[2]: role, "retention": database}).encode())
+        for statement in statements("ledger", {"DBNAME": database}, {ROLES[2]: role}):
+            admin.execute(statement.encode())
         yield server, role, Database(server.dsn(database, role))
 
 
