@@ -130,6 +130,10 @@ def test_every_metric_that_an_alert_asks_for_is_there(office: Office, metrics: M
     asked = {name for rule in rules for name in re.findall(r"retentiond_\w+", rule["expr"])}
     assert len(asked) > 6
     assert asked <= found
+    tested = YAML(typ="safe").load(ALERTS.with_name("alerts_test.yaml"))["tests"]
+    assert {each["alertname"] for test in tested for each in test["alert_rule_test"] if "exp_alerts" in each} == {
+        rule["alert"] for rule in rules
+    }
 
 
 def _annex(bundle: dict[str, str]) -> dict[str, list[dict[str, Any]]]:
