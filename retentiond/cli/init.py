@@ -21,6 +21,12 @@ from retentiond.cli.common import current, shared_options, show
     metavar="NAME",
     help="Keep the ledger in PostgreSQL: the environment variable that holds its DSN. Else in a file.",
 )
+@click.option(
+    "--state",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where log, keys, receipts, journal and a ledger in a file go (default: beside the configuration).",
+)
 @shared_options
 def init(
     directory: Path | None,
@@ -28,10 +34,12 @@ def init(
     issuer_id: str | None,
     origin: str | None,
     ledger_dsn_env: str | None,
+    state: Path | None,
 ) -> None:
     """Write a commented configuration, keys and an empty ledger to DIRECTORY (default: the config directory)."""
     target = directory or current().directory
     names = Names(instance, issuer_id, origin, ledger_dsn_env)
-    written = initialise(target, names=names, environ=os.environ)
+    place = str(state.absolute()) if state else "."
+    written = initialise(target, state=place, names=names, environ=os.environ)
     words = "\n".join((*written, "next: describe your data in datamap.yaml and policies.yaml, then `retentiond check`"))
     show({"directory": str(target), "files": written}, lambda console: console.print(words, markup=False))

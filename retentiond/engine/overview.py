@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -28,6 +28,7 @@ class PolicyStatus:
     Attributes:
         overdue: Records that the last plan found due, less those removed since; None before the first plan.
         oldest_overdue_seconds: Age of the oldest of them; None when there are none.
+        last_success_at: When a scheduled run last removed all that was due of it, or found that nothing was.
         next_run_at: When its next run is due, reckoned from the last one.
     """
 
@@ -68,11 +69,13 @@ def status(ctx: Context) -> Status:
     left, moved, changed, halted = pending(ctx).records, looks(ctx), approvers.waiting(ctx), paused(ctx)
     with ctx.ledger.begin() as tx:
         facts = {
-            policy: (tx.facts.get(f"overdue:{policy}"), tx.facts.get(f"success:{policy}"))
+            policy: (tx.facts.get(f"overdue:{policy}"), tx.facts.get(f"success:{policy}"), _last_run(tx, policy))
             for policy in ctx.policies.policies
         }
         return Status(
-            policies=tuple(_policy(ctx, policy, *known, now) for policy, known in facts.items()),
+            policies=tuple(
+                _policy(policy, ctx.policies.policies[policy].schedule, known, now) for policy, known in facts.items()
+            ),
             holds=tx.holds.active(),
             closures=tx.closures.in_state(AccountState.GRACE, AccountState.CLOSING),
             runs=tx.runs.recent(10),
@@ -86,21 +89,42 @@ def status(ctx: Context) -> Status:
         )
 
 
-def remember_success(ctx: Context, plan: PlanRow, finished_at: datetime, left: Mapping[str, int]) -> None:
-    """Keep what status says once a plan was carried out: how much is still overdue, by policy.
+def remember_run(
+    ctx: Context, plan: PlanRow, finished_at: datetime, left: Mapping[str, int], short: Collection[str]
+) -> None:
+    """Keep what status says once a plan was carried out: how much is still overdue, by policy, and what went well.
 
     Told again of a run that ended before, as after a crash, it changes nothing that is newer.
+
+    Args:
+        left: How many records of each policy are due and still there.
+        short: Policies of which something was not removed that should have been: to them it was no success.
     """
     at = finished_at.isoformat()
     with ctx.ledger.begin() as tx:
         for policy, _ in plan.policies:
-            known = tx.facts.get(f"success:{policy}")
-            if known is not None and datetime.fromisoformat(known) >= finished_at:
+            known = _last_run(tx, policy)
+            if known is not None and known >= finished_at:
                 continue
             count = left.get(policy, 0)
             before = (tx.facts.get(f"overdue:{policy}") or "0 - -").split(" ")
             tx.facts.set(f"overdue:{policy}", f"{count} {before[1] if count else '-'} {at}")
-            tx.facts.set(f"success:{policy}", at)
+            tx.facts.set(f"ran:{policy}", at)
+            if policy not in short:
+                tx.facts.set(f"success:{policy}", at)
+
+
+def remember_idle(ctx: Context, policies: Collection[str], at: datetime) -> None:
+    """Keep that all of some policies was looked at as scheduled, and nothing of it was due: that is success too."""
+    with ctx.ledger.begin() as tx:
+        for policy in policies:
+            tx.facts.set(f"ran:{policy}", at.isoformat())
+            tx.facts.set(f"success:{policy}", at.isoformat())
+
+
+def _last_run(tx: Transaction, policy: str) -> datetime | None:
+    said = tx.facts.get(f"ran:{policy}") or tx.facts.get(f"success:{policy}")  # older releases kept the latter only
+    return datetime.fromisoformat(said) if said else None
 
 
 def known_overdue(tx: Transaction, policy: str) -> int:
@@ -108,17 +132,18 @@ def known_overdue(tx: Transaction, policy: str) -> int:
     return int((tx.facts.get(f"overdue:{policy}") or "0").split(" ")[0])
 
 
-def _policy(ctx: Context, policy: str, overdue: str | None, success: str | None, now: datetime) -> PolicyStatus:
+def _policy(
+    policy: str, schedule: Schedule, known: tuple[str | None, str | None, datetime | None], now: datetime
+) -> PolicyStatus:
+    overdue, success, ran = known
     count, oldest, _ = overdue.split(" ") if overdue else ("", "-", "")
-    last = datetime.fromisoformat(success) if success else None
-    schedule = ctx.policies.policies[policy].schedule
     seconds = None if oldest == "-" else int((now - moment(int(oldest))).total_seconds())
     return PolicyStatus(
         policy=policy,
         overdue=int(count) if count else None,
         oldest_overdue_seconds=seconds,
-        last_success_at=last,
-        next_run_at=_next_run(schedule, last),
+        last_success_at=datetime.fromisoformat(success) if success else None,
+        next_run_at=_next_run(schedule, ran),
     )
 
 

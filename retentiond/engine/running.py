@@ -14,7 +14,7 @@ from retentiond.engine.closures import account_of, advance_closure, due_closures
 from retentiond.engine.context import Context
 from retentiond.engine.enforcement import Carried, carry_out_chain
 from retentiond.engine.failover import counted, notice, uncounted
-from retentiond.engine.overview import known_overdue, remember_success
+from retentiond.engine.overview import known_overdue, remember_idle, remember_run
 from retentiond.engine.pending import OPEN_BATCHES, pending
 from retentiond.engine.planning import Planned, Request, expire_plans, make_plan
 from retentiond.engine.receipts import finish_bundles
@@ -179,6 +179,7 @@ def _run_policies(ctx: Context, session: Session, policies: tuple[str, ...]) -> 
         return
     planned = make_plan(ctx, Request(Trigger.SCHEDULE, policies, acting=True))
     session.left_out = planned.failures
+    remember_idle(ctx, _idle(ctx, planned), ctx.now())
     if not policies and not planned.failures:
         counted(ctx)
     session.overdue += _overdue_of(ctx, planned)
@@ -195,10 +196,21 @@ def _run_policies(ctx: Context, session: Session, policies: tuple[str, ...]) -> 
 
 def _overdue_of(ctx: Context, planned: Planned) -> int:
     """Return what is known to be overdue of policies none of whose datasets could be looked at."""
-    datasets = [ctx.datamap.datasets[name] for name, _ in planned.failures]
-    policies = {policy.id for each in datasets if (policy := ctx.policies.of_class(each.data_class))}
+    policies = _policies_left_out(ctx, planned.failures)
     with ctx.ledger.begin() as tx:
         return sum(known_overdue(tx, policy) for policy in policies - {each.policy for each in planned.forecasts})
+
+
+def _policies_left_out(ctx: Context, failures: Iterable[tuple[str, str]]) -> set[str]:
+    """Return the policies a dataset of which could not be looked at."""
+    datasets = [ctx.datamap.datasets[name] for name, _ in failures]
+    return {policy.id for each in datasets if (policy := ctx.policies.of_class(each.data_class))}
+
+
+def _idle(ctx: Context, planned: Planned) -> set[str]:
+    """Return the policies of which all was looked at, and nothing is due."""
+    busy = {each.policy for each in planned.forecasts if each.due or each.waiting}
+    return {each.policy for each in planned.forecasts} - busy - _policies_left_out(ctx, planned.failures)
 
 
 def _open_plans(ctx: Context) -> tuple[PlanRow | None, PlanRow | None]:
@@ -299,7 +311,9 @@ def _account_for(ctx: Context, session: Session, carried: Carried) -> None:
     session.held = session.held or (outcomes["held"] > 0 and outcomes["held"] == outcomes.total())
     if carried.plan.trigger is Trigger.SCHEDULE:
         left.update(pending(ctx).by_policy + uncounted(ctx))
-        remember_success(ctx, carried.plan, carried.run.finished_at or ctx.now(), left)
+        short = {policy for policy, count in carried.carried_over().items() if count}
+        short |= _policies_left_out(ctx, session.left_out)
+        remember_run(ctx, carried.plan, carried.run.finished_at or ctx.now(), left, short)
         _supersede(ctx, carried.plan)
 
 

@@ -259,6 +259,7 @@ class Daemon:
             self._refuse(error)
             return self._ctx
         self._close()
+        ctx = self._metrics.watched(ctx)
         self._open, self._ctx = stack, ctx
         if upcoming is not None:
             self._instances.present = upcoming

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from retentiond.engine.context import Context
 from retentiond.engine.overview import Status, status
 from retentiond.engine.running import Session
-from retentiond.errors import RetentiondError
+from retentiond.errors import ConnectorError, DatasetRefused, RetentiondError
+from retentiond.ports.stores import Connector
 from retentiond.service.health import Health
+from retentiond.service.watching import told, watch
 
 _PREFIX = "retentiond"
+_BUCKETS_SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900)
 
 
 class Metrics:
@@ -36,6 +41,46 @@ class Metrics:
         self._runs = Counter(
             "runs", "Runs by state, since the daemon started.", ["state"], namespace=_PREFIX, registry=self.registry
         )
+        self._bytes = Counter(
+            "bytes",
+            "Bytes of records that were removed or hidden, by policy, since the daemon started.",
+            ["policy"],
+            namespace=_PREFIX,
+            registry=self.registry,
+        )
+        self._batches = Histogram(
+            "batch_seconds",
+            "From asking a store to change a batch's records until they were looked at again.",
+            ["store"],
+            namespace=_PREFIX,
+            registry=self.registry,
+            buckets=_BUCKETS_SECONDS,
+        )
+        self._errors = Counter(
+            "store_errors",
+            "What a store failed or refused to do, by store and kind, since the daemon started.",
+            ["store", "kind"],
+            namespace=_PREFIX,
+            registry=self.registry,
+        )
+
+    def watched(self, ctx: Context) -> Context:
+        """Return the same instance, its stores' errors and the time they take for batches counted."""
+        known: dict[str, Connector] = {}
+
+        def store(name: str) -> Connector:
+            with told(lambda error: self._failed(name, error)):
+                real = ctx.store(name)
+            if name not in known:
+                seconds = self._batches.labels(name).observe
+                known[name] = watch(real, lambda error: self._failed(name, error), seconds, ctx.clock.monotonic)
+            return known[name]
+
+        return replace(ctx, store=store)
+
+    def _failed(self, store: str, error: ConnectorError) -> None:
+        refused = "refused" if isinstance(error, DatasetRefused) else ""
+        self._errors.labels(store, refused or ("transient" if error.transient else "permanent")).inc()
 
     def watch(self, ctx: Context | None) -> None:
         """Read from this instance from now on; from none for None."""
@@ -48,6 +93,8 @@ class Metrics:
             for batch in carried.batches:
                 for outcome, count in batch.outcomes.items():
                     self._records.labels(carried.parts[batch.part].policy, outcome).inc(count)
+            for part in json.loads(carried.receipt.annex)["parts"]:
+                self._bytes.labels(part["policy"]).inc(part["bytes"])
 
 
 class _FromLedger(Collector):

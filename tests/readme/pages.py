@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,9 @@ PAGES = (README, *sorted((ROOT / "docs").rglob("*.md")))
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PROMISE = re.compile(r"# exits (\d+)")
 SECONDS = 120
+_NOTHING: Mapping[str, str] = {}
+_SESSION = """if [ -e "$EXPORTED" ]; then . "$EXPORTED"; fi; trap 'export -p > "$EXPORTED"' EXIT
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +45,18 @@ def blocks(page: Path, *languages: str) -> Iterator[Block]:
             yield Block(found[1], found[2], f"{page.name}:{line}")
 
 
-def run(block: Block, directory: Path) -> subprocess.CompletedProcess[str]:
-    """Run a block with bash; the programs of this interpreter's environment come first."""
-    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-    environment = {**os.environ, "PATH": path, "HOME": str(directory)}
+def run(block: Block, directory: Path, more: Mapping[str, str] = _NOTHING) -> subprocess.CompletedProcess[str]:
+    """Run a block with bash, with what the blocks before it exported; this interpreter's programs come first.
+
+    Args:
+        more: More of the environment.
+    """
+    given = {**os.environ, **more}
+    path = os.pathsep.join((str(Path(sys.executable).parent), given["PATH"]))
+    exported = directory.with_name(f"{directory.name}.exported")
+    environment = {**given, "PATH": path, "HOME": str(directory), "EXPORTED": str(exported)}
     return subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", block.text],
+        ["bash", "-euo", "pipefail", "-c", _SESSION + block.text],
         cwd=directory,
         env=environment,
         capture_output=True,
@@ -57,15 +66,18 @@ def run(block: Block, directory: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def walk(page: Path, directory: Path) -> list[str]:
-    """Run all shell blocks of a page in order; return what each printed.
+def walk(page: Path, directory: Path, more: Mapping[str, str] = _NOTHING) -> list[str]:
+    """Run all shell blocks of a page in order, as one person would in one session; return what each printed.
+
+    Args:
+        more: More of the environment.
 
     Raises:
         AssertionError: One did not end as the page says.
     """
     printed = []
     for block in blocks(page, "sh"):
-        ended = run(block, directory)
+        ended = run(block, directory, more)
         told = f"{block.where} ended with {ended.returncode}, not {block.promised}\n{ended.stdout}{ended.stderr}"
         assert ended.returncode == block.promised, told
         printed.append(ended.stdout)

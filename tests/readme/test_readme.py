@@ -19,6 +19,7 @@ from retentiond.settings.datamap_model import Account, DatasetModel, Parent
 from retentiond.settings.policy_model import PoliciesFile, PolicyModel, RuleModel
 from retentiond.settings.service import ServiceSettings
 from tests.readme.pages import PAGES, README, ROOT, blocks, walk
+from tests.readme.test_first_run import FIRST_RUN
 
 DOCS = ROOT / "docs"
 CONFIGURATION = DOCS / "configuration.md"
@@ -66,7 +67,7 @@ def test_the_other_pages_go_on_where_the_first_hour_ends(first_hour: tuple[Path,
 
 def test_every_page_with_commands_is_run() -> None:
     found = {page.name for page in PAGES if any(blocks(page, "sh"))}
-    assert found == {README.name, *WALKED}
+    assert found == {README.name, *WALKED, FIRST_RUN.name}
 
 
 def _verb(words: list[str]) -> click.Command | None:

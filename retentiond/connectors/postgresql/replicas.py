@@ -20,7 +20,7 @@ def pressure(tx: Transaction) -> Pressure:
     if not rows:
         return Pressure(looked_at="pg_stat_replication: no replica is connected")
     if any(hidden for hidden, _, _ in rows):
-        return Pressure(looked_at="pg_stat_replication: the role may not see it; GRANT pg_monitor to it")
+        return Pressure(looked_at="pg_stat_replication: the role may not see it; GRANT pg_read_all_stats to it")
     seconds = [0.0 if caught_up else lag for _, caught_up, lag in rows]
     known = [each for each in seconds if each is not None]
     if len(known) < len(seconds):

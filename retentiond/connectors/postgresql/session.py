@@ -16,6 +16,7 @@ from psycopg import IsolationLevel
 from psycopg.conninfo import conninfo_to_dict
 
 from retentiond.connectors.postgresql.failures import explained
+from retentiond.connectors.postgresql.names import shown
 from retentiond.errors import ConnectorError
 
 Row: TypeAlias = tuple[Any, ...]
@@ -47,6 +48,8 @@ _SETTINGS = {
     "idle_in_transaction_session_timeout": "60s",
 }
 _SECRETS = ("password", "sslpassword")
+_NO_RIGHT = "permission denied for database"
+_LASTING = ("authentication", "does not exist", _NO_RIGHT)
 _PREAMBLE = (
     "SELECT "
     + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in _SETTINGS.items())
@@ -146,7 +149,10 @@ class Session:
         for secret in (str(parts[name]) for name in _SECRETS if parts.get(name)):
             words = words.replace(secret, "…")
         remedy = "check the connection string, the server, and pg_hba.conf"
-        transient = "authentication" not in words and "does not exist" not in words
+        if _NO_RIGHT in words:
+            database, user = (shown(str(parts.get(name) or "…")) for name in ("dbname", "user"))
+            remedy = f"GRANT CONNECT ON DATABASE {database} TO {user}"
+        transient = all(each not in words for each in _LASTING)
         return ConnectorError(f"no connection: {words}", where=self._where, remedy=remedy, transient=transient)
 
     def _settle_in(self, connection: psycopg.Connection[Row]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from retentiond.connectors.s3.answers import Malformed, deletion, read_answer, read_deletion, read_texts
 from retentiond.connectors.s3.client import Access
-from retentiond.connectors.s3.failures import MALFORMED_CODES, TRANSIENT_CODES, code_of, told
+from retentiond.connectors.s3.failures import DENIED_CODES, MALFORMED_CODES, TRANSIENT_CODES, code_of, told
 from retentiond.connectors.s3.listing import Page, Progress, broken, read_page
 from retentiond.connectors.s3.names import NULL, Name, in_order, unfit
 from retentiond.connectors.s3.pace import Pace
@@ -219,14 +219,15 @@ class Bucket:
 
     def erase(self, names: Sequence[Name]) -> Trouble | None:
         """Remove exact versions, objects or an upload in one request; None only when the store says that all went."""
+        action = _permission(names[0])
         try:
-            with told(self.name, "remove versions", _permission(names[0]), ""):
+            with told(self.name, "remove versions", action, ""):
                 if names[0].upload or unfit(names[0].key):
                     return self._erase_one(names[0])
                 answer = self._delete([(name.key, name.version) for name in names])
         except ConnectorError as error:
-            return _told_trouble(error)
-        return _trouble(answer, len(names))
+            return _told_trouble(error, action)
+        return _trouble(answer, len(names), action)
 
     def _erase_one(self, name: Name) -> Trouble | None:
         parameter = "uploadId" if name.upload else "versionId"
@@ -242,12 +243,12 @@ class Bucket:
     def hide(self, keys: Sequence[str]) -> tuple[frozenset[str], Trouble | None]:
         """Put a delete marker on keys in one request; return the markers' version ids, and what went wrong."""
         try:
-            with told(self.name, "put delete markers", "s3:DeleteObject", ""):
+            with told(self.name, "put delete markers", _MARK, ""):
                 answer = self._hide_one(keys[0]) if unfit(keys[0]) else self._delete([(key, "") for key in keys])
         except ConnectorError as error:
-            return frozenset(), _told_trouble(error)
+            return frozenset(), _told_trouble(error, _MARK)
         markers = frozenset(answer.markers)
-        trouble = _trouble(answer, len(keys))
+        trouble = _trouble(answer, len(keys), _MARK)
         if trouble is None and len(markers) != len(keys):
             trouble = Trouble(f"the server named {len(markers)} of {len(keys)} delete markers", final=False)
         return markers, trouble
@@ -280,6 +281,7 @@ class _Said(NamedTuple):
     codes: Sequence[str]
 
 
+_MARK = "s3:DeleteObject"
 _UPLOADS = "ListMultipartUploadsResult"
 _VERSIONS = ("list versions", "s3:ListBucketVersions", "ListVersionsResult", "max-keys")
 _LISTINGS = {
@@ -292,18 +294,24 @@ _LISTINGS = {
 def _permission(name: Name) -> str:
     if name.upload:
         return "s3:AbortMultipartUpload"
-    return "s3:DeleteObjectVersion" if name.version else "s3:DeleteObject"
+    return "s3:DeleteObjectVersion" if name.version else _MARK
 
 
-def _told_trouble(error: ConnectorError) -> Trouble:
+def _told_trouble(error: ConnectorError, action: str) -> Trouble:
     code = code_of(error.__cause__)
-    return Trouble(error.what, final=not error.transient, malformed=code in MALFORMED_CODES)
+    why = error.what + _denied([code], action)
+    return Trouble(why, final=not error.transient, malformed=code in MALFORMED_CODES)
 
 
-def _trouble(said: _Said, asked: int) -> Trouble | None:
+def _denied(codes: Iterable[str], action: str) -> str:
+    return "" if DENIED_CODES.isdisjoint(codes) else f": {action} is not allowed, or something denies it"
+
+
+def _trouble(said: _Said, asked: int, action: str) -> Trouble | None:
     # Keys come back changed and in another order: an answer says that something failed, not what.
     if said.codes:
-        return Trouble(", ".join(sorted(set(said.codes))), final=TRANSIENT_CODES.isdisjoint(said.codes))
+        why = ", ".join(sorted(set(said.codes))) + _denied(said.codes, action)
+        return Trouble(why, final=TRANSIENT_CODES.isdisjoint(said.codes))
     if said.deleted != asked:
         return Trouble(f"the server spoke of {said.deleted} of {asked} records", final=False)
     return None

@@ -90,6 +90,7 @@ class Locks:
         return hold.get("Status", ""), retention.get("Mode", ""), retention.get("RetainUntilDate", "")
 
     def _said(self, name: Name, what: str, action: str) -> Mapping[str, str]:
-        answer = self._bucket.ask(name.key, {what: "", "versionId": name.version}, f"see its {what}", action, _NONE)
-        with told(self._bucket.name, f"see its {what}", action):
+        doing = f"see its {what} ({action})"
+        answer = self._bucket.ask(name.key, {what: "", "versionId": name.version}, doing, action, _NONE)
+        with told(self._bucket.name, doing, action):
             return read_texts(answer.body) if answer else {}

@@ -128,7 +128,7 @@ def test_errors_inside_a_200_are_matched_by_looking_not_by_the_echoed_key(
     order = ordered(DUE, due)
     acted = connector.act(order)
     assert list(acted.outcomes) == [Outcome.DONE, Outcome.REFUSED, Outcome.DONE, Outcome.DONE]
-    assert acted.reasons == {1: "AccessDenied"}
+    assert acted.reasons == {1: "AccessDenied: s3:DeleteObjectVersion is not allowed, or something denies it"}
     assert list(connector.verify(order).sightings) == [Sighting.ABSENT, Sighting.DUE, Sighting.ABSENT, Sighting.ABSENT]
     assert "due-1" in behind.with_data()
 
