@@ -23,11 +23,7 @@ from tests.servers.postgres import PASSWORD, Server, started
 
 TABLE = "requests"
 Code = int | list[int] | None
-GRANTS = """
-GRANT USAGE ON SCHEMA retentiond TO {role};
-GRANT SELECT ON retentiond.alembic_version TO {role};
-GRANT SELECT, INSERT, UPDATE, DELETE ON retentiond.orders TO {role};
-"""
+GRANTS = Path(__file__).parents[2] / "deploy" / "postgresql" / "people.sql"
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +68,7 @@ def served(program: Program, tmp_path: Path, server: Server) -> Iterator[Served]
         with (world.config / "approvers").open("a", encoding="utf-8") as file:
             file.write(f"bob {' '.join(bob.with_suffix('.pub').read_text('utf-8').split()[:2])}\n")
         role = server.role(PASSWORD)
-        world.run(GRANTS.format(role=role))
+        world.run(GRANTS.read_text("utf-8").replace("retentiond_people", role).replace(':"DBNAME"', database))
         home = tmp_path / "desk"
         home.mkdir()
         for name in ("retentiond.yaml", "approvers"):
