@@ -19,11 +19,11 @@ from retentiond.errors import LedgerBusy
 from retentiond.ledger import Database, SqlLedger, open_ledger
 from tests.acceptance.postgres_world import KEEP_DAYS, PostgresWorld
 from tests.acceptance.program import Answer, Program
+from tests.deploy.grants import Right, rights, statements
 from tests.servers.postgres import PASSWORD, Server, started
 
 TABLE = "requests"
 Code = int | list[int] | None
-GRANTS = Path(__file__).parents[2] / "deploy" / "postgresql" / "people.sql"
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,13 @@ class Desk:
 
 @dataclass
 class Served:
+    """
+    Attributes:
+        rights: Of the role that gives orders.
+    """
+
     world: PostgresWorld
+    rights: list[Right]
     desk: Desk
     bob: Path
     stop: Callable[[], None]
@@ -68,7 +74,8 @@ def served(program: Program, tmp_path: Path, server: Server) -> Iterator[Served]
         with (world.config / "approvers").open("a", encoding="utf-8") as file:
             file.write(f"bob {' '.join(bob.with_suffix('.pub').read_text('utf-8').split()[:2])}\n")
         role = server.role(PASSWORD)
-        world.run(GRANTS.read_text("utf-8").replace("retentiond_people", role).replace(':"DBNAME"', database))
+        granted = statements("people", {"DBNAME": database}, {"retentiond_people": role})
+        world.run(";".join(granted))
         home = tmp_path / "desk"
         home.mkdir()
         for name in ("retentiond.yaml", "approvers"):
@@ -84,7 +91,7 @@ def served(program: Program, tmp_path: Path, server: Server) -> Iterator[Served]
                 assert b"Traceback" not in said, said.decode()
             running.clear()
 
-        yield Served(world, desk, bob, stop)
+        yield Served(world, list(rights(granted)), desk, bob, stop)
         stop()
 
 
@@ -140,6 +147,21 @@ def test_errors_come_with_their_place_exit_code_and_remedy(served: Served) -> No
     stopped = desk.call("run", "--json", code=4).json
     assert stopped["stopped"]["guard"] == "approval"
     assert " approval: policy request-content" in desk.call("run", code=4).err
+
+
+def test_no_right_of_whoever_gives_orders_can_be_left_out(served: Served) -> None:
+    desk = served.desk
+    until_served(desk)
+    desk("pause")  # whose end is signed
+    rights = [each for each in served.rights if each.right != "CONNECT"]  # which everybody has here
+    assert len(rights) > 5
+    for right in rights:
+        served.world.run(right.revoke)
+        refused = desk.call("resume", "--ssh-key", served.world.ssh_key, code=[1, 2])
+        assert refused.err.startswith("error: ")
+        served.world.run(right.grant)
+    assert desk("status")["paused"]
+    assert not desk("resume", "--ssh-key", served.world.ssh_key)["paused"]
 
 
 def test_two_people_purge_and_an_account_leaves(served: Served) -> None:

@@ -26,6 +26,10 @@ class Right:
     def revoke(self) -> str:
         return f"REVOKE {self.right}{f' ON {self.what}' if self.what else ''} FROM {self.role}"
 
+    @property
+    def grant(self) -> str:
+        return f"GRANT {self.right}{f' ON {self.what}' if self.what else ''} TO {self.role}"
+
 
 def statements(name: str, variables: Mapping[str, str], roles: Mapping[str, str]) -> list[str]:
     """Return the statements of a file, its variables put in as psql does, and other roles in place of its own."""

@@ -172,7 +172,7 @@ def test_these_rights_are_enough_and_none_can_be_left_out(
 
 
 def test_every_file_of_statements_is_tried() -> None:
-    assert {path.stem for path in FOLDER.glob("*.sql")} == {*VARIABLES, "roles", "ledger"}
+    assert {path.stem for path in FOLDER.glob("*.sql")} == {*VARIABLES, "roles", "ledger", "people"}
 
 
 def test_the_lag_of_replicas_takes_one_right_more(postgresql_newest: Server, monkeypatch: pytest.MonkeyPatch) -> None:

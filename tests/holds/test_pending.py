@@ -134,7 +134,7 @@ def test_an_approval_is_pending_until_its_entry_is_published(
 def test_a_rejection_counts_at_once(world: World, full: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     plan, start = world.plan(), world.look()
     full()
-    with world.office.open() as ctx, pytest.raises(LogIntegrityError, match="is void, but that is not yet logged"):
+    with world.office.open() as ctx, pytest.raises(LogIntegrityError, match="is void, but not yet logged"):
         reject(ctx, plan, None)
     monkeypatch.undo()
     with pytest.raises(ApprovalError, match="is void"):
