@@ -29,10 +29,10 @@ from retentiond.testing.bench import (
     scan,
 )
 from retentiond.testing.contract import BaseContract
-from retentiond.testing.harness import DenyingHarness, Entry, FailingHarness, HidingHarness, ReusingHarness
+from retentiond.testing.harness import DenyingHarness, Entry, FailingHarness, Harness, HidingHarness, ReusingHarness
 
 
-def decided(back: Order, harness: HidingHarness, later_days: int = 0) -> Order:
+def decided(back: Order, harness: Harness, later_days: int = 0) -> Order:
     """Return an order to bring records back as policy lets it be now, or some days later."""
     cases = undo_cases(ALWAYS, decide(harness, TOMBSTONE_RULE, later_days=later_days))
     if not back.marks:
@@ -47,7 +47,7 @@ def some_of(back: Order, places: Sequence[int]) -> Order:
     return replace(back, records=[back.records[place] for place in places], marks=marks)
 
 
-def hide(connector: Connector, harness: HidingHarness) -> Order:
+def hide(connector: Connector, harness: Harness) -> Order:
     """Hide what is due, and return the order to bring it back."""
     cases = decide(harness, TOMBSTONE_RULE)
     asked = order(harness, cases, scan(connector, harness, cases).records)

@@ -59,7 +59,7 @@ def sighting_of(judge: Judge, record: Record, path: Parts) -> Sighting:
     hidden, visible = judge.hidden(path), _visible(judge, path)
     if _wanted(judge, record, hidden) is not None:
         return Sighting.CHANGED if visible else Sighting.DUE
-    if any(trace.regular and alike(trace.record, record) for trace in visible):
+    if any(trace.regular for trace in visible):
         return Sighting.VISIBLE
     return Sighting.CHANGED if hidden or visible else Sighting.ABSENT
 
@@ -114,11 +114,9 @@ class _Return:
         if wanted is not None:
             half_done = any(os.path.samestat(trace.status, wanted.status) for trace in visible)
             return TAKEN if visible and not half_done else _Item(index, wanted.place, path)
-        if any(trace.regular and alike(trace.record, record) for trace in visible):
-            return THERE
-        if hidden:
-            return NOT_THAT
-        return TAKEN if visible else GONE
+        if visible:
+            return THERE if any(trace.regular for trace in visible) else TAKEN
+        return NOT_THAT if hidden else GONE
 
     def _visit(self, hidden: Parts, live: Parts, items: Sequence[_Item]) -> None:
         """Bring back the records of one directory that were hidden at one time."""
