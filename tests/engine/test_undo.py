@@ -17,6 +17,7 @@ from retentiond.domain.plan import Outcome
 from retentiond.domain.policy import Action
 from retentiond.engine import batches, pausing, returning
 from retentiond.engine.approvals import approve
+from retentiond.engine.checking import check
 from retentiond.engine.closures import cancel_closure, close_account
 from retentiond.engine.holds import add_hold
 from retentiond.engine.purging import ask_purge
@@ -61,6 +62,12 @@ def hide_some(office: Office, *names: str) -> str:
     session = carry(office)
     assert office.hidden() >= set(names)
     return session.carried[0].plan.id
+
+
+def stop_file(office: Office) -> Path:
+    with office.open() as ctx:
+        assert ctx.terms.stop_file is not None
+        return ctx.terms.stop_file
 
 
 def journalled(office: Office, *kinds: str) -> list[dict[str, Any]]:
@@ -175,8 +182,9 @@ def test_what_was_purged_is_gone(office: Office) -> None:
     plan_id = hide_some(office, "one")
     office.clock.at += timedelta(days=6)
     carry(office)
-    found = back(office, run=plan_id)
-    assert counts(found) == {"requests": {"over": 1}} or counts(found)["requests"] == {"gone": 1}
+    assert counts(back(office, run=plan_id)) == {"requests": {"over": 1}}  # it was never asked for
+    office.edit("policies.yaml", "grace: 5 days", "grace: 9 days")
+    assert counts(back(office, run=plan_id)) == {"payloads": {"gone": 1}, "requests": {"gone": 1}}
     assert counts(back(office, keys("one"))) == {"requests": {"gone": 1}}
     assert office.rows() == set()
 
@@ -273,7 +281,7 @@ def test_only_a_separate_read_says_that_something_is_back(office: Office) -> Non
 
     class Blind(Proxy):
         def verify(self, order: Order) -> Verified:
-            raise ConnectorError("no answer", where="app", remedy="wait")
+            raise ConnectorError(f"no answer for {len(order.records)}", where="app", remedy="wait")
 
     office.wraps["app"] = Lying
     assert counts(back(office))["requests"] == {"unknown": 1}
@@ -333,8 +341,7 @@ def test_it_works_while_everything_is_paused_and_not_against_the_stop_file(offic
     hide_some(office, "one")
     with office.open() as ctx:
         pausing.pause(ctx, "incident 7")
-        stop = ctx.terms.stop_file
-    assert stop is not None
+    stop = stop_file(office)
     stop.touch()
     with pytest.raises(GuardStopped, match="stop file"):
         back(office)
@@ -356,9 +363,7 @@ def test_a_stop_file_in_the_midst_stops_it_and_the_log_says_how_far_it_came(
 ) -> None:
     hide_some(office)
     monkeypatch.setattr(returning, "BATCH_RECORDS", 1)
-    with office.open() as ctx:
-        stop = ctx.terms.stop_file
-    assert stop is not None
+    stop = stop_file(office)
 
     class Stopping(Proxy):
         def verify(self, order: Order) -> Verified:
@@ -476,8 +481,8 @@ def test_a_purge_that_was_planned_before_leaves_what_came_back(office: Office) -
     office.edit("policies.yaml", "grace: 9 days", "grace: 5 days")
     with office.open() as ctx:
         session = apply_plan(ctx, planned.plan.id)
-    print(outcomes(session))
-    assert (office.rows(), office.hidden()) == ({"one"}, set())
+    assert outcomes(session) == {"payloads": {"changed": 1}, "requests": {"carriedOver": 1}}
+    assert (office.rows(), office.hidden(), office.blobs()) == ({"one"}, set(), {"of-3"})
 
 
 def test_a_purge_asked_for_later_takes_what_came_back(office: Office) -> None:
@@ -538,3 +543,12 @@ def test_a_ledger_that_is_recovered_reads_the_records_of_undos(office: Office, t
     shutil.copy(older, office.root / "ledger.db")
     with office.open() as ctx:
         assert recover(ctx).unreadable == []
+
+
+def test_check_names_a_grace_that_the_ledger_forgets_before_its_end(office: Office) -> None:
+    with office.open() as ctx:
+        assert not [note for note in check(ctx).notes if "undo" in note]
+    office.edit("policies.yaml", "grace: 5 days", "grace: 9 days")
+    with office.open() as ctx:
+        (note,) = (note for note in check(ctx).notes if "undo" in note)
+    assert note.startswith("requests: its grace (9 days) is longer than `identifiers.keep` (7 days)")
