@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,10 +18,10 @@ from typing import Self
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import Part
 from retentiond.domain.policy import Action
-from retentiond.domain.record import Key, Record, key_bytes
+from retentiond.domain.record import Key, Record, key_bytes, key_names
 from retentiond.engine.context import Context
 from retentiond.engine.endings import read_ended
-from retentiond.engine.identifiers import Final, decode_records, encode_records
+from retentiond.engine.identifiers import Final
 from retentiond.ports.rows import EndedRow
 
 _SCHEMA = """
@@ -32,13 +32,14 @@ CREATE TABLE hidden (
     dataset TEXT NOT NULL,
     key BLOB NOT NULL,
     version BLOB NOT NULL,
+    place TEXT NOT NULL,
+    size INTEGER NOT NULL,
     times TEXT NOT NULL,
     mark TEXT NOT NULL,
-    record BLOB NOT NULL,
     PRIMARY KEY (dataset, key, version)
 ) WITHOUT ROWID;
 """
-_OF = "SELECT record, times, mark FROM hidden WHERE dataset = ? AND key = ?"
+_OF = "SELECT version, place, size, times, mark FROM hidden WHERE dataset = ? AND key = ?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,24 +119,28 @@ class Hidings:
         self._db.close()
         self._directory.cleanup()
 
-    def add(self, dataset: str, records: Iterable[Hidden]) -> None:
+    def add(self, dataset: str, records: Sequence[Hidden]) -> None:
         """Take records of a batch; batches come oldest first."""
+        names = key_names([each.record.key for each in records])
         rows = (
-            (dataset, key_bytes(each.record.key), each.record.version, json.dumps(each.times), each.mark,
-             encode_records([each.record]))
-            for each in records
+            (dataset, name, each.record.version, each.record.place, each.record.size_bytes, json.dumps(each.times),
+             each.mark)
+            for name, each in zip(names, records, strict=True)
         )  # fmt: skip
         self._db.execute("BEGIN")
-        self._db.executemany("INSERT OR REPLACE INTO hidden VALUES (?, ?, ?, ?, ?, ?)", rows)
+        self._db.executemany("INSERT OR REPLACE INTO hidden VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
         self._db.execute("COMMIT")
 
     def of(self, dataset: Dataset, record: Record) -> Hidden | None:
         """Return what is known of one record, with the record as it is now."""
         name = (dataset.name, key_bytes(record.key), record.version)
         found = self._db.execute(f"{_OF} AND version = ?", name).fetchone()
-        return None if found is None else Hidden(record, tuple(json.loads(found[1])), found[2])
+        return None if found is None else Hidden(record, tuple(json.loads(found[3])), found[4])
 
     def named(self, dataset: Dataset, key: Key) -> list[Hidden]:
-        """Return what is known of all records of a key, as they were planned."""
+        """Return what is known of all records of a key: their names, sizes and places as they were planned."""
         rows = self._db.execute(_OF, (dataset.name, key_bytes(key)))
-        return [Hidden(decode_records(record)[0], tuple(json.loads(times)), mark) for record, times, mark in rows]
+        return [
+            Hidden(Record(key, version, size_bytes=size, place=place), tuple(json.loads(times)), mark)
+            for version, place, size, times, mark in rows
+        ]

@@ -34,6 +34,25 @@ OTHER_RULES = """\
       - {when: {account: {in: zero}}, keep: 2 days}
       - {when: {flagged: true}, keep: 23 months, promise: {live: 2 years}}
 """
+NOTES = """  notes:
+    store: app
+    table: notes
+    key: [id]
+    clock: {column: created, earliest: 2023-01-01}
+    account: account
+    class: content
+    attributes: {flagged: flagged}
+    parent: {dataset: requests, on: {request: id}}
+    tombstone: {table: notes_hidden}
+unmapped:"""
+NOTES_TABLES = """
+CREATE TABLE notes (id INTEGER PRIMARY KEY, request TEXT REFERENCES requests, account TEXT, created TEXT,
+    flagged INTEGER);
+CREATE TABLE notes_hidden (id INTEGER PRIMARY KEY, request TEXT, account TEXT, created TEXT, flagged INTEGER,
+    tombstoned_at TEXT);
+CREATE INDEX by_request ON notes (request);
+CREATE INDEX hidden_by_request ON notes_hidden (request);
+"""
 MOVING = """
 CREATE TABLE requests_hidden (id TEXT PRIMARY KEY, account TEXT, created TEXT, flagged INTEGER, payload TEXT,
     deleted TEXT, tombstoned_at TEXT);
@@ -244,6 +263,21 @@ def test_a_row_that_was_written_again_is_never_overwritten(office: Office) -> No
     assert office.rows("requests_hidden") == {"one"}
 
 
+def test_with_a_run_parents_come_back_before_the_rows_that_name_them(office: Office) -> None:
+    moving(office)
+    office.edit("datamap.yaml", "unmapped:", NOTES)
+    with office.db() as db:
+        db.executescript(NOTES_TABLES)
+    office.request("one", 22)
+    with office.db() as db:
+        db.execute("INSERT INTO notes VALUES (7, 'one', 'acct-a', ?, 0)", (office.ago(22),))
+    plan_id = carry(office).carried[0].plan.id
+    assert (office.rows(), office.rows("notes"), office.rows("notes_hidden")) == (set(), set(), {7})
+    found = back(office, run=plan_id)
+    assert counts(found) == {"requests": {"restored": 1}, "notes": {"restored": 1}}
+    assert (office.rows(), office.rows("notes"), office.rows("notes_hidden")) == ({"one"}, {7}, set())
+
+
 def test_an_object_that_was_written_again_stays_and_its_row_comes_back(office: Office) -> None:
     hide_some(office, "one")
     office.blob("of-3").write_text("written anew", "utf-8")
@@ -345,7 +379,7 @@ def test_it_works_while_everything_is_paused_and_not_against_the_stop_file(offic
     stop.touch()
     with pytest.raises(GuardStopped, match="stop file"):
         back(office)
-    assert office.hidden() == {"one"}
+    assert (office.hidden(), journalled(office, "undo")) == ({"one"}, [])
     stop.unlink()
     assert back(office).complete
 
@@ -355,7 +389,7 @@ def test_an_instance_that_observes_changes_nothing(office: Office) -> None:
     office.edit("retentiond.yaml", "mode: enforce", "mode: observe")
     with pytest.raises(GuardStopped, match="only observes"):
         back(office)
-    assert office.hidden() == {"one"}
+    assert (office.hidden(), journalled(office, "undo")) == ({"one"}, [])
 
 
 def test_a_stop_file_in_the_midst_stops_it_and_the_log_says_how_far_it_came(
