@@ -20,6 +20,7 @@ _VERBS = {
     "run": f"{_HERE}.run:run",
     "serve": f"{_HERE}.serve:serve",
     "purge": f"{_HERE}.purge:purge",
+    "undo": f"{_HERE}.undo:undo",
     "pause": f"{_HERE}.pause:pause",
     "resume": f"{_HERE}.pause:resume",
     "cancel": f"{_HERE}.pause:cancel",

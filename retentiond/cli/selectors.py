@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import click
 
@@ -14,8 +15,17 @@ from retentiond.settings import read_where
 
 def selector_options(function: F) -> F:
     """Add what names records of one dataset: by key, by account, or by a condition."""
+    return _with_options(function, click.option("--dataset", required=True, help="The dataset."))
+
+
+def optional_selector_options(function: F) -> F:
+    """Add the same, for a verb that takes something else, too."""
+    return _with_options(function, click.option("--dataset", default="", help="The dataset."))
+
+
+def _with_options(function: F, dataset: Callable[[F], F]) -> F:
     options = (
-        click.option("--dataset", required=True, help="The dataset."),
+        dataset,
         click.option("--key", "keys", multiple=True, help="A record's key; may be given more than once."),
         click.option("--account", "accounts", multiple=True, help="An account; may be given more than once."),
         click.option("--where", metavar="EXPR", help="A condition, as in a policy's `when`: {tier: gold}."),

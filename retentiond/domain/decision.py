@@ -7,7 +7,7 @@ one predicate. What cannot be told stands before what is due, so an unknown neve
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -36,6 +36,7 @@ from retentiond.domain.policy import Action, Policy, Rule
 from retentiond.domain.record import Record, Value, micros
 
 CLOCK_SLACK = timedelta(minutes=5)
+GRACE_OVER, VISIBLE = "grace-over", "visible"
 WHOLE_DAY = timedelta(days=1)  # a date ends at its midnight, which today is still to come
 
 
@@ -49,6 +50,7 @@ class Disposition(StrEnum):
     PURGE = "purge"
     REDACT = "redact"
     PSEUDONYMISE = "pseudonymise"
+    RESTORE = "restore"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,9 @@ class Case:
         return Action(self.disposition) if self.disposition in _DUE else None
 
 
-_DUE = frozenset((Disposition.PURGE, Disposition.TOMBSTONE, Disposition.REDACT, Disposition.PSEUDONYMISE))
+_DUE = frozenset(
+    (Disposition.PURGE, Disposition.TOMBSTONE, Disposition.REDACT, Disposition.PSEUDONYMISE, Disposition.RESTORE)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +177,43 @@ def hide_cases() -> Cases:
             Case(Disposition.KEEP, ALWAYS, "already-hidden"),
         )
     )
+
+
+def undo_cases(selected: Condition, policy: Cases | None) -> Cases:
+    """Return the cases of tombstoned records that people ask back: what they select is restored while its grace lasts.
+
+    Where policy would purge a record now, its grace is over. Whatever else policy says does not count, its doubts
+    included: bringing a record back removes nothing.
+
+    Args:
+        policy: What policy says of the dataset at the reference time; None where none governs it, or where a row
+            decides for the objects that it names.
+    """
+    said = policy.cases if policy else (Case(Disposition.KEEP, ALWAYS, TOMBSTONED),)
+    return Cases(
+        (
+            Case(Disposition.KEEP, Not(selected), "not-selected"),
+            Case(Disposition.UNDETERMINED, Unknown(selected), "selection-unknown"),
+            Case(Disposition.KEEP, Missing(TOMBSTONED), VISIBLE),
+            *(_undone(case) for case in said),
+        )
+    )
+
+
+def hidden_since(cases: Cases, times: Sequence[int]) -> Cases:
+    """Return cases with one before them that keeps what was not hidden at exactly one of these times.
+
+    Args:
+        times: Microseconds since the epoch; at least one.
+    """
+    then = Or(tuple(Compare(TOMBSTONED, Operator.EQUAL, each) for each in times))
+    return Cases((Case(Disposition.KEEP, Not(then), "hidden-at-another-time"), *cases.cases))
+
+
+def _undone(case: Case) -> Case:
+    if case.disposition is Disposition.PURGE:
+        return Case(Disposition.KEEP, case.when, GRACE_OVER, case.rule, case.cutoff)
+    return Case(Disposition.RESTORE, case.when, TOMBSTONED, case.rule, case.cutoff)
 
 
 def age_cutoff(rule: Rule, policy: Policy, reference: datetime) -> datetime:

@@ -23,7 +23,8 @@ class Trigger(StrEnum):
 class Outcome(StrEnum):
     """What a connector says came of one record when it acted; only a separate read makes it final.
 
-    BLOCKED: it is due, and was left since rows that go before it are still there.
+    BLOCKED: it is due, and was left since rows that go before it are still there. ALREADY_THERE: it was to be brought
+    back, and nothing hides it.
     """
 
     DONE = "done"
@@ -33,13 +34,15 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     UNKNOWN = "unknown"
     BLOCKED = "blocked"
+    ALREADY_THERE = "already-there"
 
 
 class Sighting(StrEnum):
     """What a separate read says of one record of a batch.
 
     ABSENT: a complete answer that does not contain it. HIDDEN: there, with its tombstone. DUE: there, and the batch's
-    predicate is true of it. CHANGED: there, and the predicate is not true of it. UNKNOWN: no complete answer.
+    predicate is true of it. CHANGED: there, and the predicate is not true of it. UNKNOWN: no complete answer. VISIBLE:
+    there, and nothing hides it; only said of records that were to be brought back.
     """
 
     ABSENT = "absent"
@@ -47,6 +50,7 @@ class Sighting(StrEnum):
     DUE = "due"
     CHANGED = "changed"
     UNKNOWN = "unknown"
+    VISIBLE = "visible"
 
 
 class RunState(StrEnum):

@@ -18,12 +18,13 @@ THIRTY_DAYS = Period(days=30)
 
 
 class Action(StrEnum):
-    """What is done to a record that is due."""
+    """What is done to a record that is due; RESTORE, which people ask for, brings back what a tombstone hides."""
 
     PURGE = "purge"
     TOMBSTONE = "tombstone"
     REDACT = "redact"
     PSEUDONYMISE = "pseudonymise"
+    RESTORE = "restore"
 
 
 @dataclass(frozen=True, slots=True)

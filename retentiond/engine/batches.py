@@ -6,22 +6,23 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import Cases, cases_of
 from retentiond.domain.hold import Hold, HoldIndex
 from retentiond.domain.plan import Basis, BatchState, Outcome, Part, Sighting, fixed_cases
 from retentiond.domain.policy import Action
-from retentiond.domain.record import Record
+from retentiond.domain.record import Record, micros
 from retentiond.domain.waiting import read_wait
 from retentiond.engine import guards
 from retentiond.engine.context import Context
 from retentiond.engine.endings import read_ended, seal_ended
 from retentiond.engine.holding import UNKNOWN, guarded, held_by_condition, look_at_holds
-from retentiond.engine.identifiers import Ended, Fate, Final, decode_records
-from retentiond.engine.kinship import CHILD_REMAINS
+from retentiond.engine.identifiers import NOT_HIDDEN, Ended, Fate, Final, Hiding, decode_records
 from retentiond.engine.manual import cases_of_request
 from retentiond.engine.positions import encode_verification, note_position
+from retentiond.engine.verdicts import NOT_VERIFIED, judge_all
 from retentiond.engine.waiting import remember
 from retentiond.errors import ClaimLost, ConnectorError, LedgerBusy
 from retentiond.ports.rows import BatchRow, PlanRow
@@ -31,7 +32,6 @@ from retentiond.telemetry import logger
 TRIES = 3
 RESTARTS = 1_000  # changes of holds during one batch; each of them lets it begin again
 _PAUSE_SECONDS = 0.25
-NOT_VERIFIED = "not-verified"
 STORE_FAILED = "store-failed"
 CANARY = "dataset-stopped"
 OBJECT_REMAINS = "object-remains"
@@ -40,12 +40,6 @@ _FAILED = frozenset((Outcome.REFUSED, Outcome.UNKNOWN))
 _CAUSES = 3  # of a batch that are told; there may be one for each record
 _REMEDY = "`retentiond check` names what is in the way; the next run takes up what was carried over"
 
-_REMOVED = {
-    Action.PURGE: Final.PURGED,
-    Action.TOMBSTONE: Final.TOMBSTONED,
-    Action.REDACT: Final.REDACTED,
-    Action.PSEUDONYMISE: Final.PSEUDONYMISED,
-}
 _STAYED = frozenset(each.wire for each in (Final.CHANGED, Final.HELD, Final.REFUSED, Final.CARRIED_OVER))
 
 
@@ -77,14 +71,19 @@ class Claim:
     """A claimed batch: its fence token, and the holds as they stood in the same transaction.
 
     Attributes:
+        at: When it was claimed; a tombstone bears this time.
         packed: The records as the ledger keeps them.
+        before: When the batch was claimed before, as far as that is known: what a claim that came to nothing hid
+            bears its time.
     """
 
     token: int
     epoch: int
     holds: Sequence[Hold]
     records: list[Record]
+    at: datetime
     packed: bytes = b""
+    before: tuple[datetime, ...] = ()
 
 
 def cases_for(ctx: Context, work: Work, part: Part) -> Cases:
@@ -104,15 +103,14 @@ def execute(ctx: Context, work: Work, batch: BatchRow) -> BatchRow:
         GuardStopped: A guard stopped the run; the batch is left as it is, to be executed again.
         LedgerBusy: Another process claimed the batch meanwhile; this one does nothing more to it.
     """
-    failed, mine = 0, 0
+    failed, claim = 0, None
     for _ in range(RESTARTS):
         guards.check_files_unchanged(ctx)
         with ctx.ledger.begin() as tx:
             guards.check_paused(tx)
-        claim = _claim(ctx, batch, mine)
-        mine = claim.token
+        claim = _claim(ctx, batch, claim)
         try:
-            return _attempt(ctx, work, replace(batch, token=mine), claim)
+            return _attempt(ctx, work, replace(batch, token=claim.token), claim)
         except (Superseded, ClaimLost):
             continue
         except ConnectorError as error:
@@ -121,30 +119,32 @@ def execute(ctx: Context, work: Work, batch: BatchRow) -> BatchRow:
                 ended = _give_up(ctx, batch, claim, STORE_FAILED, error)
                 return _tell(ctx, work, ended, [error.what], error.remedy)
             time.sleep(_PAUSE_SECONDS * 2**failed)
-    claim = _claim(ctx, batch, mine)
+    claim = _claim(ctx, batch, claim)
     return _tell(ctx, work, _give_up(ctx, batch, claim, UNKNOWN, None), [])
 
 
 def carry_over(ctx: Context, batch: BatchRow, reason: str) -> BatchRow:
     """End a batch without acting on it: its records belong to a successor run."""
-    claim = _claim(ctx, batch, 0)
+    claim = _claim(ctx, batch, None)
     return _give_up(ctx, batch, claim, reason, None)
 
 
-def _claim(ctx: Context, batch: BatchRow, mine: int) -> Claim:
-    """Claim a batch, for the first time in this process (0) or again after the claim `mine`."""
+def _claim(ctx: Context, batch: BatchRow, mine: Claim | None) -> Claim:
+    """Claim a batch, for the first time in this process (None) or again after the claim `mine`."""
+    now = ctx.now()
     with ctx.ledger.begin() as tx:
         epoch = tx.holds.epoch()
         holds = tx.holds.active()
         current = tx.claims.get(batch.plan, batch.ordinal)
-        if mine and current.token != mine and current.state is not BatchState.PLANNED:
+        if mine and current.token != mine.token and current.state is not BatchState.PLANNED:
             raise LedgerBusy(
                 f"batch {batch.ordinal} of plan {batch.plan} was claimed by another process; this one stops",
                 remedy="`retentiond status` shows how far the run is",
             )
-        token = tx.batches.claim(batch.plan, batch.ordinal, ctx.now())
+        token = tx.batches.claim(batch.plan, batch.ordinal, now)
         packed = tx.batches.identifiers(batch.plan, batch.ordinal)
-    return Claim(token, epoch, holds, decode_records(packed), packed)
+    before = dict.fromkeys((*(mine.before if mine else ()), *((current.claimed_at,) if current.claimed_at else ())))
+    return Claim(token, epoch, holds, decode_records(packed), now, packed, tuple(before))
 
 
 def _attempt(ctx: Context, work: Work, batch: BatchRow, claim: Claim) -> BatchRow:
@@ -158,14 +158,22 @@ def _attempt(ctx: Context, work: Work, batch: BatchRow, claim: Claim) -> BatchRo
         tx.batches.mark_acted(batch.plan, batch.ordinal, batch.token)
     verified = ctx.connector(dataset).verify(order)
     _check_lengths(order, acted.outcomes, verified.sightings)
-    verdicts = _judge_all(part.action, acted.outcomes, verified.sightings)
+    verdicts = judge_all(part.action, acted.outcomes, verified.sightings)
     for number, (place, (final, reason)) in enumerate(zip(places, verdicts, strict=True)):
         fate.settle(place, final, acted.reasons.get(number, reason) if reason == "refused" else reason)
     look_at_holds(ctx, order, claim.records, claim.holds, fate)
     stops = _stops(acted, verdicts)
-    ended = _finish(ctx, batch, dataset.name, fate.ended(claim.records, claim.packed), verified, stops)
+    hiding = _hiding(part, claim, {places[number]: mark for number, mark in acted.marks.items()})
+    ended = _finish(ctx, batch, dataset.name, fate.ended(claim.records, claim.packed, hiding), verified, stops)
     causes = (cause for place, cause in acted.reasons.items() if acted.outcomes[place] in _FAILED)
     return _tell(ctx, work, ended, causes) if stops else ended
+
+
+def _hiding(part: Part, claim: Claim, marks: Mapping[int, str]) -> Hiding:
+    """Return by what the tombstones of a batch are known later."""
+    if part.action is not Action.TOMBSTONE:
+        return NOT_HIDDEN
+    return Hiding(tuple(micros(each) for each in (*claim.before, claim.at)), marks)
 
 
 def _check_lengths(order: Order, outcomes: Sequence[Outcome], sightings: Sequence[Sighting]) -> None:
@@ -196,7 +204,7 @@ def _order(ctx: Context, work: Work, batch: BatchRow, claim: Claim, indexes: Seq
         cases=cases,
         case=case,
         records=[claim.records[index] for index in indexes],
-        at=ctx.now(),
+        at=claim.at,
         fence=fence,
     )
 
@@ -302,34 +310,6 @@ def _row_verdict(matters: Sequence[str], sighting: Sighting) -> tuple[Final, str
     if sighting is Sighting.UNKNOWN:
         return Final.CARRIED_OVER, UNKNOWN
     return Final.CHANGED, "row-changed"
-
-
-def judge(action: Action, outcome: Outcome, sighting: Sighting) -> tuple[Final, str]:
-    """Return what finally became of a record, from what the store said and what a separate read saw.
-
-    Only the separate read makes anything final; where it says nothing, nothing is.
-    """
-    if sighting is Sighting.UNKNOWN:
-        return Final.CARRIED_OVER, UNKNOWN
-    if sighting is Sighting.ABSENT:
-        removed = outcome is Outcome.DONE and action is Action.PURGE
-        return (_REMOVED[action] if removed else Final.ALREADY_GONE), ""
-    if sighting is Sighting.HIDDEN:
-        return (Final.TOMBSTONED, "") if action is Action.TOMBSTONE else (Final.CHANGED, "")
-    if outcome is Outcome.REFUSED:
-        return Final.CARRIED_OVER, "refused"
-    if sighting is Sighting.CHANGED:
-        return Final.CHANGED, ""
-    if outcome is Outcome.BLOCKED:
-        return Final.CARRIED_OVER, CHILD_REMAINS
-    return Final.CARRIED_OVER, NOT_VERIFIED
-
-
-def _judge_all(action: Action, outcomes: Sequence[Outcome], sightings: Sequence[Sighting]) -> list[tuple[Final, str]]:
-    """Judge each record; there are few different pairs of what was said and what was seen."""
-    pairs = list(zip(outcomes, sightings, strict=True))
-    verdicts = {pair: judge(action, *pair) for pair in set(pairs)}
-    return [verdicts[pair] for pair in pairs]
 
 
 def _stops(acted: Acted, judged: Sequence[tuple[Final, str]]) -> str:

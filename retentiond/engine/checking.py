@@ -54,6 +54,7 @@ def check(ctx: Context) -> Report:
         findings.extend(seen.findings)
         findings.extend(_clocks(ctx, dataset) if not any(each.refuses for each in seen.findings) else ())
         notes.extend(_orphans(ctx, dataset))
+        notes.extend(_undo(ctx, dataset))
         notes.extend(f"{dataset.name}: {note}" for note in seen.notes)
         if seen.lock is not None:
             locks[dataset.store] = seen.lock
@@ -175,6 +176,22 @@ def _orphans(ctx: Context, dataset: Dataset) -> Iterator[str]:
     policy = ctx.policies.of_class(dataset.data_class)
     if dataset.follows and policy and any(fields(rule.when) for rule in policy.rules):
         yield f"{dataset.name}: objects that no row names are kept as undetermined, since rules ask what only rows tell"
+
+
+def _undo(ctx: Context, dataset: Dataset) -> Iterator[str]:
+    """Say where a tombstone outlasts what the ledger knows of it: then nobody can tell whether it is ours."""
+    target, now = dataset.tombstone, ctx.now()
+    if target is None or not (target.column or target.marker):
+        return
+    deciding = ctx.datamap.datasets[dataset.follows] if dataset.follows else dataset
+    policies = [ctx.policies.of_class(each.data_class) for each in (dataset, deciding)]
+    graces = [rule.grace for policy in policies if policy for rule in policy.rules if rule.grace]
+    longest = min(graces, key=lambda grace: grace.before(now), default=None)
+    if longest is not None and longest.before(now) < ctx.terms.identifiers_keep.before(now):
+        yield (
+            f"{dataset.name}: its grace ({longest}) is longer than `identifiers.keep` ({ctx.terms.identifiers_keep}): "
+            "after that nobody can tell which tombstones are ours, and `undo` brings nothing back"
+        )
 
 
 def _unmapped(ctx: Context) -> Iterator[Finding]:

@@ -61,6 +61,22 @@ _FINALS = tuple(Final)
 
 
 @dataclass(frozen=True, slots=True)
+class Hiding:
+    """By what the tombstones of an ended batch can be told from those of others.
+
+    Attributes:
+        times: Which times they may bear, microseconds since the epoch: those at which the batch was claimed.
+        marks: What the store calls the tombstone of a record, by the record's index; see `Acted.marks`.
+    """
+
+    times: tuple[int, ...] = ()
+    marks: Mapping[int, str] = field(default_factory=dict)
+
+
+NOT_HIDDEN = Hiding()
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """An ended batch: its records, what became of each, and words for those held or carried over, by index.
 
@@ -72,6 +88,7 @@ class Ended:
     finals: Sequence[Final]
     reasons: Mapping[int, str] = field(default_factory=dict)
     packed: bytes = field(default=b"", compare=False, repr=False)
+    hiding: Hiding = NOT_HIDDEN
 
     def counts(self) -> dict[str, int]:
         """Return how many records ended in which way, by wire name; ways without records left out."""
@@ -103,9 +120,9 @@ class Fate:
         """Return the places at which this is what became of the record."""
         return [place for place, each in enumerate(self.finals) if each is final]
 
-    def ended(self, records: Sequence[Record], packed: bytes = b"") -> Ended:
+    def ended(self, records: Sequence[Record], packed: bytes = b"", hiding: Hiding = NOT_HIDDEN) -> Ended:
         """Return all of it, once everything is settled."""
-        return Ended(records, [final for final in self.finals if final is not None], self.reasons, packed)
+        return Ended(records, [final for final in self.finals if final is not None], self.reasons, packed, hiding)
 
 
 def encode_records(records: Sequence[Record]) -> bytes:
@@ -121,7 +138,11 @@ def decode_records(data: bytes) -> list[Record]:
 def encode_ended(ended: Ended) -> bytes:
     """Return an ended batch, to be sealed."""
     reasons = {str(index): text for index, text in ended.reasons.items()}
-    fate = _pack({"finals": bytes(ended.finals).hex(), "reasons": reasons})
+    value: dict[str, Any] = {"finals": bytes(ended.finals).hex(), "reasons": reasons}
+    if ended.hiding != NOT_HIDDEN:
+        value["hidden"] = ended.hiding.times
+        value["marks"] = {str(index): mark for index, mark in ended.hiding.marks.items()}
+    fate = _pack(value)
     length = len(fate).to_bytes(_LENGTH_BYTES)
     return b"".join((_BESIDE, length, fate, ended.packed or encode_records(ended.records)))
 
@@ -138,7 +159,8 @@ def decode_ended(data: bytes) -> Ended:
         records = _records(value["records"])
     finals = [_FINALS[number] for number in bytes.fromhex(value["finals"])]
     reasons = {int(index): text for index, text in value["reasons"].items()}
-    return Ended(records, finals, reasons, packed)
+    marks = {int(index): mark for index, mark in value.get("marks", {}).items()}
+    return Ended(records, finals, reasons, packed, Hiding(tuple(value.get("hidden", ())), marks))
 
 
 def identity(record: Record) -> tuple[bytes, bytes]:

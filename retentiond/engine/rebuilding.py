@@ -15,7 +15,7 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import RunState
 from retentiond.domain.scopes import read_scope
-from retentiond.engine import accounts, allowed, approvers, closures, guards, manual, pausing
+from retentiond.engine import accounts, allowed, approvers, closures, guards, manual, pausing, undoing
 from retentiond.engine.context import Context
 from retentiond.engine.finding import Surroundings
 from retentiond.engine.holds import RELEASE, settle_releases_in
@@ -240,5 +240,7 @@ _APPLY: dict[str, Callable[[Rebuilding, int, Mapping[str, Any], datetime, Rebuil
     approvers.SIGNED: Rebuilding._nothing,  # noqa: SLF001
     "recovery": Rebuilding._nothing,  # noqa: SLF001
     "clock": Rebuilding._nothing,  # noqa: SLF001
+    undoing.VERB: Rebuilding._nothing,  # noqa: SLF001
+    undoing.ENDED: Rebuilding._nothing,  # noqa: SLF001
     manual.VERB: Rebuilding._nothing,  # noqa: SLF001 - its plan is listed; without the ledger nobody can carry it out
 }

@@ -73,7 +73,7 @@ def amend(ctx: Context, batch: BatchRow, ended: Ended, back: Sequence[int]) -> E
     reasons = dict(ended.reasons)
     for index in back:
         finals[index], reasons[index] = Final.CARRIED_OVER, REAPPEARED
-    amended = Ended(ended.records, finals, reasons, ended.packed)
+    amended = replace(ended, finals=finals, reasons=reasons)
     with ctx.ledger.begin() as tx:
         tx.batches.amend(replace(batch, outcomes=amended.counts()), seal_ended(ctx, batch, amended))
         detail = {"records": len(back), "reason": REAPPEARED}

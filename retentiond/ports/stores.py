@@ -57,6 +57,7 @@ class Order:
         at: The time that a tombstone bears.
         fence: Called right before each statement or request that changes the store; it raises when a hold, a stop
             or a newer claim forbids going on, and the connector lets that pass through without acting.
+        marks: For `Action.RESTORE`: what `Acted.marks` said of each record when it was hidden, by index.
     """
 
     dataset: Dataset
@@ -66,14 +67,22 @@ class Order:
     records: Sequence[Record]
     at: datetime
     fence: Callable[[], None]
+    marks: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Acted:
-    """One outcome per record of the order, in its order; `reasons` gives words for those that need them, by index."""
+    """One outcome per record of the order, in its order.
+
+    Attributes:
+        reasons: Words for those that need them, by index.
+        marks: For `Action.TOMBSTONE`: by index, what tells the store later that a tombstone is this one, where neither
+            its place nor its time does. The engine keeps it sealed, and hands it back in `Order.marks`.
+    """
 
     outcomes: Sequence[Outcome]
     reasons: Mapping[int, str] = field(default_factory=dict)
+    marks: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +190,12 @@ class Connector(Protocol):
         ...
 
     def act(self, order: Order) -> Acted:
-        """Carry out the order's action on exactly its records, the predicate repeated where the store can."""
+        """Carry out the order's action on exactly its records, the predicate repeated where the store can.
+
+        `Action.RESTORE` brings back what a tombstone of the dataset's kind hides, wherever it was hidden to:
+        `Record.place` does not count. Whatever stands under its key or path by now is never overwritten (`CHANGED`);
+        nothing but the tombstone that the predicate, or the record's mark, names is taken away.
+        """
         ...
 
     def verify(self, order: Order) -> Verified:

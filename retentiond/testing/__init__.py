@@ -10,6 +10,7 @@ makes a store, fills it and looks into it without the connector (`retentiond.tes
         def harness(self, tmp_path):
             return MyHarness(tmp_path)
 
+A store that hides records keeps the contracts of `retentiond.testing.contract_undo`, too: what is hidden comes back.
 A store that cannot do what a contract is about (say, hide a record) leaves that contract out, and no test is skipped.
 Needs the extra `retentiond[testing]`.
 """
@@ -18,4 +19,6 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("retentiond.testing.bench", "retentiond.testing.contract")
+pytest.register_assert_rewrite(
+    "retentiond.testing.bench", "retentiond.testing.contract", "retentiond.testing.contract_undo"
+)

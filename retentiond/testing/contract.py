@@ -41,7 +41,9 @@ from retentiond.testing.harness import ChangingHarness, DenyingHarness, Entry, F
 LONGEST_WHAT_BYTES = 40
 
 
-class _Contract:
+class BaseContract:
+    """What every contract has: the connector under test, open."""
+
     @pytest.fixture
     def connector(self, harness: Harness) -> Iterator[Connector]:
         """Open the connector under test on the harness's store."""
@@ -50,7 +52,7 @@ class _Contract:
         connector.close()
 
 
-class ConnectorContract(_Contract):
+class ConnectorContract(BaseContract):
     """What holds for every connector."""
 
     def test_a_scan_hands_out_exactly_what_is_due(self, connector: Connector, harness: Harness) -> None:
@@ -214,7 +216,7 @@ class ConnectorContract(_Contract):
             assert remnant.reason
 
 
-class ChangeContract(_Contract):
+class ChangeContract(BaseContract):
     """For stores in which a record can change under its identity."""
 
     def test_a_record_that_changed_since_the_plan_is_left(self, connector: Connector, harness: ChangingHarness) -> None:
@@ -227,7 +229,7 @@ class ChangeContract(_Contract):
         assert harness.left() == young | {records[1].key}
 
 
-class DoubtContract(_Contract):
+class DoubtContract(BaseContract):
     """For stores in which a clock or an owner can be unreadable."""
 
     def test_what_cannot_be_told_is_kept_and_counted(self, connector: Connector, harness: Harness) -> None:
@@ -243,7 +245,7 @@ class DoubtContract(_Contract):
         assert doubts == {"clock-unreadable": 1, "owner-unreadable": 1, "clock-out-of-range": 2}
 
 
-class AttributeContract(_Contract):
+class AttributeContract(BaseContract):
     """For datasets that declare the attribute `flagged`."""
 
     def test_an_attribute_decides_and_an_unknown_one_keeps(self, connector: Connector, harness: Harness) -> None:
@@ -255,7 +257,7 @@ class AttributeContract(_Contract):
         assert sum(tally.count for case, tally in seen.tallies.items() if doubtful(cases, case)) == 1
 
 
-class TombstoneContract(_Contract):
+class TombstoneContract(BaseContract):
     """For datasets that declare a tombstone."""
 
     def _hide(self, connector: Connector, harness: HidingHarness) -> Order:
@@ -319,7 +321,7 @@ class TombstoneContract(_Contract):
         assert harness.left() == frozenset()
 
 
-class FailureContract(_Contract):
+class FailureContract(BaseContract):
     """For stores that can be made to fail: what is unknown is never done, never absent, never zero."""
 
     def test_a_scan_that_fails_says_so(self, connector: Connector, harness: FailingHarness) -> None:
@@ -345,7 +347,7 @@ class FailureContract(_Contract):
         assert set(connector.act(asked).outcomes) == {Outcome.DONE}
 
 
-class DenialContract(_Contract):
+class DenialContract(BaseContract):
     """For stores that can deny removal."""
 
     def test_what_the_store_denies_is_left_and_reported(self, connector: Connector, harness: DenyingHarness) -> None:

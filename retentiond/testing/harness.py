@@ -80,10 +80,26 @@ class Harness(Protocol):
 
 
 class HidingHarness(Harness, Protocol):
-    """A store whose dataset declares a tombstone (`TombstoneContract`)."""
+    """A store whose dataset declares a tombstone (`TombstoneContract`, and those of `contract_undo`)."""
 
     def visible(self) -> frozenset[Key]:
         """Return the keys of the records that users of the application see."""
+        ...
+
+    def take_away_hidden(self, key: Key) -> None:
+        """Remove a record that is hidden behind the connector's back."""
+        ...
+
+
+class ReusingHarness(HidingHarness, Protocol):
+    """The same, for what happens to a record's name while it is hidden (`RestoreContract`)."""
+
+    def reuse(self, key: Key) -> None:
+        """Write a record of this key that is five days old, as an application would to which it is not there."""
+        ...
+
+    def is_young(self, key: Key) -> bool:
+        """Tell whether the record that users see under this key is the one that `reuse` wrote."""
         ...
 
 

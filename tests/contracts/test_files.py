@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 import tempfile
@@ -24,6 +25,7 @@ from retentiond.testing.contract import (
     FailureContract,
     TombstoneContract,
 )
+from retentiond.testing.contract_undo import DeniedRestoreContract, FailingRestoreContract, RestoreContract
 from retentiond.testing.harness import Entry
 
 NOBODY = 65_534
@@ -92,6 +94,16 @@ class FilesHarness:
     def take_away(self, key: Key) -> None:
         (self.root / str(key[0])).unlink()
 
+    def take_away_hidden(self, key: Key) -> None:
+        (found,) = (self.root / ".quarantine").glob(f"*/{glob.escape(str(key[0]))}")
+        found.unlink()
+
+    def reuse(self, key: Key) -> None:
+        self.renew(key)
+
+    def is_young(self, key: Key) -> bool:
+        return (self.root / str(key[0])).read_bytes() == b"anew"
+
     def renew(self, key: Key) -> None:
         path = self.root / str(key[0])
         path.write_bytes(b"anew")
@@ -130,7 +142,16 @@ class FilesHarness:
                 directory.chmod(0o755)
 
 
-class TestFiles(ConnectorContract, ChangeContract, TombstoneContract, FailureContract, DenialContract):
+class TestFiles(
+    ConnectorContract,
+    ChangeContract,
+    TombstoneContract,
+    RestoreContract,
+    FailureContract,
+    FailingRestoreContract,
+    DenialContract,
+    DeniedRestoreContract,
+):
     @pytest.fixture
     def harness(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[FilesHarness]:
         monkeypatch.setattr(walking, "WINDOW_RECORDS", 7)

@@ -27,6 +27,7 @@ from retentiond.testing.contract import (
     FailureContract,
     TombstoneContract,
 )
+from retentiond.testing.contract_undo import DeniedRestoreContract, FailingRestoreContract, RestoreContract
 from retentiond.testing.harness import Entry
 from tests.servers.postgres import Server
 
@@ -113,6 +114,21 @@ class PostgresqlHarness:
         with self.app() as app:
             app.execute(f"DELETE FROM {self.sql} WHERE id = %s", key)
 
+    def take_away_hidden(self, key: Key) -> None:
+        self.take_away(key)
+
+    def reuse(self, key: Key) -> None:
+        with self.app() as app:
+            if app.execute(f"UPDATE {self.sql} SET deleted = NULL WHERE id = %s", key).rowcount:
+                app.execute(f"UPDATE {self.sql} SET owner = 'anew' WHERE id = %s", key)
+            else:
+                self.put(Entry(str(key[0]), account="anew"))
+
+    def is_young(self, key: Key) -> bool:
+        with self.app() as app:
+            found = app.execute(f"SELECT owner, deleted FROM {self.sql} WHERE id = %s", key).fetchall()
+        return found == [("anew", None)]
+
     def renew(self, key: Key) -> None:
         with self.app() as app:
             app.execute(f"UPDATE {self.sql} SET created = %s WHERE id = %s", (NOW - timedelta(days=5), *key))
@@ -176,6 +192,10 @@ class MovingHarness(PostgresqlHarness):
     def visible(self) -> frozenset[Key]:
         return super().left()
 
+    def take_away_hidden(self, key: Key) -> None:
+        with self.app() as app:
+            app.execute('DELETE FROM "hid\'den" WHERE id = %s', key)
+
 
 class PartitionedHarness(PostgresqlHarness):
     """Partitions by owner, a clock in text, and a key of three columns of which one is made up."""
@@ -235,6 +255,12 @@ class PartitionedHarness(PostgresqlHarness):
     def take_away(self, key: Key) -> None:
         super().take_away(key[:1])
 
+    def reuse(self, key: Key) -> None:
+        super().reuse(key[:1])
+
+    def is_young(self, key: Key) -> bool:
+        return super().is_young(key[:1])
+
     def renew(self, key: Key) -> None:
         with self.app() as app:
             created = (NOW - timedelta(days=5)).isoformat()
@@ -242,7 +268,15 @@ class PartitionedHarness(PostgresqlHarness):
 
 
 class _AllContracts(
-    ConnectorContract, ChangeContract, DoubtContract, TombstoneContract, DenialContract, FailureContract
+    ConnectorContract,
+    ChangeContract,
+    DoubtContract,
+    TombstoneContract,
+    RestoreContract,
+    DenialContract,
+    DeniedRestoreContract,
+    FailureContract,
+    FailingRestoreContract,
 ):
     """Everything that is asked of a table."""
 

@@ -22,6 +22,7 @@ from retentiond.testing.contract import (
     FailureContract,
     TombstoneContract,
 )
+from retentiond.testing.contract_undo import DeniedRestoreContract, FailingRestoreContract, RestoreContract
 from retentiond.testing.harness import Entry
 from tests.connectors.s3.bucket_behind import BUCKET, Behind
 from tests.connectors.s3.proxy import Forward, Proxy, Reply, Request, error, honest, proxy_to
@@ -91,6 +92,15 @@ class S3Harness:
         for version in self.behind.versions(str(key[0])):
             self.behind.erase(str(key[0]), version)
 
+    def take_away_hidden(self, key: Key) -> None:
+        self.take_away(key)
+
+    def reuse(self, key: Key) -> None:
+        self.behind.put(str(key[0]), body=b"anew")
+
+    def is_young(self, key: Key) -> bool:
+        return self.behind.read(str(key[0])) == b"anew"
+
     def add_stray(self) -> str:
         self.behind.put("stray/one")
         return "stray/"
@@ -111,7 +121,19 @@ class S3Harness:
         self.behind.deny(None)
 
 
-class TestS3(ConnectorContract, TombstoneContract, FailureContract, DenialContract):
+class _AllContracts(
+    ConnectorContract,
+    TombstoneContract,
+    RestoreContract,
+    FailureContract,
+    FailingRestoreContract,
+    DenialContract,
+    DeniedRestoreContract,
+):
+    """Everything that is asked of a bucket that keeps versions."""
+
+
+class TestS3(_AllContracts):
     @pytest.fixture
     def harness(self, moto_s3: str) -> Iterator[S3Harness]:
         with proxy_to(moto_s3) as proxy:
@@ -156,6 +178,15 @@ class VersionedHarness:
     def take_away(self, key: Key) -> None:
         del self.server.bucket.objects[str(key[0]).encode()]
 
+    def take_away_hidden(self, key: Key) -> None:
+        self.take_away(key)
+
+    def reuse(self, key: Key) -> None:
+        self.server.bucket.put(str(key[0]), timedelta(days=5), body=b"anew")
+
+    def is_young(self, key: Key) -> bool:
+        return self.server.bucket.objects[str(key[0]).encode()][0].body == b"anew"
+
     def add_stray(self) -> str:
         self.server.bucket.put("stray/one")
         return "stray/"
@@ -173,7 +204,7 @@ class VersionedHarness:
         self.server.script = lambda request, forward: forward(request)
 
 
-class TestS3OfItsOwnServer(ConnectorContract, TombstoneContract, FailureContract, DenialContract):
+class TestS3OfItsOwnServer(_AllContracts):
     @pytest.fixture
     def harness(self) -> Iterator[VersionedHarness]:
         with versioned_server() as server:
@@ -202,7 +233,7 @@ class TaggedHarness(VersionedHarness):
         return (key,)
 
 
-class TestS3WithTags(ConnectorContract, TombstoneContract, DoubtContract, AttributeContract):
+class TestS3WithTags(ConnectorContract, TombstoneContract, RestoreContract, DoubtContract, AttributeContract):
     @pytest.fixture
     def harness(self) -> Iterator[TaggedHarness]:
         with versioned_server() as server:

@@ -24,6 +24,7 @@ from retentiond.testing.contract import (
     FailureContract,
     TombstoneContract,
 )
+from retentiond.testing.contract_undo import DeniedRestoreContract, FailingRestoreContract, RestoreContract
 from retentiond.testing.harness import Entry
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -41,6 +42,7 @@ class SqliteHarness:
     options = ""
     more = ""
     tombstone = TombstoneTarget(column="deleted")
+    _young = (NOW - timedelta(days=5)).isoformat()
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -102,6 +104,23 @@ class SqliteHarness:
         with self.app() as app:
             app.execute(f"DELETE FROM {self._sql} WHERE id = ?", key)
 
+    def take_away_hidden(self, key: Key) -> None:
+        self.take_away(key)
+
+    def reuse(self, key: Key) -> None:
+        with self.app() as app:
+            app.execute(
+                f"INSERT INTO {self._sql} (id, owner, created) VALUES (?, 'account-1', ?)"
+                " ON CONFLICT (id) DO UPDATE SET created = excluded.created, deleted = NULL",
+                (*key, self._young),
+            )
+
+    def is_young(self, key: Key) -> bool:
+        with self.app() as app:
+            return app.execute(f"SELECT created, deleted FROM {self._sql} WHERE id = ?", key).fetchall() == [
+                (self._young, None)
+            ]
+
     def renew(self, key: Key) -> None:
         created = (NOW - timedelta(days=5)).isoformat()
         with self.app() as app:
@@ -145,6 +164,10 @@ class MovingHarness(SqliteHarness):
     def visible(self) -> frozenset[Key]:
         return super().left()
 
+    def take_away_hidden(self, key: Key) -> None:
+        with self.app() as app:
+            app.execute("DELETE FROM hidden WHERE id = ?", key)
+
 
 class KeyedHarness(SqliteHarness):
     """A table without row numbers, found by its primary key."""
@@ -164,7 +187,9 @@ class _AllContracts(
     DoubtContract,
     AttributeContract,
     TombstoneContract,
+    RestoreContract,
     DenialContract,
+    DeniedRestoreContract,
 ):
     """Everything that is asked of a table in any journal mode."""
 
@@ -175,7 +200,7 @@ class TestTable(_AllContracts):
         return SqliteHarness(tmp_path)
 
 
-class TestTableThatFails(FailureContract):
+class TestTableThatFails(FailureContract, FailingRestoreContract):
     @pytest.fixture
     def harness(self, tmp_path: Path) -> SqliteHarness:
         return LockableHarness(tmp_path)

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from retentiond.domain.condition import ACCOUNT, AnyOf, Compare, Operator, attribute
+from retentiond.domain.condition import ACCOUNT, ALWAYS, AnyOf, Compare, Operator, attribute
 from retentiond.domain.dataset import ClockFormat, ClockSource, Dataset, TombstoneTarget
-from retentiond.domain.decision import Disposition, cases_of, closure_cases
+from retentiond.domain.decision import Disposition, cases_of, closure_cases, hidden_since, undo_cases
 from retentiond.domain.owner import OwnerSource
 from retentiond.domain.period import Period
 from retentiond.domain.policy import Action, Policy, Rule
@@ -109,3 +109,42 @@ def test_a_closure_takes_the_account_whatever_its_age_and_nobody_else() -> None:
     assert cases.cases[winner(record(timedelta(0)))].disposition is Disposition.PURGE
     assert cases.cases[winner(record(900 * DAY, account="acct-2"))].disposition is Disposition.KEEP
     assert cases.cases[winner(record(900 * DAY, account=None))].disposition is Disposition.KEEP
+
+
+@pytest.mark.parametrize(
+    ("subject", "disposition", "reason"),
+    [
+        (record(40 * DAY, hidden=4 * DAY), Disposition.RESTORE, "tombstoned"),
+        (record(40 * DAY, hidden=6 * DAY), Disposition.KEEP, "grace-over"),
+        (record(10 * DAY, hidden=6 * DAY), Disposition.RESTORE, "tombstoned"),  # policy keeps it longer by now
+        (record(40 * DAY), Disposition.KEEP, "visible"),
+        (record(800 * DAY, flagged=1, hidden=DAY), Disposition.KEEP, "grace-over"),
+        (record(40 * DAY, flagged=None, hidden=40 * DAY), Disposition.RESTORE, "tombstoned"),
+        (record(40 * DAY, account=None, hidden=40 * DAY), Disposition.RESTORE, "tombstoned"),
+        (record(40 * DAY, account="acct-2", hidden=DAY), Disposition.KEEP, "not-selected"),
+    ],
+)
+def test_what_policy_would_purge_is_over_and_all_else_that_is_hidden_comes_back(
+    subject: Record, disposition: Disposition, reason: str
+) -> None:
+    mine = ALWAYS if subject.account is None else AnyOf(ACCOUNT, ("acct-1",))
+    cases = undo_cases(mine, cases_of(POLICY, DATASET, NOW))
+    won = cases.reason(cases.python()(subject))
+    assert (won.disposition, won.reason) == (disposition, reason)
+
+
+def test_what_a_selector_cannot_tell_stays_hidden_and_no_policy_ends_no_grace() -> None:
+    hidden = record(40 * DAY, account=None, hidden=400 * DAY)
+    selected = undo_cases(AnyOf(ACCOUNT, ("acct-1",)), None)
+    assert selected.reason(selected.python()(hidden)).disposition is Disposition.UNDETERMINED
+    everything = undo_cases(ALWAYS, None)
+    assert everything.reason(everything.python()(hidden)).disposition is Disposition.RESTORE
+
+
+def test_only_a_tombstone_of_exactly_one_of_the_times_counts() -> None:
+    times = [micros(NOW - DAY), micros(NOW - 2 * DAY)]
+    cases = hidden_since(undo_cases(ALWAYS, None), times)
+    winner = cases.python()
+    found = [cases.reason(winner(record(40 * DAY, hidden=days * DAY))).reason for days in (1, 2, 3)]
+    assert found == ["tombstoned", "tombstoned", "hidden-at-another-time"]
+    assert cases.reason(winner(record(40 * DAY))).reason == "visible"

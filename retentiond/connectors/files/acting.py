@@ -132,7 +132,7 @@ class _Batch:
         except OSError as error:
             gone = isinstance(error, FileNotFoundError)
             for item in items:
-                self._results[item.index] = self._absent(item) if gone else _failure(error)
+                self._results[item.index] = self._absent(item) if gone else failed(error)
             return
         target = self._target(fd, items[0])
         try:
@@ -164,7 +164,7 @@ class _Batch:
             if aside is None or look(aside, item.path[-1]) is None:
                 return GONE
         except OSError as error:
-            return _failure(error)
+            return failed(error)
         left = Item(item.index, item.place.on_its_way_out(), item.path)
         here = self._look(aside, left)
         if isinstance(here, os.stat_result):
@@ -177,7 +177,7 @@ class _Batch:
         try:
             status = look(fd, item.path[-1])
         except OSError as error:
-            return _failure(error)
+            return failed(error)
         if status is None:
             return self._absent(item)
         if not self._judge.due(item.path, item.place, status):
@@ -192,7 +192,7 @@ class _Batch:
         try:
             moved = self._judge.moved(self._order.records[item.index], item.place, item.path)
         except OSError as error:
-            return _failure(error)
+            return failed(error)
         return (Outcome.CHANGED, "it was hidden or brought back since the plan") if moved else GONE
 
     def _take(self, fd: int, target: Target, item: Item, looked: os.stat_result) -> Result:
@@ -208,7 +208,7 @@ class _Batch:
                 else:
                     return self._arrived(fd, target, item, looked)
         except OSError as error:
-            return _failure(error)
+            return failed(error)
         return Outcome.UNKNOWN, "the directory to move it to vanished each time"
 
     def _arrived(self, fd: int, target: Target, item: Item, looked: os.stat_result) -> Result:
@@ -220,7 +220,7 @@ class _Batch:
         try:
             target.give_back(name, fd)
         except OSError as error:
-            said = f"another file stood in its place, was moved and could not be put back ({_words(error)})"
+            said = f"another file stood in its place, was moved and could not be put back ({words(error)})"
             return Outcome.UNKNOWN, f"{said}: it stands in {LEAVING.decode()} or the quarantine under its path"
         return Outcome.CHANGED, "it changed while it was being taken, and was put back"
 
@@ -230,7 +230,7 @@ class _Batch:
         except FileNotFoundError:
             return Outcome.UNKNOWN, "somebody else removed it while it was on its way out"
         except OSError as error:
-            return Outcome.UNKNOWN, f"it was set aside and could not be removed: {_words(error)}"
+            return Outcome.UNKNOWN, f"it was set aside and could not be removed: {words(error)}"
         if self._order.action is Action.PURGE and status.st_nlink > 1:
             self._names[_inode(status)] -= 1
         return DONE
@@ -248,7 +248,7 @@ class _Batch:
             os.fsync(fd)
         except OSError as error:
             for index in done:
-                self._results[index] = (Outcome.UNKNOWN, f"it may come back after a power cut: {_words(error)}")
+                self._results[index] = (Outcome.UNKNOWN, f"it may come back after a power cut: {words(error)}")
 
     def _tidy(self, directory: Parts, place: Place) -> None:
         """Remove retentiond's own directories that are empty by now; never one of the application's."""
@@ -271,9 +271,11 @@ def _same(looked: os.stat_result, arrived: os.stat_result) -> bool:
     )
 
 
-def _failure(error: OSError) -> Result:
-    return Outcome.REFUSED if error.errno in _REFUSALS else Outcome.UNKNOWN, _words(error)
+def failed(error: OSError) -> Result:
+    """Return what to say of a record of which the file system said this."""
+    return Outcome.REFUSED if error.errno in _REFUSALS else Outcome.UNKNOWN, words(error)
 
 
-def _words(error: OSError) -> str:
+def words(error: OSError) -> str:
+    """Return what the file system said."""
     return (error.strerror or str(error)).lower()

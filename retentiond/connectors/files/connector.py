@@ -13,12 +13,14 @@ from retentiond.connectors.files.acting import act
 from retentiond.connectors.files.judging import Search
 from retentiond.connectors.files.layout import Layout, split
 from retentiond.connectors.files.reading import Reader
+from retentiond.connectors.files.returning import bring_back
 from retentiond.connectors.files.surveying import survey, unmapped
 from retentiond.connectors.files.tree import Tree, trouble
 from retentiond.connectors.files.verifying import verify
 from retentiond.connectors.files.walking import scan
 from retentiond.domain.dataset import Dataset, Shape, Store
 from retentiond.domain.decision import Cases
+from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
 from retentiond.errors import ConnectorError, DatasetRefused
 from retentiond.evidence.levels import EvidenceLevel
@@ -110,8 +112,9 @@ class FilesConnector:
             tree.close()
 
     def act(self, order: Order) -> Acted:
-        """Remove or hide exactly the order's files; how, and why so, stands in `acting`."""
-        return act(self._tree, *_parts(order.dataset), order)
+        """Remove, hide or bring back exactly the order's files; how, and why so, stands in `acting`, `returning`."""
+        work = bring_back if order.action is Action.RESTORE else act
+        return work(self._tree, *_parts(order.dataset), order)
 
     def verify(self, order: Order) -> Verified:
         """Look for the order's files through a descriptor of its own; what that can tell stands in `verifying`."""

@@ -116,6 +116,15 @@ class Judge:
         """Return what stands at a record's own place; as `Search.at`."""
         return list(self._search.at(place, path))
 
+    def hidden(self, path: Parts) -> list[Trace]:
+        """Return the files of a path that are hidden, oldest first, those on their way out among them.
+
+        Raises:
+            OSError: There is no complete answer.
+        """
+        homes = (home for home in self._search.homes if home.hidden_at is not None)
+        return [trace for home in homes for trace in self._search.at(home, path) if trace.regular]
+
     def moved(self, record: Record, place: Place, path: Parts) -> list[Trace]:
         """Return files of a record's path at other places which are the record itself, hidden or brought back.
 
@@ -127,8 +136,9 @@ class Judge:
         """
         others = [home for home in self._search.homes if home != place]
         found = [(home, trace) for home in others for trace in self._search.at(home, path) if trace.place != place]
-        return [trace for home, trace in found if trace.regular and (home == self._now or _alike(trace.record, record))]
+        return [trace for home, trace in found if trace.regular and (home == self._now or alike(trace.record, record))]
 
 
-def _alike(found: Record, planned: Record) -> bool:
+def alike(found: Record, planned: Record) -> bool:
+    """Tell whether a file is the one that was planned, as far as its clock and size say."""
     return (found.clock, found.size_bytes) == (planned.clock, planned.size_bytes)

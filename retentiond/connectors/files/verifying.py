@@ -12,6 +12,7 @@ import os
 from retentiond.connectors.files.judging import Judge, Search
 from retentiond.connectors.files.layout import Layout
 from retentiond.connectors.files.reading import Reader
+from retentiond.connectors.files.returning import sighting_of
 from retentiond.connectors.files.tree import Tree
 from retentiond.domain.plan import Sighting
 from retentiond.domain.policy import Action
@@ -46,6 +47,8 @@ def _unknown(order: Order) -> Verified:
 def _sighting(judge: Judge, layout: Layout, record: Record, action: Action) -> Sighting:
     try:
         place, path = layout.locate(record)
+        if action is Action.RESTORE:
+            return sighting_of(judge, record, path)
         here = judge.here(place, path)
         moved = [] if here and action is not Action.TOMBSTONE else judge.moved(record, place, path)
     except (OSError, ValueError):

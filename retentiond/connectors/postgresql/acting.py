@@ -19,7 +19,7 @@ from retentiond.connectors.postgresql.failures import Trouble
 from retentiond.connectors.postgresql.judging import Judge
 from retentiond.connectors.postgresql.layout import Layout, Source
 from retentiond.connectors.postgresql.session import LOCK_MILLISECONDS, Session, Transaction
-from retentiond.connectors.postgresql.statements import blocked_by, statement
+from retentiond.connectors.postgresql.statements import Statement, blocked_by, statement
 from retentiond.connectors.postgresql.vetting import Vetting
 from retentiond.domain.plan import Outcome
 from retentiond.domain.policy import Action
@@ -86,9 +86,12 @@ class Acting:
         Raises:
             ConnectorError: The database failed; what was done before may be asked for again.
         """
+        self._parts()
+        return Acted(tuple(self._state.outcomes), self._state.reasons)
+
+    def _parts(self) -> None:
         for place in dict.fromkeys(record.place for record in self._order.records):
             self._part(place, [n for n, record in enumerate(self._order.records) if record.place == place])
-        return Acted(tuple(self._state.outcomes), self._state.reasons)
 
     def _part(self, place: str, indexes: Sequence[int]) -> None:
         source = self._layout.at(place)
@@ -179,7 +182,7 @@ class Acting:
                     where=self._order.dataset.store,
                     remedy="name the primary in the connection string, or add target_session_attrs=read-write",
                 )
-            danger = self._vetting.danger(tx, self._layout)
+            danger = self._danger(tx)
             if danger:
                 return [(Outcome.REFUSED, danger, list(indexes))]
             keys = [self._order.records[index].key for index in indexes]
@@ -189,9 +192,15 @@ class Acting:
             self._state.committing = True
         return said
 
+    def _danger(self, tx: Transaction) -> str:
+        """Return why the tables may not be changed; empty when they may."""
+        return self._vetting.danger(tx, self._layout)
+
+    def _statement(self, judge: Judge, keys: Sequence[Key]) -> Statement:
+        return statement(judge, self._layout, self._order, keys)
+
     def _change(self, tx: Transaction, source: Source, keys: Sequence[Key]) -> set[int]:
-        judge = Judge(source, self._order.cases)
-        change = statement(judge, self._layout, self._order, keys)
+        change = self._statement(Judge(source, self._order.cases), keys)
         changed, moved, places = tx.row(change.sql, change.parameters)
         done = change.places(places)
         if not changed == moved == len(done):

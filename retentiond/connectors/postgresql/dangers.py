@@ -80,6 +80,17 @@ def _triggers(tx: Transaction, source: Source, events: Mapping[str, str]) -> Ite
             )
 
 
+def insertions(tx: Transaction, layout: Layout) -> Iterator[str]:
+    """Yield what reacts to rows that are put into a dataset's own table, as only bringing hidden rows back does."""
+    tree = {"tree": list(layout.live.table.tree)}
+    for name, table, kind, _ in tx.rows(_TRIGGERS, tree):
+        if kind & _EVENTS["INSERT"]:
+            yield f"trigger {name!r} acts on every INSERT of {table}"
+    for name, table, kind in tx.rows(_REWRITES, tree):
+        if kind == _RULES["INSERT"]:
+            yield f"rule {name!r} acts on every INSERT of {table}"
+
+
 def _rules(tx: Transaction, source: Source, events: Mapping[str, str]) -> Iterator[Finding]:
     for name, table, kind in tx.rows(_REWRITES, {"tree": list(source.table.tree)}):
         for event, what in events.items():

@@ -34,7 +34,7 @@ def statement(judge: Judge, layout: Layout, order: Order, keys: Sequence[Key]) -
     """Return the statement that does what is ordered to the rows of exactly these keys."""
     source = judge.source
     located = judge.locate(keys)
-    place = _unused({column.name for column in source.table.columns})
+    place = unused({column.name for column in source.table.columns})
     free = f"NOT ({blocked_by(judge.source, layout, order)})"
     where = f"WHERE {located.where} AND {judge.verdict} = {order.case} AND {free} RETURNING {located.place} AS {place}"
     together = located.together(f"gone.{place}")
@@ -81,7 +81,8 @@ def _move(judge: Judge, quarantine: Source, order: Order, delete: str, places: s
     )
 
 
-def _unused(taken: AbstractSet[str]) -> str:
+def unused(taken: AbstractSet[str]) -> str:
+    """Return a name that none of a table's columns has."""
     name = "n"
     while name in taken:
         name += "n"

@@ -10,12 +10,14 @@ from retentiond.connectors.postgresql.acting import Acting, Pace
 from retentiond.connectors.postgresql.catalog import find_tables
 from retentiond.connectors.postgresql.failures import explained
 from retentiond.connectors.postgresql.layout import Layout
+from retentiond.connectors.postgresql.returning import Returning
 from retentiond.connectors.postgresql.session import Session
 from retentiond.connectors.postgresql.survey import survey
 from retentiond.connectors.postgresql.verifying import verify
 from retentiond.connectors.postgresql.vetting import Vetting
 from retentiond.domain.dataset import Dataset, Shape
 from retentiond.domain.decision import Cases
+from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
 from retentiond.evidence.levels import EvidenceLevel
 from retentiond.ports.stores import Acted, Order, Pressure, Remnant, Survey, Verified, Window
@@ -93,10 +95,11 @@ class PostgresqlStore:
         return scanning.find(self._session, self._layout(dataset), key)
 
     def act(self, order: Order) -> Acted:
-        """Purge or hide exactly the order's rows, some thousand in a transaction."""
+        """Purge, hide or bring back exactly the order's rows, some thousand in a transaction."""
         if not order.records:
             return Acted(())
-        return Acting(self._session, self._layout(order.dataset), order, self._vetting, self._pace).run()
+        work = Returning if order.action is Action.RESTORE else Acting
+        return work(self._session, self._layout(order.dataset), order, self._vetting, self._pace).run()
 
     def verify(self, order: Order) -> Verified:
         """Look for the order's rows through a connection of its own, after the commit, on the primary."""

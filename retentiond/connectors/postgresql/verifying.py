@@ -8,6 +8,7 @@ import psycopg
 
 from retentiond.connectors.postgresql.judging import Judge, Judged
 from retentiond.connectors.postgresql.layout import Layout
+from retentiond.connectors.postgresql.returning import sighting_of
 from retentiond.connectors.postgresql.session import Position, Session, Transaction
 from retentiond.connectors.postgresql.vetting import Vetting
 from retentiond.domain.plan import Sighting
@@ -78,7 +79,10 @@ def _sightings(tx: Transaction, layout: Layout, order: Order, keys: Sequence[Key
     moved = Judge(layout.quarantine, order.cases).judge(tx, keys) if layout.quarantine else {}
     if not live and not moved:
         return [Sighting.ABSENT] * len(keys)
-    return [_sighting(order, live.get(number), moved.get(number)) for number in range(len(keys))]
+    pairs = ((live.get(number), moved.get(number)) for number in range(len(keys)))
+    if order.action is Action.RESTORE:
+        return [sighting_of(order, layout, *pair) for pair in pairs]
+    return [_sighting(order, *pair) for pair in pairs]
 
 
 def _sighting(order: Order, live: Judged | None, moved: Judged | None) -> Sighting:

@@ -23,6 +23,7 @@ from retentiond.connectors.s3.options import S3Options
 from retentiond.connectors.s3.pace import Pace
 from retentiond.connectors.s3.probing import probe
 from retentiond.connectors.s3.purging import Purge
+from retentiond.connectors.s3.returning import Returning
 from retentiond.connectors.s3.scanning import windows
 from retentiond.connectors.s3.settings import replicas
 from retentiond.connectors.s3.sharding import pages_at_once
@@ -128,7 +129,7 @@ class S3Connector:
         return records
 
     def act(self, order: Order) -> Acted:
-        """Purge exact versions, or hide them beneath our delete markers.
+        """Purge exact versions, hide them beneath our delete markers, or take those away again.
 
         Raises:
             ConnectorError: Nothing can be said of any record.
@@ -139,6 +140,8 @@ class S3Connector:
             return Purge(order, self._reader, self._writer, self._pause).run()
         if order.action is Action.TOMBSTONE and order.dataset.tombstone and order.dataset.tombstone.marker:
             return Hiding(order, self._reader, self._writer).run()
+        if order.action is Action.RESTORE and order.dataset.tombstone and order.dataset.tombstone.marker:
+            return Returning(order, self._reader, self._writer).run()
         raise DatasetRefused(
             f"this dataset cannot {order.action} objects",
             where=order.dataset.name,

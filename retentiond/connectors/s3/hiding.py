@@ -70,23 +70,23 @@ class Hiding:
         markers, trouble = self._writer.hide([name_of(record).key for record in records])
         sight = self._judge.look(self._reader, records)
         for index, record in zip(indexes, records, strict=True):
-            outcome, reason = self._after(record, sight, markers, trouble)
-            self._sheet.note(index, outcome, reason)
+            self._sheet.note(index, *self._after(record, sight, markers, trouble))
 
     def _after(
         self, record: Record, sight: Sight, markers: frozenset[str], trouble: Trouble | None
-    ) -> tuple[Outcome, str]:
+    ) -> tuple[Outcome, str, str]:
+        """Return a record's outcome, words, and the version id of our marker on it."""
         versions = sight.versions(record)
         if versions is None:
-            return Outcome.UNKNOWN, sight.unanswered
+            return Outcome.UNKNOWN, sight.unanswered, ""
         if versions and versions[0].version in markers:
             marker, *beneath = versions
             if beneath and beneath[0].version == name_of(record).version:
-                return Outcome.DONE, f"marker:{marker.version}"
-            return self._uncover(Name(marker.key, marker.version))
+                return Outcome.DONE, "", marker.version
+            return *self._uncover(Name(marker.key, marker.version)), ""
         if sight.of(record) is Sighting.HIDDEN:
-            return _hidden_unseen(trouble)
-        return _not_hidden(record, sight, trouble)
+            return *_hidden_unseen(trouble), ""
+        return *_not_hidden(record, sight, trouble), ""
 
     def _uncover(self, marker: Name) -> tuple[Outcome, str]:
         # No fence: this undoes what we did to a version that no plan names, and that must not stay hidden.

@@ -27,6 +27,10 @@ class Judge:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._winner = order.cases.python()
+        self._marks = {
+            (text_of(record), record.version.decode() or NULL): order.marks.get(index, "")
+            for index, record in enumerate(order.records)
+        }
 
     def look(self, bucket: Bucket, records: Iterable[Record]) -> Sight:
         """Look for records, and return what can be judged of them."""
@@ -61,12 +65,28 @@ class Judge:
         return seen, {key: self._of_key(versions, each) for (key, versions), each in keys}
 
     def _of_key(self, versions: Sequence[Version], records: Sequence[Record]) -> dict[str, Seen]:
+        if self._order.action is Action.RESTORE:
+            return self._of_hidden(versions, records)
         holds_data = any(not each.marker for each in versions)
         hidden = bool(versions) and versions[0].marker
         return {
             each.version or NULL: (record, self._of_version(record, hidden=hidden, holds_data=holds_data))
             for each, record in zip(versions, records, strict=True)
         }
+
+    def _of_hidden(self, versions: Sequence[Version], records: Sequence[Record]) -> dict[str, Seen]:
+        """Judge what is to be brought back: due is the version right beneath the marker that hid it, the latest."""
+        found: dict[str, Seen] = {}
+        for place, (each, record) in enumerate(zip(versions, records, strict=True)):
+            mark = self._marks.get((each.key, each.version or NULL), "")
+            ours = place == 1 and versions[0].marker and mark in ("", versions[0].version)
+            sighting = Sighting.CHANGED
+            if place == 0 and not each.marker:
+                sighting = Sighting.VISIBLE
+            elif ours and not each.marker and self._winner(record) == self._order.case:
+                sighting = Sighting.DUE
+            found[each.version or NULL] = (record, sighting)
+        return found
 
     def _of_version(self, record: Record, *, hidden: bool, holds_data: bool) -> Sighting:
         marker = record.place == MARKER

@@ -13,19 +13,22 @@ class Sheet:
         self._size = size
         self._outcomes: dict[int, Outcome] = {}
         self._reasons: dict[int, str] = {}
+        self._marks: dict[int, str] = {}
 
     @property
     def empty(self) -> bool:
         """Whether nothing was noted yet."""
         return not self._outcomes
 
-    def note(self, index: int, outcome: Outcome, reason: str = "") -> None:
-        """Note an outcome, in words where there is something to say."""
+    def note(self, index: int, outcome: Outcome, reason: str = "", mark: str = "") -> None:
+        """Note an outcome, in words where there is something to say, and what the tombstone is known by later."""
         self._outcomes[index] = outcome
+        if mark:
+            self._marks[index] = mark
         if reason:
             self._reasons[index] = reason
 
     def acted(self) -> Acted:
         """Return it all."""
         outcomes = [self._outcomes.get(index, Outcome.UNKNOWN) for index in range(self._size)]
-        return Acted(outcomes, self._reasons)
+        return Acted(outcomes, self._reasons, self._marks)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 from datetime import UTC
+from typing import TypeAlias
 
 from retentiond.connectors.sqlite.database import Database, failure, is_denied, quoted
 from retentiond.connectors.sqlite.judging import Judge, load_batch
@@ -17,6 +18,8 @@ from retentiond.domain.plan import Outcome
 from retentiond.domain.policy import Action
 from retentiond.domain.record import micros
 from retentiond.ports.stores import Acted, Order
+
+Said: TypeAlias = list[tuple[Outcome, str, list[int]]]
 
 CHILDREN_LEFT = "rows that go before it are still there"
 CHANGED_SINCE = "the policy no longer says this of it"
@@ -48,8 +51,7 @@ class Acting:
             ConnectorError: The database failed before anything could be said of any record.
         """
         try:
-            for place in dict.fromkeys(record.place for record in self._order.records):
-                self._part(place, [n for n, record in enumerate(self._order.records) if record.place == place])
+            self._parts()
         except sqlite3.Error as error:
             if Outcome.UNKNOWN not in self._outcomes:
                 raise
@@ -58,6 +60,10 @@ class Acting:
             left = [n for n, outcome in enumerate(self._outcomes) if outcome is Outcome.UNKNOWN]
             self._say(left, Outcome.UNKNOWN, f"SQLite says: {error}")
         return Acted(tuple(self._outcomes), self._reasons)
+
+    def _parts(self) -> None:
+        for place in dict.fromkeys(record.place for record in self._order.records):
+            self._part(place, [n for n, record in enumerate(self._order.records) if record.place == place])
 
     def _part(self, place: str, indexes: Sequence[int]) -> None:
         source = self._layout.at(place)
@@ -93,7 +99,7 @@ class Acting:
             if reason:
                 self._reasons[index] = reason
 
-    def _change(self, source: Source, indexes: Sequence[int]) -> list[tuple[Outcome, str, list[int]]]:
+    def _change(self, source: Source, indexes: Sequence[int]) -> Said:
         """Change what is due, inside a transaction; return what is true of all once it is committed."""
         danger = self._check()
         if danger:

@@ -8,6 +8,7 @@ once for each row: SQLite would repeat the expression for every comparison, whic
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from retentiond.connectors.sqlite.database import Database, quoted
@@ -231,8 +232,13 @@ class Judge:
             f"SELECT j.n FROM temp.judged AS j CROSS JOIN {self._source.table.sql} AS t ON {self.matches('j')} "
             f"WHERE j.c = {case} AND ({left})"
         )
-        self._db.run(f"UPDATE temp.judged SET c = {BLOCKED} WHERE n IN ({', '.join(str(n) for (n,) in rows)})")
-        return {n for (n,) in rows}
+        blocked = {n for (n,) in rows}
+        self.leave(blocked)
+        return blocked
+
+    def leave(self, numbers: AbstractSet[int]) -> None:
+        """Take rows of the batch, by their place in it, from those that any case won for."""
+        self._db.run(f"UPDATE temp.judged SET c = {BLOCKED} WHERE n IN ({', '.join(map(str, numbers))})")
 
     def addressed(self, case: int) -> str:
         """Return the condition that a row stands in the batch and the case won for it."""

@@ -10,11 +10,13 @@ from retentiond.connectors.sqlite import scanning
 from retentiond.connectors.sqlite.acting import Acting
 from retentiond.connectors.sqlite.database import Database, explained
 from retentiond.connectors.sqlite.layout import Layout, lay_out
+from retentiond.connectors.sqlite.returning import Returning
 from retentiond.connectors.sqlite.schema import resolve, table_names, text_indexes
 from retentiond.connectors.sqlite.survey import dangers, survey
 from retentiond.connectors.sqlite.verifying import verify
 from retentiond.domain.dataset import Dataset, Shape
 from retentiond.domain.decision import Cases
+from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
 from retentiond.evidence.levels import EvidenceLevel
 from retentiond.ports.stores import Acted, Order, Pressure, Remnant, Survey, Verified, Window
@@ -95,12 +97,13 @@ class SqliteStore:
             return scanning.find(db, lay_out(db, dataset), key)
 
     def act(self, order: Order) -> Acted:
-        """Purge or hide exactly the order's rows, in one transaction."""
+        """Purge, hide or bring back exactly the order's rows, in one transaction."""
         if not order.records:
             return Acted(())
         with explained(order.dataset.name):
             layout = lay_out(self._writer, order.dataset)
-        return Acting(self._writer, layout, order, lambda: self._danger(layout)).run()
+        work = Returning if order.action is Action.RESTORE else Acting
+        return work(self._writer, layout, order, lambda: self._danger(layout)).run()
 
     def _danger(self, layout: Layout) -> str:
         """Return why a dataset's tables may not be changed; asked anew whenever the database's schema has changed."""

@@ -48,6 +48,13 @@ def _reactions(db: Database, layout: Layout, source: Source) -> Iterator[Finding
             )
 
 
+def insertions(db: Database, layout: Layout) -> Iterator[str]:
+    """Yield what reacts to rows that are put into a dataset's own table, as only bringing hidden rows back does."""
+    for name, event in triggers(db, layout.live.table):
+        if event == "INSERT":
+            yield f"trigger {name!r} acts on every INSERT of {layout.live.table.name!r}"
+
+
 def _children(db: Database, source: Source) -> Iterator[Finding]:
     for child in children(db, source.table):
         if child.on_delete in _FOLLOWING:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from retentiond.connectors.sqlite.database import Database
 from retentiond.connectors.sqlite.judging import Judge, Judged, load_batch
 from retentiond.connectors.sqlite.layout import lay_out
+from retentiond.connectors.sqlite.returning import sighting_of
 from retentiond.domain.plan import Sighting
 from retentiond.domain.policy import Action
 from retentiond.errors import ConnectorError
@@ -35,7 +36,10 @@ def _look(db: Database, order: Order) -> list[Sighting]:
         moved = Judge(db, layout.quarantine, order.cases).judge_batch() if layout.quarantine else {}
     if not live and not moved:
         return [Sighting.ABSENT] * len(order.records)
-    return [_sighting(order, live.get(number), moved.get(number)) for number in range(len(order.records))]
+    pairs = ((live.get(number), moved.get(number)) for number in range(len(order.records)))
+    if order.action is Action.RESTORE:
+        return [sighting_of(order, layout, *pair) for pair in pairs]
+    return [_sighting(order, *pair) for pair in pairs]
 
 
 def _sighting(order: Order, live: Judged | None, moved: Judged | None) -> Sighting:

@@ -35,6 +35,11 @@ class Behind:
         version.last_modified = _ago(age)
         return str(version.version_id)
 
+    def read(self, key: str) -> bytes:
+        """Return what an application reads."""
+        newest = max(self._versions(key), key=lambda each: each.last_modified)
+        return bytes(newest.value)
+
     def hide(self, key: str, age: timedelta = timedelta(0)) -> str:
         """Put a delete marker as an application would; return its version id."""
         _, meta = self._backend.delete_object(self.name, key)

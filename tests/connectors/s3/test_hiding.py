@@ -45,7 +45,7 @@ def test_our_marker_lies_directly_on_the_version(connector: S3Connector, due: li
     acted = connector.act(hide(due))
     assert list(acted.outcomes) == [Outcome.DONE] * 3
     for index, record in enumerate(due):
-        marker = acted.reasons[index].removeprefix("marker:")
+        marker = acted.marks[index]
         assert behind.versions(str(record.key[0])) == {marker, record.version.decode()}
     assert behind.visible() == {"young"}
 
@@ -272,7 +272,7 @@ def test_a_key_that_xml_cannot_carry_is_hidden_alone(connector: S3Connector, pro
     proxy.script = play
     records, _ = scanned(connector, DUE)
     acted = connector.act(hide(records))
-    assert (list(acted.outcomes), acted.reasons) == ([Outcome.DONE], {0: "marker:m-1"})
+    assert (list(acted.outcomes), acted.marks) == ([Outcome.DONE], {0: "m-1"})
     (request,) = proxy.deletions
     assert (request.method, request.target) == ("DELETE", "/api-payloads/soh%01")
 
