@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from retentiond.cli.common import shared_options, show, ssh_key_option, table
+from retentiond.cli.remote import by_the_daemon
 from retentiond.cli.selectors import optional_selector_options, scope_of
 from retentiond.cli.views import key_text
 from retentiond.cli.working import working
@@ -26,6 +27,7 @@ DUE_AGAIN = "change the policy, or place a hold on them, before the next run: el
 @click.option("--reason", required=True, help="Why; it stands in the journal.")
 @ssh_key_option
 @shared_options
+@by_the_daemon
 def undo(plan: str, reason: str, ssh_key: Path | None, **selector: Any) -> Exit:  # noqa: ANN401 - options
     """Bring tombstoned records back while their grace lasts, with the objects that they name.
 
