@@ -163,7 +163,7 @@ def due_closures(ctx: Context) -> list[ClosureRow]:
     now = ctx.now()
     with ctx.ledger.begin() as tx:
         rows = [row for row in tx.closures.in_state(*_LIVE) if row.due_at <= now]
-        begun = tx.closures.since(now - _DAY)
+        begun = tx.closures.begun_since(now - _DAY)
     room = max(0, ctx.policies.closure.per_day - begun)
     fresh = [row for row in rows if row.state is AccountState.GRACE]
     return [row for row in rows if row.state is AccountState.CLOSING] + fresh[:room]
@@ -216,7 +216,8 @@ def list_closures(ctx: Context) -> list[ClosureRow]:
 def _begin(ctx: Context, closure: ClosureRow) -> None:
     with ctx.ledger.begin() as tx:
         _check_still(tx, closure)
-        tx.closures.set_state(closure.id, next_state(closure.state, ClosureEvent.GRACE_OVER))
+        next_state(closure.state, ClosureEvent.GRACE_OVER)
+        tx.closures.begin(closure.id, ctx.now())
         tx.events.append("closure.begun", closure.id, ctx.now())
 
 
@@ -232,7 +233,7 @@ def _check_still(tx: Transaction, closure: ClosureRow) -> None:
 
 def _open_plans(ctx: Context, closure: ClosureRow) -> list[PlanRow]:
     with ctx.ledger.begin() as tx:
-        plans = tx.plans.of_closure(closure.id)
+        plans = _plans_of(tx, closure)
     now = ctx.now()
     waiting = [plan for plan in plans if plan.state is RunState.WAITING and now < plan.expires_at]
     if waiting:
@@ -240,6 +241,11 @@ def _open_plans(ctx: Context, closure: ClosureRow) -> list[PlanRow]:
     begun = (RunState.RUNNING, RunState.STOPPED)
     ready = [plan for plan in plans if plan.state is RunState.PLANNED and now < plan.expires_at]
     return [plan for plan in plans if plan.state in begun] + ready
+
+
+def _plans_of(tx: Transaction, closure: ClosureRow) -> list[PlanRow]:
+    plans = (tx.plans.get(plan) for _, plan in tx.plans.of_closures([closure.id]))
+    return [plan for plan in plans if plan is not None]
 
 
 def _check_waiting(plan: PlanRow) -> None:
@@ -266,8 +272,8 @@ def _issue_closure_receipt(ctx: Context, closure: ClosureRow, account: str) -> N
     key = secrets.token_bytes(32)
     receipt_id = new_id(now)
     with ctx.ledger.begin() as tx:
-        plans = [plan for plan in tx.plans.of_closure(closure.id) if plan.state in (RunState.DONE, RunState.PARTIAL)]
-        receipts = [each for each in tx.receipts.all() if each.closure == closure.id]
+        plans = [plan for plan in _plans_of(tx, closure) if plan.state in (RunState.DONE, RunState.PARTIAL)]
+        receipts = [each for each in tx.receipts.all() if each.plan in {plan.id for plan in plans}]
         works = [Work(plan, tx.plans.parts(plan.id), account) for plan in plans]
         batches = {plan.id: tx.batches.of_plan(plan.id) for plan in plans}
     for work in works:

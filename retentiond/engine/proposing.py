@@ -71,7 +71,7 @@ def propose(ctx: Context, proposal: Proposal) -> tuple[PlanRow, ...]:
         reasons = _reasons(ctx, tx, proposal, signed)
         rows = [_row(ctx, tx, proposal, each, reasons) for each in signed]
         for row, each in zip(rows, signed, strict=True):
-            tx.plans.finish_draft(row, each.draft.parts)
+            tx.plans.finish_draft(row, each.draft.parts, [proposal.closure] if proposal.closure else [])
             detail = {"records": row.records, "sha256": row.sha256, "plans": len(rows)}
             tx.events.append("plan.made", row.id, proposal.reference, detail)
         _keep_request(ctx, tx, proposal.manual, rows)
@@ -137,7 +137,6 @@ def _row(ctx: Context, tx: Transaction, proposal: Proposal, signed: _Signed, rea
         approvals_needed=1 if reasons else 0,
         reasons=tuple(reasons),
         forecasts=proposal.forecasts,
-        closure=proposal.closure,
         lists=lists_commitment(ctx, signed.pairs),
     )
 

@@ -293,10 +293,11 @@ def _account_for(ctx: Context, session: Session, carried: Carried) -> None:
 
 
 def _account(ctx: Context, plan: PlanRow) -> str:
-    if not plan.closure:
+    if plan.trigger is not Trigger.CLOSURE:
         return ""
     with ctx.ledger.begin() as tx:
-        closure = tx.closures.get(plan.closure)
+        (served,) = tx.plans.closures_of(plan.id)
+        closure = tx.closures.get(served)
     return account_of(ctx, closure) if closure else ""
 
 

@@ -27,7 +27,7 @@ from tests.servers.postgres import PASSWORD, Server, started
 NEXT = """
 from alembic import op
 import sqlalchemy as sa
-revision, down_revision, branch_labels, depends_on = "0004", "0003", None, None
+revision, down_revision, branch_labels, depends_on = "0006", "0005", None, None
 def upgrade():
     op.add_column("facts", sa.Column("note", sa.Text))
 """
@@ -224,32 +224,32 @@ def next_release(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A release whose tables are one revision newer."""
     migrations = tmp_path / "migrations"
     shutil.copytree(upgrade._MIGRATIONS, migrations)
-    (migrations / "versions" / "v0004_next.py").write_text(NEXT, encoding="utf-8")
+    (migrations / "versions" / "v0006_next.py").write_text(NEXT, encoding="utf-8")
     monkeypatch.setattr(upgrade, "_MIGRATIONS", migrations)
-    monkeypatch.setattr(ledgers, "REVISION", "0004")
+    monkeypatch.setattr(ledgers, "REVISION", "0006")
 
 
 @pytest.mark.usefixtures("next_release")
 def test_an_older_ledger_is_upgraded_only_when_somebody_says_so(place: Database) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ledgers, "REVISION", "0003")
+        patch.setattr(ledgers, "REVISION", "0005")
         old = PostgresqlBackend(place)
         with pytest.MonkeyPatch.context() as before:
             before.setattr(upgrade, "_MIGRATIONS", Path(upgrade.__file__).parent / "migrations")
             old.create()
         old.close()
-    with pytest.raises(LedgerError, match="revision 0003, older than this program") as caught:
+    with pytest.raises(LedgerError, match="revision 0005, older than this program") as caught:
         open_ledger(place)
     assert "`retentiond ledger upgrade`" in caught.value.remedy
     with raw(place) as other:
-        assert other.execute("SELECT version_num FROM retentiond.alembic_version").fetchone() == ("0003",)
+        assert other.execute("SELECT version_num FROM retentiond.alembic_version").fetchone() == ("0005",)
     ledger, second = open_for_upgrade(place), open_for_upgrade(place)
     with second.acting(), pytest.raises(LedgerBusy):
         ledger.upgrade()
     assert ledger.upgrade() is True
     assert ledger.upgrade() is False
     with raw(place) as other:
-        assert other.execute("SELECT version_num FROM retentiond.alembic_version").fetchone() == ("0004",)
+        assert other.execute("SELECT version_num FROM retentiond.alembic_version").fetchone() == ("0006",)
         other.execute("SELECT note FROM retentiond.facts")
     opened = open_ledger(place)
     samples.make_plan(opened)
