@@ -43,8 +43,11 @@ class Parameters:
     def provide(self, db: Database) -> None:
         """Fill the temporary tables that the statement reads."""
         for name, literals in self.lists.items():
-            within = (each for each in literals if isinstance(each, str) or _SMALLEST <= each <= _LARGEST)
-            db.fill(name, ("number", "literal"), enumerate(dict.fromkeys(within)))
+            within = [each for each in literals if isinstance(each, str) or _SMALLEST <= each <= _LARGEST]
+            db.fill(name, ("number", "literal"), ())
+            for start in range(0, len(within), MOST_BOUND):
+                some = {f"p{number}": each for number, each in enumerate(within[start : start + MOST_BOUND])}
+                db.run(f"INSERT INTO temp.{name} (literal) VALUES {', '.join(f'(:{each})' for each in some)}", some)
 
 
 class SqliteDialect:
