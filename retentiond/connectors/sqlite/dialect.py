@@ -77,7 +77,9 @@ class SqliteDialect:
         """Return an expression that is true, false or NULL."""
         if self._owners and field in (ACCOUNT, NAMED):
             return self._owners.any_of(field, literals, bind)
-        column = self._columns.get(field, "NULL")
+        column = self._columns.get(field)
+        if column is None:  # a long list need not be handed over for nothing
+            return "NULL"
         listed = self._parameters.bind_list(literals, bind)
         return _if_typed(column, literals[0] if literals else "", f"{column} IN ({listed})" if literals else "FALSE")
 
