@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from retentiond.cli.views import closure_document, stays_line
 from retentiond.connectors.sqlite import database as sqlite_database
 from retentiond.domain.account import AccountState, Remainder
 from retentiond.domain.hold import Scope
@@ -31,6 +32,7 @@ from retentiond.engine.running import close_now, go_on_acting, has_work, run_all
 from retentiond.errors import ConnectorError, NotFound
 from retentiond.ports.rows import ReceiptRow
 from retentiond.ports.stores import Acted, Order
+from retentiond.service.metrics import of_status
 from retentiond.verify import Verifier
 from retentiond.verify.keyring import pin
 from tests.engine.leavers import ask, contents, fill, names, states
@@ -256,6 +258,16 @@ def test_a_hold_on_one_account_keeps_only_that_closure(office: Office) -> None:
     with office.open() as ctx:
         (stays,) = status(ctx).closures
         assert (stays.id, stays.remainder) == (closures[2], Remainder(held=3))
+        assert closure_document(stays)["stays"]["held"] == 3
+        assert stays_line(stays) == "3 held"
+        found = status(ctx)
+        assert (found.closures_past_deadline, found.closure_records_overdue) == (0, 0)
+        office.clock.at += timedelta(days=31)
+        assert status(ctx).closures_past_deadline == 1
+        told = {each.name: each.samples[0].value for each in of_status(status(ctx), ctx.now(), 0) if each.samples}
+        assert told["retentiond_closures_past_deadline"] == 1
+        assert told["retentiond_closure_overdue_records"] == 0
+        office.clock.at -= timedelta(days=31)
         release_hold(ctx, "Case-1", None)
         run_all(ctx)
         assert receipts(ctx, "closure")[-1].closure == closures[2]
