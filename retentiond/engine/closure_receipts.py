@@ -18,7 +18,7 @@ from retentiond.domain.account import AccountState, ClosureEvent, next_state
 from retentiond.domain.plan import Part, RunState
 from retentiond.engine import manifest
 from retentiond.engine.batches import Work
-from retentiond.engine.bundles import write_bundle
+from retentiond.engine.bundles import write_bundles
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.failover import confirm
 from retentiond.engine.items import Owner, commitment_under, read_all, rows_of_owners
@@ -140,8 +140,7 @@ class _Issue:
         with ctx.ledger.begin() as tx:
             rows = [_close(ctx, tx, *each) for each in signed if _is_closing(tx, each[0])]
         deliver(ctx)
-        for row in rows:
-            write_bundle(ctx, row)
+        for row in write_bundles(ctx, rows):
             logger().info("closure", closure=row.closure, receipt=row.id, entry=row.log_index)
 
     def _receipt(self, leaver: _Leaver, tree: manifest.Tree) -> Receipt:

@@ -502,7 +502,7 @@ def moments() -> Iterator[tuple[object, str, Callable[..., Any]]]:
     yield closing, "issue_closure_receipts", closing.issue_closure_receipts
     yield closure_receipts, "confirm", closure_receipts.confirm
     yield closure_receipts, "deliver", closure_receipts.deliver
-    yield closure_receipts, "write_bundle", closure_receipts.write_bundle
+    yield closure_receipts, "write_bundles", closure_receipts.write_bundles
 
 
 @pytest.mark.parametrize("after", [0, 1])
