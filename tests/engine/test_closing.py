@@ -18,7 +18,7 @@ from retentiond.cli.views import closure_document, stays_line
 from retentiond.connectors.sqlite import database as sqlite_database
 from retentiond.domain.account import AccountState, Remainder
 from retentiond.domain.hold import Scope
-from retentiond.domain.plan import RunState, Trigger
+from retentiond.domain.plan import Outcome, RunState, Trigger
 from retentiond.engine import closing, closure_receipts
 from retentiond.engine.accounts import account_status
 from retentiond.engine.approvals import approve
@@ -441,6 +441,38 @@ def test_a_writer_that_never_ends_does_not_keep_the_run_from_ending(office: Offi
     office.wraps.clear()
     advance(office)
     assert states(office, closures) == [CLOSED] * 2
+
+
+class LyingLateWriter(LateWriter):
+    """The store says that it removed something, and has not; meanwhile the application writes for somebody else."""
+
+    def act(self, order: Order) -> Acted:
+        own = type(self)
+        if own.written < own.most:
+            own.written += 1
+            own.office.request(f"late-{own.written}", 0, account=own.account)
+        return Acted([Outcome.DONE] * len(order.records))
+
+
+def test_the_last_look_is_after_the_last_act(office: Office) -> None:
+    office.request("stuck", 1, account="stuck")
+    closures = ask(office, ["stuck", "empty"])
+    office.wraps["app"] = type("Lying", (LyingLateWriter,), {"office": office, "account": "empty", "most": 1})
+    advance(office)
+    assert states(office, closures) == [CLOSING, CLOSING]
+    office.wraps.clear()
+    advance(office)
+    assert states(office, closures) == [CLOSED, CLOSED]
+    assert contents(office) == {}
+
+
+def test_what_is_closed_gets_no_second_receipt(office: Office) -> None:
+    fill(office, ["gone"])
+    (closure,) = ask(office, ["gone"])
+    advance(office)
+    with office.open() as ctx:
+        closure_receipts.issue_closure_receipts(ctx, {"gone": closure})
+        assert len(receipts(ctx, "closure")) == 1
 
 
 def test_what_comes_after_a_closure_is_not_touched_by_it(office: Office) -> None:
