@@ -9,7 +9,7 @@ from rich.console import Console
 
 from retentiond.cli.common import shared_options, show, ssh_key_option, table
 from retentiond.cli.remote import by_the_daemon
-from retentiond.cli.views import account_document, closure_document, session_exit
+from retentiond.cli.views import account_document, closure_document, session_exit, stays_line
 from retentiond.cli.working import working
 from retentiond.engine import accounts, closures
 from retentiond.engine.accounts import AccountStatus
@@ -73,9 +73,10 @@ def list_() -> None:
     with working() as ctx:
         found = closures.list_closures(ctx)
     documents = [closure_document(each) for each in found]
-    rows = table("closure", "state", "due", "deadline")
+    rows = table("closure", "state", "due", "deadline", "stays")
     for each in found:
-        rows.add_row(each.id, each.state, f"{each.due_at:%Y-%m-%d %H:%M}", f"{each.deadline_at:%Y-%m-%d %H:%M}")
+        due, deadline = (f"{moment:%Y-%m-%d %H:%M}" for moment in (each.due_at, each.deadline_at))
+        rows.add_row(each.id, each.state, due, deadline, stays_line(each))
     show({"closures": documents}, lambda console: console.print(rows if found else "no account is leaving"))
 
 
@@ -83,6 +84,8 @@ def _people(console: Console, found: AccountStatus) -> None:
     console.print(f"account {found.account}: {found.state}", markup=False, style="bold")
     if found.closure is not None:
         console.print(f"  removal from {found.closure.due_at:%Y-%m-%d}, deadline {found.closure.deadline_at:%Y-%m-%d}")
+        if kept := stays_line(found.closure):
+            console.print(f"  not closed yet: {kept}", markup=False)
     for dataset, remaining in found.remaining:
         left = "unknown" if remaining is None else f"{remaining:,}"
         console.print(f"  {dataset}: {left} left", markup=False)

@@ -180,7 +180,8 @@ class PlainTable(Table):
 
 def complain(text: str) -> None:
     """Say something on stderr."""
-    captured = current().captured
+    context = click.get_current_context(silent=True)
+    captured = context.ensure_object(Options).captured if context else None
     if captured is not None:
         captured.err += f"{printable(text)}\n"
     else:

@@ -37,6 +37,8 @@ def status() -> None:
         ],
         "holds": [hold_document(each) for each in found.holds],
         "closures": [closure_document(each) for each in found.closures],
+        "closures_past_deadline": found.closures_past_deadline,
+        "closure_records_overdue": found.closure_records_overdue,
         "runs": [run_summary(each) for each in found.runs],
         "waiting": [{"plan": each.id, "state": each.state, "reasons": list(each.reasons)} for each in found.waiting],
         "stopped_by_file": found.stopped_by_file,
@@ -76,6 +78,9 @@ def _people(console: Console, found: Status) -> None:
         rows.add_row(each.policy, overdue, last, following)
     console.print(rows)
     console.print(f"{len(found.holds)} holds, {len(found.closures)} closures under way, {len(found.runs)} recent runs")
+    if found.closures_past_deadline or found.closure_records_overdue:
+        late, due = found.closures_past_deadline, found.closure_records_overdue
+        console.print(f"closures: {late} past their deadline, {due:,} records overdue: retentiond account list")
     for plan in found.waiting:
         verb = "approve" if plan.approvals_needed else "apply"
         console.print(f"plan {plan.id} waits: retentiond {verb} {plan.id}")

@@ -272,7 +272,24 @@ def closure_document(closure: ClosureRow) -> dict[str, Any]:
         "due_at": rfc3339(closure.due_at),
         "deadline_at": rfc3339(closure.deadline_at),
         "receipt": closure.receipt or None,
+        "stays": stays_document(closure),
     }
+
+
+def stays_document(closure: ClosureRow | None) -> dict[str, Any] | None:
+    """Return what keeps a closure from ending, as the last look found it; None where nothing does."""
+    found = closure.remainder if closure else None
+    if found is None:
+        return None
+    counts = {"due": found.due, "held": found.held, "undetermined": found.undetermined, "waiting": found.waiting}
+    return {**counts, "unseen": list(found.unseen)}
+
+
+def stays_line(closure: ClosureRow) -> str:
+    """Return the same for people; empty where nothing keeps it."""
+    document = stays_document(closure) or {}
+    counts = (f"{document[name]:,} {name}" for name in ("due", "held", "undetermined", "waiting") if document.get(name))
+    return "; ".join((", ".join(counts), *document.get("unseen", ()))).removeprefix("; ")
 
 
 def account_document(found: AccountStatus) -> dict[str, Any]:
@@ -285,6 +302,7 @@ def account_document(found: AccountStatus) -> dict[str, Any]:
         "deadline_at": optional_rfc3339(closure.deadline_at if closure else None),
         "datasets": [{"dataset": dataset, "remaining": remaining} for dataset, remaining in found.remaining],
         "receipt": (closure.receipt or None) if closure else None,
+        "stays": stays_document(closure),
     }
 
 

@@ -37,6 +37,34 @@ _MOVES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Remainder:
+    """What the last look found of an account that is leaving, in counts of records.
+
+    Attributes:
+        due: They can go, and are still there.
+        held: A legal hold keeps them.
+        undetermined: Nobody can tell whether they are the account's, or they have to wait for rows that stay.
+        waiting: Their store does not let go of them before a date.
+        unseen: Why nobody can say that this is all: what could not be looked at.
+    """
+
+    due: int = 0
+    held: int = 0
+    undetermined: int = 0
+    waiting: int = 0
+    unseen: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        """Whether anything is left, or may be."""
+        return bool(self.due or self.held or self.undetermined or self.waiting or self.unseen)
+
+    @property
+    def overdue(self) -> int:
+        """Records that are due and still there; those that are held or undetermined are not due."""
+        return self.due + self.waiting
+
+
+@dataclass(frozen=True, slots=True)
 class Closure:
     """One closure of one account.
 

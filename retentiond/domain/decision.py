@@ -19,6 +19,7 @@ from retentiond.domain.condition import (
     NAMED,
     TOMBSTONED,
     And,
+    AnyOf,
     Compare,
     Condition,
     Missing,
@@ -126,18 +127,16 @@ def cases_of(policy: Policy, dataset: Dataset, reference: datetime) -> Cases:
     return Cases(tuple(cases))
 
 
-def closure_cases(account: str) -> Cases:
-    """Return the cases of an account that leaves: everything of the account goes, whatever its age.
+def closure_cases(*accounts: str) -> Cases:
+    """Return the cases of accounts that leave: everything of any of them goes, whatever its age.
 
-    A record of several owners goes with any of them. One that is the account's and perhaps somebody else's, too, stays
+    A record of several owners goes with any of them. One that is an account's and perhaps somebody else's, too, stays
     and is counted: as long as it is there, nobody can say that everything of the account is gone.
     """
-    mine = Compare(ACCOUNT, Operator.EQUAL, account)
-    perhaps_shared = Compare(NAMED, Operator.EQUAL, account)
     return Cases(
         (
-            Case(Disposition.PURGE, mine, "account-closed"),
-            Case(Disposition.UNDETERMINED, perhaps_shared, "owner-unreadable"),
+            Case(Disposition.PURGE, AnyOf(ACCOUNT, accounts), "account-closed"),
+            Case(Disposition.UNDETERMINED, AnyOf(NAMED, accounts), "owner-unreadable"),
             Case(Disposition.KEEP, ALWAYS, "other-account"),
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -115,14 +116,17 @@ class Part:
     size_bytes: int = 0
 
 
-def fixed_cases(basis: Basis, account: str = "") -> Cases:
+def fixed_cases(basis: Basis, accounts: Iterable[str] = ()) -> Cases:
     """Return the cases of a basis that asks neither a policy nor a person's request.
+
+    Args:
+        accounts: Those that leave.
 
     Raises:
         ValueError: The basis does.
     """
     if basis is Basis.CLOSURE:
-        return closure_cases(account)
+        return closure_cases(*sorted(accounts))
     if basis is Basis.NAMED:
         return named_cases()
     if basis is Basis.HIDDEN_WITH_ROW:

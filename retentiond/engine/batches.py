@@ -52,13 +52,13 @@ class Work:
     """A run's plan with everything that its batches need.
 
     Attributes:
-        account: The account that leaves; empty where policy decides.
+        accounts: The accounts that leave; none where policy decides.
         elsewhere: Tells whether a row that stays names an object.
     """
 
     plan: PlanRow
     parts: Sequence[Part]
-    account: str
+    accounts: frozenset[str] = frozenset()
     elsewhere: Callable[[str], bool] = lambda _name: False
 
     def part(self, batch: BatchRow) -> Part:
@@ -86,12 +86,16 @@ class Claim:
     before: tuple[datetime, ...] = ()
 
 
-def cases_for(ctx: Context, work: Work, part: Part) -> Cases:
-    """Return the cases, of which the part's must still win for each record."""
+def cases_for(ctx: Context, work: Work, part: Part, records: Iterable[Record]) -> Cases:
+    """Return the cases, of which the part's must still win for each of these records.
+
+    Of the accounts that leave, only those that own one of them are asked for: there may be ten thousand.
+    """
     if part.basis is Basis.MANUAL:
         return cases_of_request(ctx, work.plan, part)
     if part.basis is not Basis.POLICY:
-        return fixed_cases(part.basis, work.account)
+        owners = {owner for record in records for owner in record.accounts} if work.accounts else set[str]()
+        return fixed_cases(part.basis, owners & work.accounts)
     policy = ctx.policies.policies[part.policy]
     return cases_of(policy, ctx.datamap.datasets[part.dataset], work.plan.reference_time)
 
@@ -187,8 +191,8 @@ def _check_lengths(order: Order, outcomes: Sequence[Outcome], sightings: Sequenc
 
 def _order(ctx: Context, work: Work, batch: BatchRow, claim: Claim, indexes: Sequence[int]) -> Order:
     part = work.part(batch)
-
-    cases, case = guarded(cases_for(ctx, work, part), part.case, claim.holds, part.dataset)
+    records = [claim.records[index] for index in indexes]
+    cases, case = guarded(cases_for(ctx, work, part, records), part.case, claim.holds, part.dataset)
 
     def fence() -> None:
         guards.check_stop(ctx)
@@ -203,7 +207,7 @@ def _order(ctx: Context, work: Work, batch: BatchRow, claim: Claim, indexes: Seq
         action=part.action,
         cases=cases,
         case=case,
-        records=[claim.records[index] for index in indexes],
+        records=records,
         at=claim.at,
         fence=fence,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,11 +19,19 @@ from retentiond.ports.rows import ReceiptRow
 
 def write_bundle(ctx: Context, row: ReceiptRow) -> ReceiptRow:
     """Write a receipt's bundle with its annex where receipts are kept; return the receipt with its file."""
-    path = ctx.terms.receipts / f"{row.id}.bundle.json"
-    write_durably(path, build_bundle(ctx, row).encode())
+    (written,) = write_bundles(ctx, [row])
+    return written
+
+
+def write_bundles(ctx: Context, rows: Sequence[ReceiptRow]) -> list[ReceiptRow]:
+    """Do that for several, and note all files in the ledger together."""
+    written = [replace(row, file=str(ctx.terms.receipts / f"{row.id}.bundle.json")) for row in rows]
+    for row in written:
+        write_durably(Path(row.file), build_bundle(ctx, row).encode())
     with ctx.ledger.begin() as tx:
-        tx.receipts.set_file(row.id, str(path))
-    return replace(row, file=str(path))
+        for row in written:
+            tx.receipts.set_file(row.id, row.file)
+    return written
 
 
 def build_bundle(ctx: Context, row: ReceiptRow, *, annex: bool = True, account: str | None = None) -> Bundle:

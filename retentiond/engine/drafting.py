@@ -7,7 +7,8 @@ two groups of batches, so that rows and the objects that go with them stand in o
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,6 +18,7 @@ from retentiond.domain.record import Record
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.guards import check_size
 from retentiond.engine.identifiers import encode_records, items_of
+from retentiond.engine.leaving import owners_among
 from retentiond.evidence.commitment import PlanDigest
 from retentiond.evidence.statement import POLICIES_LIMIT
 from retentiond.ports.rows import BatchRow
@@ -32,6 +34,7 @@ class PlanDraft:
     Attributes:
         nonce: Goes before the items in the plan's digest.
         batches: How many stand in the ledger.
+        takes: Of accounts that leave: how many records, by dataset and account.
     """
 
     id: str
@@ -39,6 +42,7 @@ class PlanDraft:
     digest: PlanDigest
     parts: list[Part] = field(default_factory=list)
     batches: int = 0
+    takes: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @classmethod
     def begun(cls, plan: str) -> PlanDraft:
@@ -56,6 +60,16 @@ class PlanDraft:
         """The policies that made them due."""
         return frozenset(part.policy for part in self.parts if part.policy)
 
+    def count(self, part: int, records: Sequence[Record], leaving: Collection[str]) -> Part:
+        """Count records of a part, and whose they are of the accounts that leave; return the part as it was."""
+        known = self.parts[part]
+        size = sum(record.size_bytes for record in records)
+        self.parts[part] = replace(known, due=known.due + len(records), size_bytes=known.size_bytes + size)
+        if leaving:
+            owners = (owner for record in records for owner in owners_among(leaving, record))
+            self.takes.update((known.dataset, owner) for owner in owners)
+        return known
+
 
 @dataclass(frozen=True, slots=True)
 class Bookmark:
@@ -65,6 +79,7 @@ class Bookmark:
     batches: int
     parts: tuple[Part, ...]
     digest: PlanDigest
+    takes: Counter[tuple[str, str]]
 
 
 class Draft:
@@ -73,12 +88,16 @@ class Draft:
     Args:
         at: The run's reference time.
         acting: Whether this is the process that acts.
+        leaving: Accounts that leave, whose records are counted by account.
     """
 
-    def __init__(self, ctx: Context, at: datetime, *, acting: bool = False) -> None:
+    def __init__(
+        self, ctx: Context, at: datetime, *, acting: bool = False, leaving: Collection[str] = frozenset()
+    ) -> None:
         self._ctx = ctx
         self._at = at
         self._acting = acting
+        self._leaving = leaving
         self._groups = 0
         self.begun: list[str] = []
         self.plans: list[PlanDraft] = []
@@ -99,10 +118,15 @@ class Draft:
         """Records planned so far, in all plans."""
         return sum(plan.records for plan in self.plans)
 
+    @property
+    def takes(self) -> Counter[tuple[str, str]]:
+        """Of accounts that leave: how many records were planned, by dataset and account."""
+        return sum((plan.takes for plan in self.plans), Counter())
+
     def bookmark(self) -> Bookmark:
         """Remember this point."""
         plan = self.plans[-1]
-        return Bookmark(len(self.plans), plan.batches, tuple(plan.parts), plan.digest.copy())
+        return Bookmark(len(self.plans), plan.batches, tuple(plan.parts), plan.digest.copy(), plan.takes.copy())
 
     def go_back(self, mark: Bookmark) -> None:
         """Drop everything after a bookmark."""
@@ -112,7 +136,7 @@ class Draft:
             for later in self.plans[mark.plans :]:
                 tx.batches.drop_draft_from(later.id, 0)
         del self.plans[mark.plans :]
-        plan.batches, plan.parts, plan.digest = mark.batches, list(mark.parts), mark.digest
+        plan.batches, plan.parts, plan.digest, plan.takes = mark.batches, list(mark.parts), mark.digest, mark.takes
 
     def new_group(self, records: int, policy: str) -> int:
         """Return the number of a new group of batches that belong together, in a plan that has room for it.
@@ -149,9 +173,7 @@ class Draft:
 
     def _write_batch(self, part: int, records: Sequence[Record], group: int, *, objects: bool) -> None:
         plan = self.plans[-1]
-        known = plan.parts[part]
-        size = sum(record.size_bytes for record in records)
-        plan.parts[part] = replace(known, due=known.due + len(records), size_bytes=known.size_bytes + size)
+        known = plan.count(part, records, self._leaving)
         plan.digest.extend(items_of(known.dataset, records))
         batch = BatchRow(plan.id, plan.batches, part, group, objects, len(records))
         with self._ctx.ledger.begin() as tx:
@@ -169,7 +191,7 @@ class Draft:
 
 
 @contextmanager
-def drafting(ctx: Context, at: datetime, *, acting: bool) -> Iterator[Draft]:
+def drafting(ctx: Context, at: datetime, *, acting: bool, leaving: Collection[str] = frozenset()) -> Iterator[Draft]:
     """Give a draft, and remove in the end what of it became no plan.
 
     Others may be drafting meanwhile, by hand. What the process left that acted before this one goes at once; of what
@@ -179,7 +201,7 @@ def drafting(ctx: Context, at: datetime, *, acting: bool) -> Iterator[Draft]:
     with ctx.ledger.begin() as tx:
         left = (tx.facts.get(ACTING) or "").split() if acting else []
         tx.plans.discard_drafts(left, dead)
-    draft = Draft(ctx, at, acting=acting)
+    draft = Draft(ctx, at, acting=acting, leaving=leaving)
     try:
         yield draft
     finally:
@@ -194,14 +216,12 @@ class Tallies(Draft):
         """Drop everything after a bookmark."""
         plan = self.plans[mark.plans - 1]
         del self.plans[mark.plans :]
-        plan.parts = list(mark.parts)
+        plan.parts, plan.takes = list(mark.parts), mark.takes
 
     def write(self, part: int, records: Sequence[Record], *, group: int, objects: bool = False) -> None:
         """Count records of a part of the plan in hand."""
         del group, objects
-        known = self.plans[-1].parts[part]
-        size = sum(record.size_bytes for record in records)
-        self.plans[-1].parts[part] = replace(known, due=known.due + len(records), size_bytes=known.size_bytes + size)
+        self.plans[-1].count(part, records, self._leaving)
 
     def _begin_plan(self) -> None:
         self.plans.append(PlanDraft.begun(new_id(self._at)))

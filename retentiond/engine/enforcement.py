@@ -16,6 +16,7 @@ from retentiond.engine import chains, guards
 from retentiond.engine.approvals import find_plan, void
 from retentiond.engine.batches import CANARY, STOPPING, Work, carry_over, execute
 from retentiond.engine.context import Context, new_id
+from retentiond.engine.leaving import accounts_of
 from retentiond.engine.pace import Deferral, Pacer
 from retentiond.engine.receipts import issue_run_receipt
 from retentiond.engine.references import References
@@ -52,12 +53,11 @@ class Carried:
         return found
 
 
-def carry_out(ctx: Context, reference: str, account: str = "") -> Carried:
+def carry_out(ctx: Context, reference: str) -> Carried:
     """Carry out a plan, or go on with one that was begun, and issue its receipt; one that ended is only told of.
 
     Args:
         reference: The plan's id or sha256.
-        account: The account that leaves, where the plan serves a closure.
 
     Raises:
         GuardStopped: A guard says no; what was begun can be gone on with once it is content.
@@ -78,7 +78,7 @@ def carry_out(ctx: Context, reference: str, account: str = "") -> Carried:
     else:
         _check(ctx, plan, begun=run is not None)
     run = _begin(ctx, plan) if run is None else _go_on(ctx, plan, run)
-    work = Work(plan, parts, account)
+    work = Work(plan, parts, accounts_of(ctx, plan))
     with References() as references:
         _count_references(ctx, work, references)
         _work_through(ctx, replace(work, elsewhere=references.elsewhere))
@@ -96,7 +96,7 @@ def _check(ctx: Context, plan: PlanRow, *, begun: bool) -> None:
         _abandon(ctx, plan, stopped.guard)
 
 
-def carry_out_chain(ctx: Context, first: PlanRow, account: str = "", *, told: bool = True) -> Iterator[Carried]:
+def carry_out_chain(ctx: Context, first: PlanRow, *, told: bool = True) -> Iterator[Carried]:
     """Carry out a plan and those that follow it in its chain, one after the other, each with a receipt of its own.
 
     A plan that may not begin any more, since its policy or dataset changed, ends void with all that follow it.
@@ -114,7 +114,7 @@ def carry_out_chain(ctx: Context, first: PlanRow, account: str = "", *, told: bo
         if not told and plan.state in (RunState.DONE, RunState.PARTIAL):
             continue
         try:
-            yield carry_out(ctx, plan.id, account)
+            yield carry_out(ctx, plan.id)
         except GuardStopped as stopped:
             if plan.id == first.id or stopped.guard not in _CHANGED or _is_begun(ctx, plan):
                 raise

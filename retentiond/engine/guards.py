@@ -256,6 +256,28 @@ def cap_reasons(forecasts: Iterable[Forecast], limits: dict[str, Limits]) -> lis
     return reasons
 
 
+def above_closure_cap(
+    forecasts: Iterable[Forecast], takes: Mapping[tuple[str, str], int], percent: float | None
+) -> dict[str, str]:
+    """Return the accounts of which a closure would take more than its share of a dataset, each with the reason.
+
+    Args:
+        takes: By dataset and account: how many records would go.
+        percent: The most that one closure may take; None for anything.
+    """
+    examined = {forecast.dataset: forecast.examined for forecast in forecasts}
+    found: dict[str, str] = {}
+    for (dataset, account), count in takes.items() if percent is not None else ():
+        share = 100 * count / (examined.get(dataset) or count)
+        if percent is not None and share > percent:
+            found.setdefault(
+                account,
+                f"{count} of {examined.get(dataset)} records of {dataset} are of one account that leaves: "
+                f"{share:.1f} % of this full scan, more than closure.limits.max_percent {percent:g}",
+            )
+    return found
+
+
 def check_size(records: int, most: int) -> None:
     """Raise GuardStopped where what can't be parted, a row and its objects, has more records than a plan may hold."""
     if records > most:

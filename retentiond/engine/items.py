@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from retentiond.domain.plan import Part
 from retentiond.domain.record import Record
@@ -49,6 +51,37 @@ def item_rows(key: bytes, parts: Sequence[Part], batches: Iterable[tuple[BatchRo
         for place, owner in _further_owners(done):
             yield manifest.pack([accounts[owner]], [hashes[place]], [actions[place]], [sizes[place]], [clocks[place]])
         yield _retained(ended, accounts)
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """An account with a receipt of its own: the receipt's K, and the commitment to the account under it."""
+
+    key: bytes
+    commitment: bytes
+
+
+def rows_of_owners(
+    owners: Mapping[str, Owner], parts: Sequence[Part], batches: Iterable[tuple[BatchRow, Ended]]
+) -> Iterator[tuple[str, Part, list[bytes]]]:
+    """Give the rows of accounts that have a receipt of their own, each under its receipt's key, from one reading.
+
+    A record of several of them stands under each; what others own is left out, and what stayed.
+    """
+    for batch, ended in batches:
+        part, done = parts[batch.part], done_of(ended)
+        actions = [_ACTIONS[final] for final in ended.finals if final in _ACTIONS]
+        places: defaultdict[str, list[int]] = defaultdict(list)
+        for place, record in enumerate(done):
+            for account in record.accounts:
+                if account in owners:
+                    places[account].append(place)
+        for account, own in places.items():
+            records, taken = [done[place] for place in own], [actions[place] for place in own]
+            hashes = item_hashes(owners[account].key, items_of(part.dataset, records), taken)
+            sizes, clocks = [record.size_bytes for record in records], [record.clock for record in records]
+            rows = manifest.pack([owners[account].commitment] * len(own), hashes, taken, sizes, clocks)
+            yield account, part, rows
 
 
 def _further_owners(done: Sequence[Record]) -> Iterator[tuple[int, str]]:

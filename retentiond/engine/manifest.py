@@ -180,9 +180,10 @@ class _Account:
         )
 
 
-def of_account(pieces: Iterable[Sequence[bytes]], commitment: bytes) -> Iterator[list[bytes]]:
-    """Give the rows of one account only."""
-    return ([row for row in rows if row.startswith(commitment)] for rows in pieces)
+def by_account(pieces: Iterable[Sequence[bytes]]) -> Iterator[tuple[bytes, Iterator[list[bytes]]]]:
+    """Give sorted rows account by account: each commitment, and its rows in pieces, to be read before the next."""
+    rows = (row for piece in pieces for row in piece)
+    return ((commitment, _batched(own)) for commitment, own in groupby(rows, itemgetter(slice(HASH_BYTES))))
 
 
 def _account_leaves(pieces: Iterable[Sequence[bytes]]) -> Iterator[bytes]:

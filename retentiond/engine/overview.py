@@ -47,6 +47,8 @@ class Status:
         pending: Records that are left of runs and chains that go on with the next run.
         paused: The pause that is in force; None for none.
         approvers: Digest of a changed approvers file that is not in force, and how many signatures it lacks.
+        closures_past_deadline: How many of the closures should have ended by now.
+        closure_records_overdue: Records of accounts that leave that were due and still there at the last look.
         moved: Stores that went back or elsewhere, in the last days or not looked at again yet.
     """
 
@@ -61,6 +63,8 @@ class Status:
     paused: Pause | None
     approvers: tuple[str, int] | None
     moved: Sequence[Look]
+    closures_past_deadline: int = 0
+    closure_records_overdue: int = 0
 
 
 def status(ctx: Context) -> Status:
@@ -68,6 +72,7 @@ def status(ctx: Context) -> Status:
     now = ctx.now()
     left, moved, changed, halted = pending(ctx).records, looks(ctx), approvers.waiting(ctx), paused(ctx)
     with ctx.ledger.begin() as tx:
+        closures = tx.closures.in_state(AccountState.GRACE, AccountState.CLOSING)
         facts = {
             policy: (tx.facts.get(f"overdue:{policy}"), tx.facts.get(f"success:{policy}"), _last_run(tx, policy))
             for policy in ctx.policies.policies
@@ -77,7 +82,7 @@ def status(ctx: Context) -> Status:
                 _policy(policy, ctx.policies.policies[policy].schedule, known, now) for policy, known in facts.items()
             ),
             holds=tx.holds.active(),
-            closures=tx.closures.in_state(AccountState.GRACE, AccountState.CLOSING),
+            closures=closures,
             runs=tx.runs.recent(10),
             waiting=[plan for plan in tx.plans.in_state(*chains.OPEN) if not chains.first_id(plan)],
             stopped_by_file=ctx.terms.stop_file is not None and ctx.terms.stop_file.exists(),
@@ -86,6 +91,8 @@ def status(ctx: Context) -> Status:
             paused=halted,
             approvers=changed,
             moved=moved,
+            closures_past_deadline=sum(each.deadline_at < now for each in closures),
+            closure_records_overdue=sum(each.remainder.overdue for each in closures if each.remainder),
         )
 
 

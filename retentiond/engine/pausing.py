@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from retentiond.domain.plan import RunState
+from retentiond.domain.plan import RunState, Trigger
 from retentiond.engine import chains
 from retentiond.engine.approvals import find_plan, void_in
 from retentiond.engine.context import Context
@@ -174,7 +174,7 @@ def _ended(ctx: Context, plan: PlanRow) -> Carried | None:
 def _check_not_ended(plan: PlanRow) -> None:
     if plan.state not in (*chains.OPEN, *chains.UNFINISHED):
         raise ApprovalError(f"plan {plan.id} is {plan.state}: it has ended", remedy="nothing needs doing")
-    if plan.closure and plan.state is not RunState.WAITING:
+    if plan.trigger is Trigger.CLOSURE and plan.state is not RunState.WAITING:
         raise ApprovalError(
             f"plan {plan.id} serves a closure, which would make it again",
             remedy="`retentiond pause` stops everything; `account cancel` ends a closure in its grace",

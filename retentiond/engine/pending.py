@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from retentiond.domain.plan import BatchState, RunState
+from retentiond.domain.plan import BatchState, RunState, Trigger
 from retentiond.engine import chains
 from retentiond.engine.context import Context
 from retentiond.ports.rows import PlanRow
@@ -41,7 +41,7 @@ def pending(ctx: Context) -> Pending:
     of_closures = 0
     for plan in _unended(ctx):
         for dataset, policy, records in _open_batches(ctx, plan):
-            if plan.closure:
+            if plan.trigger is Trigger.CLOSURE:
                 of_closures += records
             else:
                 datasets.add(dataset)

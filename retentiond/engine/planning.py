@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
@@ -18,16 +18,20 @@ from retentiond.domain.policy import Policy
 from retentiond.engine import chains, guards
 from retentiond.engine.approvals import void
 from retentiond.engine.context import Context
+from retentiond.engine.counting import DatasetPlan
 from retentiond.engine.drafting import Draft, Tallies, drafting
 from retentiond.engine.estimating import Estimate, estimate
 from retentiond.engine.kinship import Kinship
+from retentiond.engine.leaving import Left
 from retentiond.engine.manual import Manual
 from retentiond.engine.pending import Pending, pending
 from retentiond.engine.proposing import Proposal, propose
-from retentiond.engine.scanning import DatasetPlan, Subject, plan_dataset
+from retentiond.engine.scanning import Subject, plan_dataset
 from retentiond.errors import ConnectorError, GuardStopped, UsageError
 from retentiond.evidence.canonical import rfc3339
 from retentiond.ports.rows import PlanRow
+
+_CAPS_TOLD = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +40,21 @@ class Request:
 
     Attributes:
         policies: Ids of the policies; empty for all.
-        account: The account that leaves, for closures; empty otherwise.
-        closure: The closure's id; empty otherwise.
+        leaving: For closures: the accounts that leave, each with its closure's id.
         manual: What somebody asks to be purged; None where nobody does.
         acting: Whether whoever asks is the process that acts on the ledger.
     """
 
     trigger: Trigger = Trigger.SCHEDULE
     policies: tuple[str, ...] = ()
-    account: str = ""
-    closure: str = ""
+    leaving: Mapping[str, str] = field(default_factory=dict)
     manual: Manual | None = None
     acting: bool = False
 
     @property
     def by_policy(self) -> bool:
         """Whether policies decide what is due."""
-        return not self.account and self.manual is None
+        return not self.leaving and self.manual is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,9 @@ class Planned:
         chain: The further plans, where there are any.
         estimate: What carrying them out will take; None when nothing is due.
         left: Datasets that were left to a run that was begun before and goes on later.
+        stays: What is still there of the accounts that leave.
+        above: Accounts of which more is due than one closure may take; there is no plan then, unless it is of nobody
+            else.
     """
 
     plan: PlanRow | None
@@ -75,6 +80,8 @@ class Planned:
     chain: tuple[PlanRow, ...] = ()
     estimate: Estimate | None = None
     left: tuple[str, ...] = ()
+    stays: Left = field(default_factory=lambda: Left(()))
+    above: frozenset[str] = frozenset()
 
     @property
     def records(self) -> int:
@@ -103,11 +110,15 @@ def make_plan(ctx: Context, request: Request) -> Planned:
     expire_plans(ctx)
     unended = pending(ctx) if request.by_policy else Pending()
     subjects, left = _apart(_subjects(ctx, request), unended.datasets)
-    with drafting(ctx, reference, acting=request.acting) as draft, Kinship() as kin:
+    with drafting(ctx, reference, acting=request.acting, leaving=request.leaving) as draft, Kinship() as kin:
         plans, failures = _draft_all(ctx, draft, kin, subjects, reference)
-        forecasts = tuple(forecast for plan in plans for forecast in plan.forecasts())
-        proposal = Proposal(draft, request.trigger, request.closure, forecasts, reference, request.manual)
-        rows = propose(ctx, proposal) if draft.records else ()
+        forecasts = _forecasts(plans)
+        above = guards.above_closure_cap(forecasts, draft.takes, ctx.policies.closure.max_percent)
+        apart = bool(above) and above.keys() != {account for _, account in draft.takes}
+        proposal = Proposal(
+            draft, request.trigger, forecasts, reference, request.manual, request.leaving, _caps(above.values())
+        )
+        rows = propose(ctx, proposal) if draft.records and not apart else ()
     _remember(ctx, request, forecasts, unended, reference)
     return Planned(
         plan=rows[0] if rows else None,
@@ -117,7 +128,39 @@ def make_plan(ctx: Context, request: Request) -> Planned:
         chain=rows[1:],
         estimate=estimate(ctx, [part for plan in draft.plans for part in plan.parts], len(rows)) if rows else None,
         left=left,
+        stays=_stays(request, plans, draft),
+        above=frozenset(above) if apart else frozenset(),
     )
+
+
+def look(ctx: Context, request: Request) -> Planned:
+    """Say what is there of accounts that leave; no plan comes of it.
+
+    Raises:
+        GuardStopped: A guard forbids planning.
+        ConnectorError: No dataset at all could be looked at.
+    """
+    reference = guards.before_planning(ctx)
+    draft = Tallies(ctx, reference, leaving=request.leaving)
+    with Kinship() as kin:
+        plans, failures = _draft_all(ctx, draft, kin, _subjects(ctx, request), reference)
+    return Planned(None, _forecasts(plans), tuple(failures), reference, stays=_stays(request, plans, draft))
+
+
+def _caps(reasons: Iterable[str]) -> tuple[str, ...]:
+    told = sorted(reasons)
+    more = [f"and {len(told) - _CAPS_TOLD} accounts more"] if len(told) > _CAPS_TOLD else []
+    return (*told[:_CAPS_TOLD], *more)
+
+
+def _forecasts(plans: Iterable[DatasetPlan]) -> tuple[Forecast, ...]:
+    return tuple(forecast for plan in plans for forecast in plan.forecasts())
+
+
+def _stays(request: Request, plans: Iterable[DatasetPlan], draft: Draft) -> Left:
+    stays = Left(request.leaving)
+    stays.add((plan.left for plan in plans), draft.takes)
+    return stays
 
 
 def forecast(ctx: Context, policies: tuple[str, ...], at: datetime) -> Planned:
@@ -135,7 +178,7 @@ def forecast(ctx: Context, policies: tuple[str, ...], at: datetime) -> Planned:
     draft = Tallies(ctx, at)
     with Kinship() as kin:
         plans, failures = _draft_all(ctx, draft, kin, _subjects(ctx, request), at)
-    found = tuple(each for plan in plans for each in plan.forecasts())
+    found = _forecasts(plans)
     parts = [part for plan in draft.plans for part in plan.parts]
     reckoned = estimate(ctx, parts, len(draft.plans)) if draft.records else None
     return Planned(None, found, tuple(failures), at, estimate=reckoned)
@@ -179,14 +222,14 @@ def _subjects(ctx: Context, request: Request) -> list[Subject]:
             continue
         follower = ctx.datamap.datasets[dataset.blobs.dataset] if dataset.blobs else None
         scope = request.manual.scope if request.manual else None
-        subjects.append(Subject(dataset, follower, by_class, request.account, scope))
+        subjects.append(Subject(dataset, follower, by_class, frozenset(request.leaving), scope))
     return subjects
 
 
 def _concerns(request: Request, dataset: Dataset, by_class: Mapping[str, Policy]) -> bool:
     if request.manual is not None:
         return dataset.name == request.manual.scope.dataset
-    return dataset.has_owner if request.account else dataset.data_class in by_class
+    return dataset.has_owner if request.leaving else dataset.data_class in by_class
 
 
 def _draft_all(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import Forecast, RunState, Trigger
-from retentiond.domain.policy import Limits, Policy
+from retentiond.domain.policy import Policy
 from retentiond.engine import guards
 from retentiond.engine.approvals import lists_commitment
 from retentiond.engine.context import Context
@@ -29,17 +29,19 @@ class Proposal:
     """What a scan found, on its way to plans.
 
     Attributes:
-        closure: The closure's id; empty otherwise.
         reference: The run's reference time.
         manual: What somebody asked for; None where nobody did.
+        leaving: For closures: the accounts that leave, each with its closure's id.
+        caps: For closures: which caps it exceeds, in words.
     """
 
     draft: Draft
     trigger: Trigger
-    closure: str
     forecasts: tuple[Forecast, ...]
     reference: datetime
     manual: Manual | None = None
+    leaving: Mapping[str, str] = field(default_factory=dict)
+    caps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ def propose(ctx: Context, proposal: Proposal) -> tuple[PlanRow, ...]:
         reasons = _reasons(ctx, tx, proposal, signed)
         rows = [_row(ctx, tx, proposal, each, reasons) for each in signed]
         for row, each in zip(rows, signed, strict=True):
-            tx.plans.finish_draft(row, each.draft.parts)
+            closures = sorted({proposal.leaving[account] for _, account in each.draft.takes})
+            tx.plans.finish_draft(row, each.draft.parts, closures)
             detail = {"records": row.records, "sha256": row.sha256, "plans": len(rows)}
             tx.events.append("plan.made", row.id, proposal.reference, detail)
         _keep_request(ctx, tx, proposal.manual, rows)
@@ -137,14 +140,13 @@ def _row(ctx: Context, tx: Transaction, proposal: Proposal, signed: _Signed, rea
         approvals_needed=1 if reasons else 0,
         reasons=tuple(reasons),
         forecasts=proposal.forecasts,
-        closure=proposal.closure,
         lists=lists_commitment(ctx, signed.pairs),
     )
 
 
 def _reasons(ctx: Context, tx: Transaction, proposal: Proposal, signed: Sequence[_Signed]) -> list[str]:
     if proposal.trigger is Trigger.CLOSURE:
-        return _closure_reasons(ctx, proposal.forecasts)
+        return list(proposal.caps)
     asked = proposal.manual
     found: dict[str, None] = {}
     if asked is not None:
@@ -156,14 +158,6 @@ def _reasons(ctx: Context, tx: Transaction, proposal: Proposal, signed: Sequence
         policies.update((policy.id, policy) for policy in each.policies)
     caps = guards.cap_reasons(proposal.forecasts, {policy.id: policy.limits for policy in policies.values()})
     return [*found, *caps]
-
-
-def _closure_reasons(ctx: Context, forecasts: tuple[Forecast, ...]) -> list[str]:
-    percent = ctx.policies.closure.max_percent
-    if percent is None:
-        return []
-    limits = {forecast.policy: Limits(max_percent=percent) for forecast in forecasts}
-    return guards.cap_reasons(forecasts, limits)
 
 
 def _publish_canonical(ctx: Context, declared: Iterable[Policy | Dataset]) -> None:

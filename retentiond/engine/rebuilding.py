@@ -15,7 +15,18 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import RunState
 from retentiond.domain.scopes import read_scope
-from retentiond.engine import accounts, allowed, approvers, closures, guards, manual, pausing, undoing
+from retentiond.engine import (
+    accounts,
+    allowed,
+    approvers,
+    closure_receipts,
+    closures,
+    guards,
+    leaving,
+    manual,
+    pausing,
+    undoing,
+)
 from retentiond.engine.context import Context
 from retentiond.engine.finding import Surroundings
 from retentiond.engine.holds import RELEASE, settle_releases_in
@@ -69,7 +80,7 @@ class Rebuilding:
         self._settle()
         records = {index: self._record(index, found) for index in range(first, len(self._entries))}
         for record in records.values():
-            if record and record["kind"] == closures.CLOSED:
+            if record and record["kind"] == closure_receipts.CLOSED:
                 self._closure_of[record["receipt"]] = record["id"]
         for index in range(first, len(self._entries)):
             entry = self._entries[index]
@@ -137,7 +148,7 @@ class Rebuilding:
             ClosureRow(
                 id=record["id"],
                 commitment=accounts.account_commitment(self._ctx, account),
-                account_sealed=closures.seal_account(self._ctx, record["id"], account),
+                account_sealed=leaving.seal_account(self._ctx, record["id"], account),
                 state=AccountState.GRACE,
                 reason=record["reason"],
                 requested_at=requested,
@@ -231,7 +242,7 @@ _APPLY: dict[str, Callable[[Rebuilding, int, Mapping[str, Any], datetime, Rebuil
     RELEASE: Rebuilding._release,  # noqa: SLF001
     closures.CLOSE: Rebuilding._closure,  # noqa: SLF001
     closures.CANCEL: Rebuilding._cancel,  # noqa: SLF001
-    closures.CLOSED: Rebuilding._closed,  # noqa: SLF001
+    closure_receipts.CLOSED: Rebuilding._closed,  # noqa: SLF001
     "approval": Rebuilding._approval,  # noqa: SLF001
     approvers.TAKEN: Rebuilding._approvers,  # noqa: SLF001
     pausing.PAUSE: Rebuilding._pause,  # noqa: SLF001

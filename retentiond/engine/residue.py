@@ -55,7 +55,7 @@ def _look_again(ctx: Context, work: Work, batch: BatchRow, ended: Ended) -> tupl
     dataset = ctx.datamap.datasets[part.dataset]
     gone = [index for index, final in enumerate(ended.finals) if final in _GONE]
     records = [ended.records[index] for index in gone]
-    order = Order(dataset, part.action, cases_for(ctx, work, part), part.case, records, ctx.now(), _never)
+    order = Order(dataset, part.action, cases_for(ctx, work, part, records), part.case, records, ctx.now(), _never)
     verified = ctx.connector(dataset).verify(order)
     if Sighting.UNKNOWN in verified.sightings:
         raise PurgeNotVerified(

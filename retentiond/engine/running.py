@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from retentiond.domain.account import AccountState
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.engine import chains, guards
 from retentiond.engine.approvals import find_plan, void
-from retentiond.engine.closures import account_of, advance_closure, due_closures, live_closure
+from retentiond.engine.closing import Pass, close_due, due_closures, fresh_closures
 from retentiond.engine.context import Context
 from retentiond.engine.enforcement import Carried, carry_out_chain
 from retentiond.engine.failover import counted, notice, uncounted
@@ -97,7 +97,7 @@ def run_acting(ctx: Context, policies: tuple[str, ...] = ()) -> Session:
     session = _taken_up(ctx)
     if not policies:
         session.overdue = 0  # what these carried over is due again, and counted by what follows
-    _advance_due(ctx, session)
+    _advance_due(ctx, session, due_closures(ctx))
     _run_policies(ctx, session, policies)
     session.overdue += pending(ctx).records
     _tidy(ctx)
@@ -107,7 +107,7 @@ def run_acting(ctx: Context, policies: tuple[str, ...] = ()) -> Session:
 def go_on_acting(ctx: Context) -> Session:
     """Finish what was begun, advance closures and carry out what people approved; plan nothing by policy."""
     session = _taken_up(ctx)
-    _advance_due(ctx, session)
+    _advance_due(ctx, session, fresh_closures(ctx))
     expire_plans(ctx)
     approved, _ = _open_plans(ctx)
     if approved is not None:
@@ -120,7 +120,7 @@ def go_on_acting(ctx: Context) -> Session:
 def has_work(ctx: Context) -> bool:
     """Tell whether something was begun or approved, or an account's grace is over: whether `go_on_acting` has work."""
     approved, _ = _open_plans(ctx)
-    return approved is not None or any(found(ctx) for found in (chains.begun, due_closures, _asked_for))
+    return approved is not None or any(found(ctx) for found in (chains.begun, fresh_closures, _asked_for))
 
 
 def _taken_up(ctx: Context) -> Session:
@@ -131,21 +131,22 @@ def _taken_up(ctx: Context) -> Session:
     finish_bundles(ctx)
     notice(ctx)
     for plan in chains.begun(ctx):
-        _resume(ctx, session, plan)
+        if plan.trigger is not Trigger.CLOSURE:  # these go on with the closures that they serve
+            _resume(ctx, session, plan)
     return session
 
 
-def _advance_due(ctx: Context, session: Session) -> None:
-    for closure in due_closures(ctx):
-        _advance(ctx, session, closure)
+def _advance_due(ctx: Context, session: Session, closures: Sequence[ClosureRow]) -> None:
+    _take(session, close_due(ctx, closures))
     for plan in _asked_for(ctx):
         _resume(ctx, session, plan)
 
 
 def close_now(ctx: Context, closure: ClosureRow) -> Session:
-    """Advance one closure whose grace is over already; do nothing for one in its grace, or that another run ended.
+    """Advance one closure whose grace is over already, where the day has room for it.
 
-    Where another process acts it is that one's, or the next one's, to advance.
+    Does nothing for one in its grace, or that another run ended. Where another process acts it is that one's, or the
+    next one's, to advance.
     """
     session = Session()
     if closure.due_at > ctx.now():
@@ -153,9 +154,7 @@ def close_now(ctx: Context, closure: ClosureRow) -> Session:
     try:
         with ctx.ledger.acting():
             guards.check_clock(ctx)
-            current = live_closure(ctx, closure.id)
-            if current is not None:
-                _advance(ctx, session, current)
+            _take(session, close_due(ctx, [row for row in due_closures(ctx) if row.id == closure.id]))
     except LockLost:
         raise
     except LedgerBusy as busy:
@@ -178,7 +177,7 @@ def _run_policies(ctx: Context, session: Session, policies: tuple[str, ...]) -> 
         session.overdue += _records(ctx, waiting)
         return
     planned = make_plan(ctx, Request(Trigger.SCHEDULE, policies, acting=True))
-    session.left_out = planned.failures
+    session.left_out = tuple(dict.fromkeys((*session.left_out, *planned.failures)))
     remember_idle(ctx, _idle(ctx, planned), ctx.now())
     if not policies and not planned.failures:
         counted(ctx)
@@ -285,7 +284,7 @@ def _carry(ctx: Context, session: Session, first: PlanRow, *, told: bool = True)
     """Carry out a plan and its chain; where a store may not be worked on now, the rest stands still."""
     before = len(session.carried)
     try:
-        for carried in carry_out_chain(ctx, first, _account(ctx, first), told=told):
+        for carried in carry_out_chain(ctx, first, told=told):
             _account_for(ctx, session, carried)
     except Deferred as deferred:
         session.deferred.append(deferred)
@@ -317,23 +316,17 @@ def _account_for(ctx: Context, session: Session, carried: Carried) -> None:
         _supersede(ctx, carried.plan)
 
 
-def _account(ctx: Context, plan: PlanRow) -> str:
-    if not plan.closure:
-        return ""
-    with ctx.ledger.begin() as tx:
-        closure = tx.closures.get(plan.closure)
-    return account_of(ctx, closure) if closure else ""
-
-
-def _advance(ctx: Context, session: Session, closure: ClosureRow) -> None:
-    """Advance a closure; what stops one does not stop the others."""
-    try:
-        for carried in advance_closure(ctx, closure):
-            _account_for(ctx, session, carried)
-    except GuardStopped as stopped:
-        session.stopped = stopped
-    except RetentiondError as error:
-        session.failures.append(error)
+def _take(session: Session, closures: Pass) -> None:
+    """Take what a pass over accounts that leave came to."""
+    session.carried += closures.carried
+    session.overdue += closures.overdue
+    session.failures += closures.failures
+    session.left_out = closures.left_out
+    for stop in closures.stops:
+        if isinstance(stop, Deferred):
+            session.deferred.append(stop)
+        else:
+            session.stopped = stop
 
 
 def _tidy(ctx: Context) -> None:

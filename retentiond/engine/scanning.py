@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
@@ -12,22 +12,22 @@ from operator import itemgetter
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import Case, Cases, Disposition, cases_of, closure_cases, manual_cases, named_cases
 from retentiond.domain.hold import Hold, HoldIndex, Scope
-from retentiond.domain.plan import Basis, Forecast, Part
+from retentiond.domain.plan import Basis, Part
 from retentiond.domain.policy import Action, Policy
 from retentiond.domain.record import Record, Ties
 from retentiond.domain.versions import MARKER, markers_last
 from retentiond.engine.blobs import BlobIndex
 from retentiond.engine.context import Context
+from retentiond.engine.counting import UNNAMEABLE, Count, DatasetPlan, tally_of
 from retentiond.engine.drafting import Buffer, Draft, packed
 from retentiond.engine.guards import ABSURD_CLOCKS
 from retentiond.engine.kinship import CHILD_REMAINS, Kinship
+from retentiond.engine.leaving import HELD, UNDETERMINED, WAITING, Left
 from retentiond.engine.selecting import windows
 from retentiond.engine.surveying import survey
 from retentiond.engine.waiting import waiting
 from retentiond.errors import DatasetRefused, GuardStopped
-from retentiond.ports.stores import Found, Survey, Tally, Window
-
-UNNAMEABLE = -1
+from retentiond.ports.stores import Found, Survey, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,14 @@ class Subject:
 
     Attributes:
         policies: The policies in question, by class.
-        account: The account that leaves; empty where policy decides.
+        accounts: The accounts that leave; none where policy decides.
         scope: What people ask to be purged; None where nobody does.
     """
 
     dataset: Dataset
     follower: Dataset | None
     policies: Mapping[str, Policy]
-    account: str
+    accounts: frozenset[str] = frozenset()
     scope: Scope | None = None
 
     @property
@@ -56,12 +56,12 @@ class Subject:
         """Where its cases come from."""
         if self.scope is not None:
             return Basis.MANUAL
-        return Basis.CLOSURE if self.account else Basis.POLICY
+        return Basis.CLOSURE if self.accounts else Basis.POLICY
 
     def cases(self, dataset: Dataset, reference: datetime) -> Cases:
         """Return the cases of one of the two datasets."""
-        if self.account:
-            return closure_cases(self.account)
+        if self.accounts:
+            return closure_cases(*sorted(self.accounts))
         policy = self.policies.get(dataset.data_class)
         if policy is None:
             raise DatasetRefused(
@@ -72,66 +72,6 @@ class Subject:
         if self.scope is not None:
             return manual_cases(self.scope.selects, dataset, reference, policy.floor)
         return cases_of(policy, dataset, reference)
-
-
-@dataclass(slots=True)
-class Count:
-    """What was found in one dataset."""
-
-    dataset: Dataset
-    policy: str
-    tallies: dict[int, Tally] = field(default_factory=dict)
-    held: int = 0
-    waiting: int = 0
-    planned: Tally = field(default_factory=Tally)
-    undetermined: Counter[str] = field(default_factory=Counter)
-
-    def examine(self, window: Window) -> None:
-        """Add a window of a scan."""
-        for case, tally in window.tallies.items():
-            self.tallies[case] = self.tallies.get(case, Tally()).plus(tally)
-
-    @property
-    def examined(self) -> int:
-        """All records looked at."""
-        return sum(tally.count for tally in self.tallies.values())
-
-    def doubt(self, cases: Cases) -> None:
-        """Count what could not be told, by reason."""
-        for index, tally in self.tallies.items():
-            case = cases.cases[index] if index != UNNAMEABLE else None
-            if case is None or case.disposition is Disposition.UNDETERMINED:
-                self.undetermined[case.reason if case else "name-unreadable"] += tally.count
-
-    def forecast(self) -> Forecast:
-        """Return what a plan says of the dataset."""
-        doubts = +self.undetermined
-        due, unsure = self.planned.count, doubts.total()
-        return Forecast(
-            dataset=self.dataset.name,
-            policy=self.policy,
-            examined=self.examined,
-            due=due,
-            kept=self.examined - due - self.held - self.waiting - unsure,
-            held=self.held,
-            undetermined=unsure,
-            size_bytes=self.planned.size_bytes,
-            doubts=tuple(sorted(doubts.items())),
-            oldest=self.planned.oldest,
-            follows=self.dataset.follows,
-            waiting=self.waiting,
-        )
-
-
-@dataclass(slots=True)
-class DatasetPlan:
-    """The counts of a subject's datasets."""
-
-    counts: list[Count]
-
-    def forecasts(self) -> list[Forecast]:
-        """Return what the plan says of each dataset."""
-        return [count.forecast() for count in self.counts]
 
 
 def plan_dataset(ctx: Context, draft: Draft, kin: Kinship, subject: Subject, reference: datetime) -> DatasetPlan:
@@ -176,6 +116,9 @@ class _Scan:
         self._holds = HoldIndex(holds, subject.dataset.name)
         self._index = BlobIndex() if subject.follower else None
         self._follower_holds = HoldIndex(holds, subject.follower.name if subject.follower else "")
+        self._left = Left(subject.accounts)
+        doubts = (index for index, case in enumerate(self._cases.cases) if case.disposition is Disposition.UNDETERMINED)
+        self._doubts = frozenset(doubts if subject.accounts else ())  # to be told whose they are
         self._held_names: set[str] = set()
         self._buffers: defaultdict[int, Buffer] = defaultdict(lambda: Buffer(draft.batch_records))
         self._rows = self._count(subject.dataset)
@@ -193,10 +136,11 @@ class _Scan:
         finally:
             if self._index:
                 self._index.close()
+        self._left.anybodys += self._rows.tallies.get(UNNAMEABLE, Tally()).count
         self._rows.doubt(self._cases)
         if self._subject.scope is None or not self._subject.scope.keys:
             self._check_clocks(self._rows)  # a share of few records that somebody names says nothing of a format
-        return DatasetPlan([self._rows] + ([self._objects] if self._objects else []))
+        return DatasetPlan([self._rows] + ([self._objects] if self._objects else []), self._left)
 
     def _list_objects(self) -> None:
         follower = self._subject.follower
@@ -211,10 +155,14 @@ class _Scan:
     def _scan_rows(self) -> None:
         dataset = self._subject.dataset
         self._ctx.reporter.start(f"scan {dataset.name}", None)
-        for window in windows(self._ctx.connector(dataset), dataset, self._cases, self._subject.scope):
+        connector = self._ctx.connector(dataset)
+        for window in windows(connector, dataset, self._cases, self._subject.scope, self._doubts):
             self._rows.examine(window)
             for case, found in groupby(self._free(window.found), itemgetter(1)):
-                self._take(case, [record for record, _ in found])
+                if case in self._doubts:
+                    self._left.keep_all(UNDETERMINED, (record for record, _ in found))
+                else:
+                    self._take(case, [record for record, _ in found])
             self._ctx.reporter.advance(sum(tally.count for tally in window.tallies.values()))
         for case in list(self._buffers):
             self._flush(case)
@@ -228,12 +176,17 @@ class _Scan:
         return [each for each in found if not self._is_kept(*each)]
 
     def _is_kept(self, record: Record, case: int) -> bool:
+        if case in self._doubts:
+            return False
         if self._is_held(record):
             self._rows.held += 1
+            self._left.keep(HELD, record)
         elif record.ties.standing and self._waits(record, case):
             self._rows.undetermined[CHILD_REMAINS] += 1
+            self._left.keep(UNDETERMINED, record)
         elif self._must_wait(record):
             self._rows.waiting += 1
+            self._left.keep(WAITING, record)
         else:
             return False
         return True
@@ -334,8 +287,10 @@ class _Scan:
         for record, index in settled:
             if cases.cases[index].disposition is Disposition.UNDETERMINED:
                 count.undetermined["orphan-" + cases.cases[index].reason] += 1
+                self._left.keep(UNDETERMINED, record)
             elif index in due and self._orphan_held(record):
                 count.held += 1
+                self._left.keep(HELD, record)
             elif index in due:
                 chosen[index].append(record)
         for index, records in chosen.items():
@@ -378,9 +333,3 @@ _OWN = (Basis.POLICY, Basis.CLOSURE, Basis.MANUAL)
 def _owned_like(row: Record, each: Record) -> Record:
     """Return an object as its row's owners have it."""
     return each._replace(account=row.account, ties=Ties(others=row.ties.others))
-
-
-def tally_of(records: Sequence[Record]) -> Tally:
-    """Return records counted."""
-    oldest = min((record.clock for record in records if record.clock is not None), default=None)
-    return Tally(len(records), sum(record.size_bytes for record in records), oldest)

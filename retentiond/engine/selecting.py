@@ -12,15 +12,20 @@ from retentiond.domain.versions import markers_last
 from retentiond.ports.stores import Connector, Found, Tally, Window
 
 
-def windows(connector: Connector, dataset: Dataset, cases: Cases, scope: Scope | None) -> Iterator[Window]:
+def windows(
+    connector: Connector, dataset: Dataset, cases: Cases, scope: Scope | None, more: frozenset[int] = frozenset()
+) -> Iterator[Window]:
     """Examine a dataset and give what is due in it, in windows; where keys are named, only what has one of them.
+
+    Args:
+        more: Further cases whose records are given, where no keys are named.
 
     Raises:
         ConnectorError: The dataset could not be read completely.
     """
     keys = scope.keys if scope is not None else ()
     if not keys:
-        yield from connector.scan(dataset, cases, frozenset(cases.due))
+        yield from connector.scan(dataset, cases, more.union(cases.due))
     elif dataset.children:  # only a scan tells which rows stand in the way of one
         names = {key_bytes(record.key) for key in keys for record in found_by(connector, dataset, key)}
         for window in connector.scan(dataset, cases, frozenset(range(len(cases.cases)))):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Executable, bindparam, func, insert, select, update
+from sqlalchemy import Executable, Row, bindparam, func, insert, null, select, update
 
-from retentiond.domain.account import AccountState
+from retentiond.domain.account import AccountState, Remainder
 from retentiond.ledger.schema import closures, columns_of
 from retentiond.ledger.session import Session, values_of
 from retentiond.ports.rows import ClosureRow
@@ -24,16 +25,13 @@ _IN_STATE = _CLOSURES.where(closures.c.state.in_(bindparam("states", expanding=T
 )
 _CHANGE = update(closures).where(closures.c.id == bindparam("reference"))
 _SET_STATE = _CHANGE.values(state=bindparam("new_state"))
-_CLOSE = _CHANGE.values(state=AccountState.CLOSED, account_sealed=b"", receipt=bindparam("new_receipt"))
-_CANCEL = _CHANGE.values(state=AccountState.OPEN, account_sealed=b"")
-_SINCE = (
-    select(func.count())
-    .select_from(closures)
-    .where(
-        closures.c.due_at >= bindparam("moment"),
-        closures.c.state.in_((AccountState.CLOSING, AccountState.CLOSED)),
-    )
+_BEGIN = _CHANGE.values(state=AccountState.CLOSING, begun_at=bindparam("moment"))
+_NOTE = _CHANGE.values(remainder=bindparam("found", type_=closures.c.remainder.type))
+_CLOSE = _CHANGE.values(
+    state=AccountState.CLOSED, account_sealed=b"", receipt=bindparam("new_receipt"), remainder=null()
 )
+_CANCEL = _CHANGE.values(state=AccountState.OPEN, account_sealed=b"")
+_BEGUN_SINCE = select(func.count()).select_from(closures).where(closures.c.begun_at > bindparam("moment"))
 
 
 class SqlClosures:
@@ -56,11 +54,20 @@ class SqlClosures:
 
     def in_state(self, *states: AccountState) -> Sequence[ClosureRow]:
         """Return closures in any of the states, by deadline."""
-        return [ClosureRow(**values_of(row)) for row in self._session.rows(_IN_STATE, states=states)]
+        return [_closure(row) for row in self._session.rows(_IN_STATE, states=states)]
 
     def set_state(self, closure: str, state: AccountState) -> None:
         """Move a closure to a state; NotFound where there is no such closure."""
         self._session.change_one(f"closure {closure}", _SET_STATE, reference=closure, new_state=state)
+
+    def begin(self, closure: str, at: datetime) -> None:
+        """Begin to close it: its grace is over; NotFound where there is no such closure."""
+        self._session.change_one(f"closure {closure}", _BEGIN, reference=closure, moment=at)
+
+    def note(self, closure: str, remainder: Remainder) -> None:
+        """Keep what a look found of the account; NotFound where there is no such closure."""
+        found = None if not remainder else {**asdict(remainder), "unseen": list(remainder.unseen)}
+        self._session.change_one(f"closure {closure}", _NOTE, reference=closure, found=found)
 
     def cancel(self, closure: str) -> None:
         """Cancel it: the account is open again, and its sealed name is destroyed; NotFound where there is none."""
@@ -70,11 +77,18 @@ class SqlClosures:
         """Close it: keep the commitment, destroy the sealed account; NotFound where there is no such closure."""
         self._session.change_one(f"closure {closure}", _CLOSE, reference=closure, new_receipt=receipt)
 
-    def since(self, moment: datetime) -> int:
-        """Return how many closures began removal-due at or after a time and are closing or closed."""
-        count: int = self._session.value(_SINCE, moment=moment)
+    def begun_since(self, moment: datetime) -> int:
+        """Return how many closures began after a time."""
+        count: int = self._session.value(_BEGUN_SINCE, moment=moment)
         return count
 
     def _one(self, query: Executable, **values: object) -> ClosureRow | None:
         row = self._session.row(query, **values)
-        return None if row is None else ClosureRow(**values_of(row))
+        return None if row is None else _closure(row)
+
+
+def _closure(row: Row[Any]) -> ClosureRow:
+    values = values_of(row)
+    found = values["remainder"]
+    values["remainder"] = found and Remainder(**{**found, "unseen": tuple(found["unseen"])})
+    return ClosureRow(**values)

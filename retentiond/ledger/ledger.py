@@ -33,6 +33,7 @@ from retentiond.ledger.sqlite import SqliteBackend, create_file
 from retentiond.ledger.trouble import is_damage
 from retentiond.ports import ledger as port
 from retentiond.ports import recovery as recovery_port
+from retentiond.ports.closures import Closures
 from retentiond.ports.log import LogState
 from retentiond.ports.orders import Orders, Role
 from retentiond.ports.rows import OwnTables
@@ -50,7 +51,7 @@ class SqlTransaction:
         self.runs: port.Runs = SqlRuns(session)
         self.approvals: port.Approvals = SqlApprovals(session)
         self.holds: port.Holds = SqlHolds(session)
-        self.closures: port.Closures = SqlClosures(session)
+        self.closures: Closures = SqlClosures(session)
         self.receipts: port.Receipts = SqlReceipts(session)
         self.entries: port.Entries = SqlEntries(session)
         self.journal: recovery_port.Journals = SqlJournal(session)

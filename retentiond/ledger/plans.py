@@ -11,14 +11,20 @@ from sqlalchemy import Row, and_, bindparam, delete, exists, insert, or_, select
 
 from retentiond.domain.plan import Forecast, Part, RunState
 from retentiond.ledger import schema
-from retentiond.ledger.schema import columns_of, drafts, plans
+from retentiond.ledger.schema import columns_of, drafts, plan_closures, plans
 from retentiond.ledger.session import Session, values_of
 from retentiond.ports.rows import PlanRow
 
 _PLANS = select(*columns_of(plans, PlanRow)).order_by(plans.c.log_index)
 _GET = _PLANS.where(or_(plans.c.id == bindparam("reference"), plans.c.sha256 == bindparam("reference")))
 _IN_STATE = _PLANS.where(plans.c.state.in_(bindparam("states", expanding=True)))
-_OF_CLOSURE = _PLANS.where(plans.c.closure == bindparam("of_closure"))
+_OF_CLOSURES = (
+    select(plan_closures.c.closure, plan_closures.c.plan)
+    .join_from(plan_closures, plans)
+    .where(plan_closures.c.closure.in_(bindparam("of_closures", expanding=True)))
+    .order_by(plans.c.log_index)
+)
+_CLOSURES_OF = select(plan_closures.c.closure).where(plan_closures.c.plan == bindparam("of_plan"))
 _ADD = insert(plans)
 _SET_STATE = update(plans).where(plans.c.id == bindparam("reference")).values(state=bindparam("new_state"))
 
@@ -28,6 +34,8 @@ _PARTS = (
     .order_by(schema.parts.c.ordinal)
 )
 _ADD_PARTS = insert(schema.parts)
+_ADD_CLOSURES = insert(plan_closures)
+_MOST_BOUND = 500
 
 _BEGIN_DRAFT = insert(drafts)
 _IS_DISCARDED = and_(
@@ -57,10 +65,11 @@ class SqlPlans:
             self._session.change(statement, names=names, begun_by=begun_by)
         return self._session.change(_DISCARD, names=names, begun_by=begun_by)
 
-    def finish_draft(self, plan: PlanRow, parts: Sequence[Part]) -> None:
-        """Turn a draft into a plan; from now on it takes no more batches."""
+    def finish_draft(self, plan: PlanRow, parts: Sequence[Part], closures: Sequence[str] = ()) -> None:
+        """Turn a draft into a plan that serves these closures; from now on it takes no more batches."""
         self._session.insert(_ADD, asdict(plan))
         self._session.insert(_ADD_PARTS, [{"plan": plan.id, **asdict(part)} for part in parts])
+        self._session.insert(_ADD_CLOSURES, [{"plan": plan.id, "closure": each} for each in closures])
 
     def get(self, reference: str) -> PlanRow | None:
         """Return a plan by its id or its sha256."""
@@ -75,9 +84,14 @@ class SqlPlans:
         """Return plans in any of the states, oldest first."""
         return [_plan(row) for row in self._session.rows(_IN_STATE, states=states)]
 
-    def of_closure(self, closure: str) -> Sequence[PlanRow]:
-        """Return the plans that serve a closure, oldest first."""
-        return [_plan(row) for row in self._session.rows(_OF_CLOSURE, of_closure=closure)]
+    def of_closures(self, closures: Sequence[str]) -> Sequence[tuple[str, str]]:
+        """Return (closure, plan) for each plan that serves one of the closures, each closure's plans oldest first."""
+        pieces = (closures[start : start + _MOST_BOUND] for start in range(0, len(closures), _MOST_BOUND))
+        return [tuple(row) for some in pieces for row in self._session.rows(_OF_CLOSURES, of_closures=some)]
+
+    def closures_of(self, plan: str) -> Sequence[str]:
+        """Return the closures that a plan serves."""
+        return [row.closure for row in self._session.rows(_CLOSURES_OF, of_plan=plan)]
 
     def set_state(self, plan: str, state: RunState) -> None:
         """Move a plan to a state.

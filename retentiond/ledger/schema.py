@@ -23,7 +23,7 @@ from retentiond.domain.policy import Action
 from retentiond.ledger.columns import AnyText, Moment, Reference, Structure, Whole, Word
 from retentiond.ports.orders import OrderState
 
-REVISION = "0006"
+REVISION = "0005"
 APPLICATION_ID = 0x72746E64  # "rtnd", in the header of the file
 
 metadata = MetaData()
@@ -89,7 +89,7 @@ plans = Table(
     _integer("approvals_needed"),
     _structure("reasons"),
     _structure("forecasts"),
-    _reference("closure", "closures.id"),
+    _reference("closure", "closures.id"),  # of ledgers before revision 0005; since then see `plan_closures`
     _text("lists"),
     Index("plans_by_state", "state", "log_index"),
     Index("plans_by_closure", "closure", "log_index"),
@@ -110,6 +110,15 @@ parts = Table(
     _integer("case"),
     _integer("due"),
     _integer("size_bytes"),
+)
+
+# Of which closures records stand in a plan: one plan serves many, and a closure may need several.
+plan_closures = Table(
+    "plan_closures",
+    metadata,
+    Column("closure", AnyText, ForeignKey("closures.id", deferrable=True, initially="DEFERRED"), primary_key=True),
+    Column("plan", AnyText, ForeignKey("plans.id"), primary_key=True),
+    Index("plan_closures_by_plan", "plan"),
 )
 
 batches = Table(
@@ -209,6 +218,8 @@ closures = Table(
     _moment("due_at"),
     _moment("deadline_at"),
     _reference("receipt", "receipts.id"),
+    Column("begun_at", Moment),
+    Column("remainder", Structure),
     Index("closures_by_commitment", "commitment"),
     Index("closures_by_state", "state", "deadline_at"),
 )
@@ -302,7 +313,7 @@ orders = Table(
 # Triggers that keep history from being changed, whoever writes; `check` names those that are gone.
 _HISTORY = (
     "plans", "parts", "runs", "approvals", "used_nonces", "approved_pairs", "holds", "closures", "receipts",
-    "log_entries", "events", "batches", "journal",
+    "log_entries", "events", "batches", "journal", "plan_closures",
 )  # fmt: skip
 GUARDS = frozenset(
     (

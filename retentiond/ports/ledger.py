@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from retentiond.domain.account import AccountState
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import Part, RunState
+from retentiond.ports.closures import Closures
 from retentiond.ports.log import LogState
 from retentiond.ports.orders import OrderBook
 from retentiond.ports.recovery import Journals, Pendings, Recovery
@@ -21,7 +21,6 @@ from retentiond.ports.rows import (
     ApprovalRow,
     BatchRow,
     ClaimRow,
-    ClosureRow,
     EndedRow,
     EventRow,
     OwnTables,
@@ -48,8 +47,8 @@ class Plans(Protocol):
         """
         ...
 
-    def finish_draft(self, plan: PlanRow, parts: Sequence[Part]) -> None:
-        """Turn a draft into a plan."""
+    def finish_draft(self, plan: PlanRow, parts: Sequence[Part], closures: Sequence[str] = ()) -> None:
+        """Turn a draft into a plan that serves these closures."""
         ...
 
     def get(self, reference: str) -> PlanRow | None:
@@ -64,8 +63,12 @@ class Plans(Protocol):
         """Return plans in any of the states, oldest first."""
         ...
 
-    def of_closure(self, closure: str) -> Sequence[PlanRow]:
-        """Return the plans that serve a closure, oldest first."""
+    def of_closures(self, closures: Sequence[str]) -> Sequence[tuple[str, str]]:
+        """Return (closure, plan) for each plan that serves one of the closures, each closure's plans oldest first."""
+        ...
+
+    def closures_of(self, plan: str) -> Sequence[str]:
+        """Return the closures that a plan serves."""
         ...
 
     def set_state(self, plan: str, state: RunState) -> None:
@@ -238,42 +241,6 @@ class Holds(Protocol):
 
     def epoch(self) -> int:
         """Return the epoch, read under the lock that changes of holds take."""
-        ...
-
-
-class Closures(Protocol):
-    """Account closures."""
-
-    def add(self, closure: ClosureRow) -> None:
-        """Store a closure."""
-        ...
-
-    def newest_of(self, commitment: str) -> ClosureRow | None:
-        """Return an account's newest closure by the account's commitment."""
-        ...
-
-    def get(self, closure: str) -> ClosureRow | None:
-        """Return a closure by its id."""
-        ...
-
-    def in_state(self, *states: AccountState) -> Sequence[ClosureRow]:
-        """Return closures in any of the states, by deadline."""
-        ...
-
-    def set_state(self, closure: str, state: AccountState) -> None:
-        """Move a closure to a state."""
-        ...
-
-    def cancel(self, closure: str) -> None:
-        """Cancel it: the account is open again, and its sealed name is destroyed."""
-        ...
-
-    def close(self, closure: str, receipt: str) -> None:
-        """Close it: keep the commitment, destroy the sealed account."""
-        ...
-
-    def since(self, moment: datetime) -> int:
-        """Return how many closures began removal-due at or after a time and are closing or closed."""
         ...
 
 

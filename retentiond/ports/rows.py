@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from retentiond.domain.account import AccountState
+from retentiond.domain.account import AccountState, Remainder
 from retentiond.domain.plan import BatchState, Forecast, RunState, Trigger
 
 
@@ -22,7 +22,6 @@ class PlanRow:
         policies, datasets: (name, sha256) pairs that the plan is bound to.
         approvals_needed: How many distinct principals must approve; 0 when none.
         reasons: Why approval is needed, or what a guard said.
-        closure: The closure it serves; empty for none.
         lists: Commitment to the named lists that the policies use.
     """
 
@@ -42,7 +41,6 @@ class PlanRow:
     approvals_needed: int = 0
     reasons: tuple[str, ...] = ()
     forecasts: tuple[Forecast, ...] = ()
-    closure: str = ""
     lists: str = ""
 
 
@@ -173,7 +171,12 @@ class ApprovalRow:
 
 @dataclass(frozen=True, slots=True)
 class ClosureRow:
-    """A closure. The account stands sealed until it is closed; after that only its commitment is left."""
+    """A closure. The account stands sealed until it is closed; after that only its commitment is left.
+
+    Attributes:
+        begun_at: When its grace was over and it began; None before that.
+        remainder: What the last look found of the account; None where it found nothing, or nobody looked.
+    """
 
     id: str
     commitment: str
@@ -184,11 +187,20 @@ class ClosureRow:
     due_at: datetime
     deadline_at: datetime
     receipt: str = ""
+    begun_at: datetime | None = None
+    remainder: Remainder | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiptRow:
-    """A receipt. `log_index` of its entry; `commitment_key` is K, sealed; `file` its bundle, empty until written."""
+    """A receipt.
+
+    Attributes:
+        closure: The closure that it is of; empty for the receipts of runs.
+        log_index: Of its entry.
+        commitment_key: K, sealed.
+        file: Its bundle; empty until that is written.
+    """
 
     id: str
     kind: str

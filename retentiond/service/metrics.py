@@ -154,6 +154,10 @@ def of_status(found: Status, now: datetime, log_size: int) -> Iterator[Metric]:
     yield from (overdue, oldest, success)
     yield _gauge("holds", "Legal holds in force.", len(found.holds))
     yield _gauge("closures_open", "Accounts that are leaving.", len(found.closures))
+    late = "Accounts that are leaving and should be gone by now."
+    yield _gauge("closures_past_deadline", late, found.closures_past_deadline)
+    due = "Records of accounts that are leaving that are due and still there, as last counted."
+    yield _gauge("closure_overdue_records", due, found.closure_records_overdue)
     if found.closures:
         left = min((each.deadline_at - now).total_seconds() for each in found.closures)
         yield _gauge("closure_deadline_seconds", "Time to the next deadline of a closure; negative once missed.", left)

@@ -191,6 +191,17 @@ class ConnectorContract(BaseContract):
         assert list(connector.act(done).outcomes) == [Outcome.DONE, Outcome.DONE]
         assert harness.left() == set(others.values())
 
+    def test_closing_many_accounts_is_one_scan_and_one_order(self, connector: Connector, harness: Harness) -> None:
+        fill(harness, [Entry(f"mine-{number}", f"leaving-{number}", OLD + number % 2) for number in range(9)])
+        others = fill(harness, [Entry("other", "leaving-9999", OLD), Entry("longer", "leaving-1-not", YOUNG)])
+        cases = closure_cases(*(f"leaving-{number}" for number in range(1_200)))
+        found = scan(connector, harness, cases).records
+        assert {record.account for record in found} == {f"leaving-{number}" for number in range(9)}
+        done = order(harness, cases, found)
+        assert list(connector.act(done).outcomes) == [Outcome.DONE] * 9
+        assert set(connector.verify(done).sightings) == {Sighting.ABSENT}
+        assert harness.left() == set(others.values())
+
     def test_what_no_dataset_covers_is_named(self, connector: Connector, harness: Harness) -> None:
         harness.put(Entry("one"))
         stray = harness.add_stray()

@@ -49,7 +49,7 @@ _INDEX = "CREATE INDEX api_requests_created_at ON api_requests (created_at)"
 _ROWS = """
 WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i + 1 < :rows)
 INSERT INTO api_requests
-SELECT {key}, 'acct-' || (random() & 0x7fffffff) % :accounts, {clock}, 'large-2',
+SELECT {key}, 'acct-' || ((random() & 0x7fffffff) % :accounts), {clock}, 'large-2',
        hex(randomblob(60 + (random() & 0xff) % 90)), hex(randomblob(60 + (random() & 0xff) % 90)), i % 4000
 FROM n
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from retentiond.domain.hold import Scope
-from retentiond.domain.plan import RunState
+from retentiond.domain.plan import RunState, Trigger
 from retentiond.engine import drafting, pausing
 from retentiond.engine.approvals import approve
 from retentiond.engine.closures import close_account
@@ -293,7 +293,7 @@ def test_a_closure_is_not_cancelled_by_its_runs(office: Office) -> None:
     with office.open() as ctx:
         run_all(ctx)
         with ctx.ledger.begin() as tx:
-            rows = [row for row in tx.plans.in_state(*RunState) if row.closure]
+            rows = [row for row in tx.plans.in_state(*RunState) if row.trigger is Trigger.CLOSURE]
     assert len(rows) == 1
     with pytest.raises(ApprovalError, match="serves a closure"):
         cancel(office, rows[0].id)

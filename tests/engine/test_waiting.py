@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from retentiond.clock import SystemClock
-from retentiond.domain.account import AccountState
+from retentiond.domain.account import AccountState, Remainder
 from retentiond.domain.record import Record
 from retentiond.domain.waiting import waits
 from retentiond.engine import drafting, waiting
@@ -132,8 +132,10 @@ def test_an_account_is_not_closed_while_a_lock_keeps_something_of_it(office: Off
     lock(server, "leaving/a", until)
     with office.open() as ctx:
         close_account(ctx, "leaving", "asked for", None)
-        run_all(ctx)
-        run_all(ctx)
+        assert [run_all(ctx).overdue for _ in range(3)] == [1, 1, 1]
+        found = status(ctx)
+        assert [each.remainder for each in found.closures] == [Remainder(waiting=1)]
+        assert (found.closure_records_overdue, found.closures_past_deadline) == (1, 0)
         assert account_status(ctx, "leaving").state is AccountState.CLOSING
     assert server.bucket.with_data() == {b"leaving/a"}
     travel(office, server, until + timedelta(minutes=1))

@@ -86,14 +86,14 @@ class Oracle:
         if hidden != len(self.world.hide):
             self.say(f"I3 {len(self.world.hide) - hidden} requests are not hidden")
 
-    def closed(self) -> None:
-        """Check what must hold when an account has left: besides `settled`, exactly one receipt of its closure."""
+    def closed(self, accounts: int = 1) -> None:
+        """Check what must hold when accounts have left: besides `settled`, exactly one receipt of each closure."""
         self.settled()
         kinds = Counter(paper.predicate["kind"] for paper in self._papers())
-        if kinds["closure"] != 1:
-            self.say(f"I3 there are {kinds['closure']} receipts of the closure: {dict(kinds)}")
-        runs, states = self.world.keeping.ask("SELECT count(*) FROM closures", "SELECT state FROM closures")
-        if runs != [(1,)] or states != [("closed",)]:
+        if kinds["closure"] != accounts:
+            self.say(f"I3 there are {kinds['closure']} receipts of {accounts} closures: {dict(kinds)}")
+        states = self.world.keeping.ask("SELECT state FROM closures")[0]
+        if states != [("closed",)] * accounts:
             self.say(f"I3 the closure did not end: {states}")
 
     def _papers(self) -> list[Paper]:

@@ -33,8 +33,15 @@ from tests.servers.postgres import Server, started
 from tests.servers.versioned import versioned_server
 
 LEAVING = "acct-gum"
+TOGETHER = ("acct-elm", "acct-fir", LEAVING)  # they leave in one run
 PLACES = ("sqlite", "postgresql", "postgresql, ledger in a file", "s3", "postgresql and s3")
 ACTIONS = ("policy", "closure")
+SCENES = (
+    *product(PLACES, ACTIONS),
+    ("sqlite", "closures"),
+    ("postgresql", "closures"),
+    ("postgresql and s3", "closures"),
+)
 SMALL = Size(30, 40, requests=24, files=9, objects=8)
 LARGER_LIMITS = "limits: {max_percent: 95}"
 _ROUNDS = 8
@@ -66,6 +73,7 @@ class Figures:
     frozen: int = 0
     codes: Counter[int] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
+    states: Counter[str] = field(default_factory=Counter)  # of closures, right after a kill
 
     def plus(self, other: Figures) -> Figures:
         return Figures(
@@ -76,6 +84,7 @@ class Figures:
             self.frozen + other.frozen,
             self.codes + other.codes,
             self.violations + other.violations,
+            self.states + other.states,
         )
 
 
@@ -99,7 +108,7 @@ class Scene:
 
     Args:
         place: Where data and ledger lie; one of PLACES.
-        action: `policy`, which purges and tombstones, or `closure`.
+        action: `policy`, which purges and tombstones; `closure` of an account; or `closures`, of several together.
     """
 
     def __init__(self, directory: Path, servers: Servers, place: str, action: str) -> None:
@@ -116,14 +125,31 @@ class Scene:
         self._plan = self._world.approved_plan()
         self._earlier: set[str] = set()
         if action == "closure":
-            self._make_account_leave()
+            self._make_leave(LEAVING)
+        elif action == "closures":
+            self._make_leave(*TOGETHER)
+            self._ask()
         self._before = self._world.look()
 
-    def _make_account_leave(self) -> None:
+    @property
+    def _leaving(self) -> tuple[str, ...]:
+        return {"closure": (LEAVING,), "closures": TOGETHER}.get(self._action, ())
+
+    def _ask(self) -> None:
+        """Ask for all closures while their grace keeps them from beginning, and wait until it is over."""
+        policies = self._world.config / "policies.yaml"
+        text = policies.read_text("utf-8")
+        policies.write_text(text.replace("{grace: none", "{grace: 1 second"), "utf-8")
+        for account in TOGETHER:
+            asked = self._world.run("account", "close", account, "--reason", "wants to leave")
+            assert asked.code == 0, asked.err
+        time.sleep(2)
+
+    def _make_leave(self, *accounts: str) -> None:
         done = self._world.run("apply", self._plan)
         assert done.code == 0, done.err
         self._earlier = {path.name.split(".")[0] for path in (self._world.config / "receipts").glob("*.bundle.json")}
-        self._world.leave(LEAVING)
+        self._world.leave(*accounts)
 
     def copy(self) -> tuple[World, Oracle]:
         """Return a copy of the world as it was before the action, and one who judges it."""
@@ -141,7 +167,7 @@ class Scene:
 
     @property
     def _words(self) -> tuple[str, ...]:
-        return ("apply", self._plan) if self._action == "policy" else _CLOSE
+        return {"policy": ("apply", self._plan), "closure": _CLOSE}.get(self._action, ("run",))
 
     def begin_and_freeze(self, world: World, at: int) -> Forked:
         """Begin the action, to be frozen at a moment."""
@@ -167,8 +193,8 @@ class Scene:
                 oracle.say(f"it went on with {code}: {told}")
         else:
             oracle.say(f"it does not end; the last time with {code}: {said(world)}")
-        if self._action == "closure":
-            oracle.closed()
+        if self._leaving:
+            oracle.closed(len(self._leaving))
         elif strictly:
             oracle.final(self._plan)
         else:
@@ -176,10 +202,10 @@ class Scene:
 
     def has_begun(self, world: World) -> bool:
         """Whether the ledger knows what was asked for."""
-        return self._action == "policy" or bool(world.keeping.ask("SELECT 1 FROM closures")[0])
+        return self._action != "closure" or bool(world.keeping.ask("SELECT 1 FROM closures")[0])
 
     def _is_closing(self, world: World) -> bool:
-        return self._action == "closure" and world.keeping.ask("SELECT state FROM closures") != [[("closed",)]]
+        return world.keeping.ask("SELECT state FROM closures") != [[("closed",)] * len(self._leaving)]
 
     def _patiently(self, world: World, words: tuple[str, ...]) -> tuple[int, str]:
         """Run a command; a server may need a moment until it has noticed that a client was killed."""
@@ -224,6 +250,7 @@ def kill_at_each(scene: Scene, choice: Choice) -> Figures:
         world, oracle = scene.copy()
         code, what = scene.begin(world, last)
         figures.codes[code] += 1
+        figures.states.update(state for (state,) in world.keeping.ask("SELECT state FROM closures")[0])
         if code == -signal.SIGKILL:
             figures.killed += 1
         elif code:
@@ -351,7 +378,7 @@ def go(directory: Path, with_servers: Servers, asked: argparse.Namespace) -> Fig
     """Play all scenes that were asked for; print each one's figures."""
     total = Figures()
     warm_up()
-    for number, (place, action) in enumerate(product(PLACES, ACTIONS)):
+    for number, (place, action) in enumerate(SCENES):
         if asked.only and asked.only not in f"{place}, {action}":
             continue
         scene = Scene(directory / str(number), with_servers, place, action)

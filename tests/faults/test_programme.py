@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import product
 from pathlib import Path
 
 import pytest
 
 from tests.faults.programme import (
-    ACTIONS,
-    PLACES,
+    SCENES,
     Choice,
     Figures,
     Scene,
@@ -23,7 +21,7 @@ from tests.faults.programme import (
     warm_up,
 )
 
-SCENES = tuple(product(PLACES, ACTIONS))
+ELSEWHERE = (("sqlite", "closures"), ("postgresql", "closures"))  # the first below, the second in the programme only
 OVER_A_WIRE = (("postgresql", "closure"), ("postgresql and s3", "policy"))
 TAKEN_OVER = (("sqlite", "closure"), ("postgresql", "policy"), ("postgresql and s3", "closure"))
 Accident = Callable[[Scene, Choice], Figures]
@@ -44,10 +42,19 @@ def play(accident: Accident, root: Path, both: Servers, place: str, action: str,
     return figures
 
 
-@pytest.mark.parametrize(("place", "action"), SCENES)
+@pytest.mark.parametrize(("place", "action"), [scene for scene in SCENES if scene not in ELSEWHERE])
 def test_whoever_is_killed_goes_on_where_it_was(place: str, action: str, both: Servers, tmp_path: Path) -> None:
     figures = play(kill_at_each, tmp_path, both, place, action, 2)
     assert figures.killed == 2
+
+
+def test_whoever_is_killed_in_any_state_of_a_closure_goes_on(both: Servers, tmp_path: Path) -> None:
+    """The first moment finds all of them in their grace, the last ones the first of them closed."""
+    scene = Scene(tmp_path, both, "sqlite", "closures")
+    figures = kill_at_each(scene, lambda count: (1, count // 3, count // 2, count - 20))
+    assert figures.violations == []
+    assert figures.killed == 4
+    assert figures.states.keys() == {"grace", "closing", "closed"}
 
 
 @pytest.mark.parametrize(("place", "action"), OVER_A_WIRE)

@@ -185,8 +185,8 @@ class World:
             for path in found
         }
 
-    def leave(self, account: str) -> None:
-        """From now on everything of an account is due, and nothing else."""
+    def leave(self, *accounts: str) -> None:
+        """From now on everything of these accounts is due, and nothing else."""
         seen = self.look()
         owner: dict[str, Callable[[str, Row], str]] = {
             "events": lambda _, row: str(row[1]),
@@ -196,7 +196,11 @@ class World:
         }
         self.hide = {}
         self.due = {
-            dataset: {key: account for key, row in seen.of(dataset).items() if owner[dataset](key, row) == account}
+            dataset: {
+                key: account
+                for key, row in seen.of(dataset).items()
+                if (account := owner[dataset](key, row)) in accounts
+            }
             for dataset in self.due
         }
 

@@ -15,8 +15,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
+from retentiond.domain.account import AccountState
 from retentiond.errors import LedgerError
 from retentiond.ledger import SqlLedger, open_ledger, schema, upgrade
+from retentiond.ledger import ledger as ledgers
 from retentiond.ledger.backend import transaction
 from retentiond.ledger.connection import open_file
 from retentiond.ledger.sqlite import SqliteBackend
@@ -122,6 +124,38 @@ def test_the_migrations_make_the_tables_that_the_program_knows(ledger: SqlLedger
         triggers = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type = 'trigger'").scalars().all()
     assert set(triggers) == schema.GUARDS
     assert upgrade.newest_revision() == schema.REVISION
+
+
+def test_an_older_ledger_keeps_what_it_said_of_closures(path: Path, tmp_path: Path) -> None:
+    older = tmp_path / "migrations"
+    shutil.copytree(upgrade._MIGRATIONS, older)
+    for later in (older / "versions").glob("v*.py"):
+        if later.name >= "v0004":
+            later.unlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(upgrade, "_MIGRATIONS", older)
+        patch.setattr(ledgers, "REVISION", upgrade.newest_revision())
+        open_ledger(path, create=True).close()
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute("PRAGMA foreign_keys = ON")
+        for number, state in enumerate(("closed", "closing", "grace")):
+            row = (f"c{number}", "x", b"", state, "left", 1, 1_000_000 + number, 3)
+            raw.execute("INSERT INTO closures VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, NULL)", row)
+        for number, closure in enumerate(("c0", "c0", None)):
+            raw.execute("INSERT INTO drafts VALUES (?, 0)", (f"p{number}",))
+            raw.execute(_OLD_PLAN, (f"p{number}", f"sha-{number}", number, closure))
+    with closing(open_ledger(path)) as ledger:
+        with ledger.begin() as tx:
+            assert tx.plans.of_closures(["c0", "c1", "c2"]) == [("c0", "p0"), ("c0", "p1")]
+            begun = [row.begun_at for row in tx.closures.in_state(*AccountState)]
+        assert [at and at.microsecond for at in begun] == [0, 1, None]
+
+
+_OLD_PLAN = (
+    'INSERT INTO plans (id, sha256, state, "trigger", created_at, expires_at, reference_time, log_index, envelope,'
+    " nonce, policies, datasets, records, approvals_needed, reasons, forecasts, closure, lists)"
+    " VALUES (?, ?, 'cancelled', 'closure', 0, 0, 0, ?, x'00', x'00', '[]', '[]', 0, 0, '[]', '[]', ?, '')"
+)
 
 
 def test_a_migration_that_fails_leaves_no_ledger(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

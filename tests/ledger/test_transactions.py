@@ -34,7 +34,7 @@ def test_what_was_refused_at_commit_is_not_committed_by_the_next_one(ledger: Sql
     with pytest.raises(LedgerError, match="FOREIGN KEY"), ledger.begin() as tx:  # noqa: PT012 - one transaction
         tx.facts.set("half", "written")
         tx.plans.begin_draft("d", NOW)
-        tx.plans.finish_draft(samples.plan("d", 7, closure="is not there"), [])
+        tx.plans.finish_draft(samples.plan("d", 7), [], ["is not there"])
     with ledger.begin() as tx:
         tx.facts.set("next", "one")
     with ledger.begin() as tx:

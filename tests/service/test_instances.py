@@ -21,6 +21,7 @@ from tests.engine.office import FakeClock, Office, Quiet, make_office, plan
 from tests.engine.test_ticking import old
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
+COUNTS = ("stopped_by_file", "pending", "closures_past_deadline", "closure_records_overdue")
 
 
 @pytest.fixture
@@ -100,8 +101,8 @@ def test_the_age_of_the_oldest_is_left_out_where_it_is_not_known(
     overdue: int | None, oldest: int | None, said: list[float]
 ) -> None:
     policy = PolicyStatus("content", overdue, oldest, None, None)
-    nothing: dict[str, Any] = dict.fromkeys(Status.__slots__, ())
-    found = Status(**{**nothing, "policies": (policy,), "stopped_by_file": False, "pending": 0})
+    nothing: dict[str, Any] = dict.fromkeys(Status.__slots__, ()) | dict.fromkeys(COUNTS, 0)
+    found = Status(**{**nothing, "policies": (policy,)})
     values = {family.name: [sample.value for sample in family.samples] for family in of_status(found, NOW, log_size=0)}
     assert values["retentiond_oldest_overdue_seconds"] == said
     assert values["retentiond_overdue_records"] == ([] if overdue is None else [float(overdue)])

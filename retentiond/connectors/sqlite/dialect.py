@@ -43,8 +43,11 @@ class Parameters:
     def provide(self, db: Database) -> None:
         """Fill the temporary tables that the statement reads."""
         for name, literals in self.lists.items():
-            within = (each for each in literals if isinstance(each, str) or _SMALLEST <= each <= _LARGEST)
-            db.fill(name, ("number", "literal"), enumerate(dict.fromkeys(within)))
+            within = [each for each in literals if isinstance(each, str) or _SMALLEST <= each <= _LARGEST]
+            db.fill(name, ("number", "literal"), ())
+            for start in range(0, len(within), MOST_BOUND):
+                some = {f"p{number}": each for number, each in enumerate(within[start : start + MOST_BOUND])}
+                db.run(f"INSERT INTO temp.{name} (literal) VALUES {', '.join(f'(:{each})' for each in some)}", some)
 
 
 class SqliteDialect:
@@ -74,7 +77,9 @@ class SqliteDialect:
         """Return an expression that is true, false or NULL."""
         if self._owners and field in (ACCOUNT, NAMED):
             return self._owners.any_of(field, literals, bind)
-        column = self._columns.get(field, "NULL")
+        column = self._columns.get(field)
+        if column is None:  # a long list need not be handed over for nothing
+            return "NULL"
         listed = self._parameters.bind_list(literals, bind)
         return _if_typed(column, literals[0] if literals else "", f"{column} IN ({listed})" if literals else "FALSE")
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from retentiond.connectors.sqlite import database
 from retentiond.domain.condition import ACCOUNT, AnyOf
 from retentiond.domain.dataset import BlobLink, ClockFormat, ClockSource, Dataset, TombstoneTarget
 from retentiond.domain.decision import closure_cases
@@ -269,6 +271,29 @@ def test_a_tombstone_that_is_no_time_keeps_its_row(make: Callable[[str], App]) -
     assert [record.key[0] for record in app.scan(dataset, later)[0]] == [3]
     closing_all = closure_cases("a")  # an account that leaves takes its rows, whatever they say of being hidden
     assert [record.key[0] for record in app.scan(dataset, closing_all)[0]] == [1, 2, 3]
+
+
+def test_a_long_list_of_accounts_takes_few_statements(
+    make: Callable[[str], App], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make("CREATE TABLE requests (id INTEGER PRIMARY KEY, created, owner)")
+    dataset = requests(owners=(OwnerSource("owner"),))
+    app.insert("requests", *((number, OLD, f"a{number}") for number in range(20)))
+    seen: list[str] = []
+    begin = database.Database.__init__
+
+    def traced(self: Any, *arguments: Any, **named: Any) -> None:
+        begin(self, *arguments, **named)
+        self._connection.set_trace_callback(seen.append)
+
+    monkeypatch.setattr(database.Database, "__init__", traced)
+    counts = []
+    for accounts in (10, 10_000):
+        seen.clear()
+        records, _ = app.scan(dataset, closure_cases(*(f"a{number}" for number in range(accounts))))
+        assert len(records) == min(20, accounts)
+        counts.append(len(seen))
+    assert 0 < counts[1] <= counts[0] + 10 + 10_000 / 500
 
 
 def found(app: App, dataset: Dataset, typed: str) -> set[Key]:

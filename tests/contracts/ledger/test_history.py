@@ -29,6 +29,8 @@ def raw(ledger: SqlLedger, engine: Engine, place: Path | Database) -> Iterator[R
         tx.approvals.approve_pair(("p", "1"), ("d", "2"), "l")
         tx.holds.add(Hold("h", "m", Scope(accounts=("a",)), NOW))
         tx.closures.add(samples.closure())
+        tx.plans.begin_draft("plan-2", NOW)
+        tx.plans.finish_draft(samples.plan("plan-2", 76), [], ["closure-1"])
         tx.receipts.add(replace(samples.receipt("c", "", 77), kind="closure", closure="closure-1"))
         tx.events.append("k", "s", NOW, {"a": 1})
         tx.events.append("k", "s", NOW, {"a": 2})
@@ -41,7 +43,7 @@ REFUSED = (sqlite3.IntegrityError, psycopg.IntegrityError)
 
 TABLES = (
     "plans", "parts", "batches", "batch_identifiers", "runs", "approvals", "used_nonces", "approved_pairs", "holds",
-    "closures", "receipts", "log_entries", "log_checkpoint", "events",
+    "closures", "receipts", "log_entries", "log_checkpoint", "events", "plan_closures",
 )  # fmt: skip
 
 
@@ -69,6 +71,7 @@ def test_no_row_of_history_is_deleted(raw: Raw, table: str) -> None:
         "closures SET deadline_at = deadline_at + 1",
         "receipts SET annex = x'00'",
         "receipts SET plan = NULL",
+        "plan_closures SET closure = 'other'",
         "log_entries SET entry = x'00'",
         "events SET kind = 'other'",
         "events SET at = at + 1, detail = NULL, salt = NULL",

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retentiond.domain.account import AccountState
+from retentiond.domain.account import AccountState, Remainder
 from retentiond.domain.condition import Always, And, AnyOf, Compare, Condition, Missing, Not, Operator, Or, Unknown
 from retentiond.domain.hold import Hold, Scope
 from retentiond.domain.scopes import read_condition, write_condition
@@ -189,16 +189,36 @@ def test_a_closed_account_leaves_only_its_commitment(ledger: SqlLedger) -> None:
             tx.closures.close("c9", "r")
 
 
-def test_closures_that_began_to_remove_are_counted_from_a_time_on(ledger: SqlLedger) -> None:
+def test_closures_are_counted_by_when_they_began_whatever_became_of_them(ledger: SqlLedger) -> None:
     with ledger.begin() as tx:
-        for name, days, state in (
-            ("a", 1, AccountState.CLOSING),
-            ("b", 2, AccountState.CLOSED),
-            ("c", 3, AccountState.GRACE),
-            ("d", 3, AccountState.OPEN),
-        ):
-            tx.closures.add(replace(samples.closure(name), due_at=later(days=days), state=state))
-        assert [tx.closures.since(later(days=days)) for days in (0, 1, 2, 3)] == [2, 2, 1, 0]
+        for name in "abc":
+            tx.closures.add(samples.closure(name))
+        tx.closures.begin("a", later(days=1))
+        tx.closures.begin("b", later(days=2))
+        tx.receipts.add(replace(samples.receipt("r", "", 5), kind="closure", closure="b"))
+        tx.closures.close("b", "r")
+        row = tx.closures.get("a")
+        assert row is not None
+        assert (row.state, row.begun_at) == (AccountState.CLOSING, later(days=1))
+        assert [tx.closures.begun_since(later(days=days)) for days in (0, 1, 2)] == [2, 1, 0]
+        with pytest.raises(NotFound, match="there is no closure c9"):
+            tx.closures.begin("c9", NOW)
+
+
+def test_what_was_left_of_an_account_is_kept_until_nothing_is(ledger: SqlLedger) -> None:
+    found = Remainder(due=1, held=2, undetermined=3, waiting=4, unseen=samples.HOSTILE)
+    with ledger.begin() as tx:
+        tx.closures.add(samples.closure())
+        tx.closures.note("closure-1", found)
+        assert [row.remainder for row in tx.closures.in_state(AccountState.GRACE)] == [found]
+        tx.closures.note("closure-1", Remainder())
+        assert [row.remainder for row in tx.closures.in_state(AccountState.GRACE)] == [None]
+        tx.closures.note("closure-1", found)
+        tx.receipts.add(replace(samples.receipt("r", "", 5), kind="closure", closure="closure-1"))
+        tx.closures.close("closure-1", "r")
+        assert [row.remainder for row in tx.closures.in_state(AccountState.CLOSED)] == [None]
+        with pytest.raises(NotFound, match="there is no closure c9"):
+            tx.closures.note("c9", found)
 
 
 def test_the_newest_events_come_first(ledger: SqlLedger) -> None:

@@ -93,16 +93,22 @@ def test_plans_are_listed_by_state_oldest_first(ledger: SqlLedger) -> None:
         assert tx.plans.in_state() == []
 
 
-def test_the_plans_of_a_closure_are_its_own(ledger: SqlLedger) -> None:
+def test_a_plan_serves_many_closures_and_a_closure_has_many_plans(ledger: SqlLedger) -> None:
     samples.make_plan(ledger, "of nobody")
+    many = [f"closure-{number}" for number in range(1_200)]
     with ledger.begin() as tx:
-        tx.closures.add(samples.closure())
+        for name in many:
+            tx.closures.add(samples.closure(name))
         for index, name in enumerate(("second", "first"), 10):
             tx.plans.begin_draft(name, samples.NOW)
-            tx.plans.finish_draft(samples.plan(name, index, closure="closure-1"), [])
+            tx.plans.finish_draft(samples.plan(name, index), [], many if name == "first" else many[:1])
     with ledger.begin() as tx:
-        assert [row.id for row in tx.plans.of_closure("closure-1")] == ["second", "first"]
-        assert tx.plans.of_closure("") == []
+        pairs = tx.plans.of_closures(many)
+        assert [plan for closure, plan in pairs if closure == many[0]] == ["second", "first"]
+        assert {closure for closure, plan in pairs if plan == "first"} == set(many)
+        assert sorted(tx.plans.closures_of("first")) == sorted(many)
+        assert tx.plans.closures_of("of nobody") == []
+        assert tx.plans.of_closures([]) == tx.plans.of_closures(["closure-x"]) == []
 
 
 def test_a_state_for_a_plan_that_is_not_there_is_an_error(ledger: SqlLedger) -> None:
@@ -113,6 +119,6 @@ def test_a_state_for_a_plan_that_is_not_there_is_an_error(ledger: SqlLedger) -> 
 def test_a_closure_that_is_not_there_has_no_plans(ledger: SqlLedger) -> None:
     with pytest.raises(LedgerError, match=r"(?i)foreign key"), ledger.begin() as tx:  # noqa: PT012 - one transaction
         tx.plans.begin_draft("plan-1", samples.NOW)
-        tx.plans.finish_draft(samples.plan(closure="closure-9"), [])
+        tx.plans.finish_draft(samples.plan(), [], ["closure-9"])
     with ledger.begin() as tx:
         assert tx.plans.get("plan-1") is None

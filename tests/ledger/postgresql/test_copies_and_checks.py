@@ -122,7 +122,7 @@ def test_an_error_and_its_causes_name_no_value(ledger: SqlLedger) -> None:
     assert MARK not in "".join(traceback.format_exception(caught.value))
     with pytest.raises(LedgerError, match="foreign key") as caught, ledger.begin() as tx:  # noqa: PT012 - one transaction
         tx.plans.begin_draft("d", NOW)
-        tx.plans.finish_draft(samples.plan("d", closure=MARK), [])
+        tx.plans.finish_draft(samples.plan("d"), [], [MARK])
     assert MARK not in "".join(traceback.format_exception(caught.value))
 
 

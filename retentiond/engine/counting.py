@@ -1,0 +1,83 @@
+"""What a scan counts of a dataset, on its way to what a plan says of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from retentiond.domain.dataset import Dataset
+from retentiond.domain.decision import Cases, Disposition
+from retentiond.domain.plan import Forecast
+from retentiond.domain.record import Record
+from retentiond.engine.leaving import Left
+from retentiond.ports.stores import Tally, Window
+
+UNNAMEABLE = -1
+
+
+@dataclass(slots=True)
+class Count:
+    """What was found in one dataset."""
+
+    dataset: Dataset
+    policy: str
+    tallies: dict[int, Tally] = field(default_factory=dict)
+    held: int = 0
+    waiting: int = 0
+    planned: Tally = field(default_factory=Tally)
+    undetermined: Counter[str] = field(default_factory=Counter)
+
+    def examine(self, window: Window) -> None:
+        """Add a window of a scan."""
+        for case, tally in window.tallies.items():
+            self.tallies[case] = self.tallies.get(case, Tally()).plus(tally)
+
+    @property
+    def examined(self) -> int:
+        """All records looked at."""
+        return sum(tally.count for tally in self.tallies.values())
+
+    def doubt(self, cases: Cases) -> None:
+        """Count what could not be told, by reason."""
+        for index, tally in self.tallies.items():
+            case = cases.cases[index] if index != UNNAMEABLE else None
+            if case is None or case.disposition is Disposition.UNDETERMINED:
+                self.undetermined[case.reason if case else "name-unreadable"] += tally.count
+
+    def forecast(self) -> Forecast:
+        """Return what a plan says of the dataset."""
+        doubts = +self.undetermined
+        due, unsure = self.planned.count, doubts.total()
+        return Forecast(
+            dataset=self.dataset.name,
+            policy=self.policy,
+            examined=self.examined,
+            due=due,
+            kept=self.examined - due - self.held - self.waiting - unsure,
+            held=self.held,
+            undetermined=unsure,
+            size_bytes=self.planned.size_bytes,
+            doubts=tuple(sorted(doubts.items())),
+            oldest=self.planned.oldest,
+            follows=self.dataset.follows,
+            waiting=self.waiting,
+        )
+
+
+@dataclass(slots=True)
+class DatasetPlan:
+    """The counts of a subject's datasets, and what stays of accounts that leave."""
+
+    counts: list[Count]
+    left: Left
+
+    def forecasts(self) -> list[Forecast]:
+        """Return what the plan says of each dataset."""
+        return [count.forecast() for count in self.counts]
+
+
+def tally_of(records: Sequence[Record]) -> Tally:
+    """Return records counted."""
+    oldest = min((record.clock for record in records if record.clock is not None), default=None)
+    return Tally(len(records), sum(record.size_bytes for record in records), oldest)
