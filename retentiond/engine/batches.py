@@ -22,6 +22,7 @@ from retentiond.engine.holding import UNKNOWN, guarded, held_by_condition, look_
 from retentiond.engine.identifiers import NOT_HIDDEN, Ended, Fate, Final, Hiding, decode_records
 from retentiond.engine.manual import cases_of_request
 from retentiond.engine.positions import encode_verification, note_position
+from retentiond.engine.retrying import TRIES, pause_seconds
 from retentiond.engine.verdicts import NOT_VERIFIED, judge_all
 from retentiond.engine.waiting import remember
 from retentiond.errors import ClaimLost, ConnectorError, LedgerBusy
@@ -29,9 +30,7 @@ from retentiond.ports.rows import BatchRow, PlanRow
 from retentiond.ports.stores import Acted, Order, Verified
 from retentiond.telemetry import logger
 
-TRIES = 3
 RESTARTS = 1_000  # changes of holds during one batch; each of them lets it begin again
-_PAUSE_SECONDS = 0.25
 STORE_FAILED = "store-failed"
 CANARY = "dataset-stopped"
 OBJECT_REMAINS = "object-remains"
@@ -122,7 +121,7 @@ def execute(ctx: Context, work: Work, batch: BatchRow) -> BatchRow:
             if not error.transient or failed >= TRIES:
                 ended = _give_up(ctx, batch, claim, STORE_FAILED, error)
                 return _tell(ctx, work, ended, [error.what], error.remedy)
-            time.sleep(_PAUSE_SECONDS * 2**failed)
+            time.sleep(pause_seconds(failed))
     claim = _claim(ctx, batch, claim)
     return _tell(ctx, work, _give_up(ctx, batch, claim, UNKNOWN, None), [])
 

@@ -26,6 +26,7 @@ from retentiond.engine.leaving import Left
 from retentiond.engine.manual import Manual
 from retentiond.engine.pending import Pending, pending
 from retentiond.engine.proposing import Proposal, propose
+from retentiond.engine.retrying import TRIES, pause_seconds
 from retentiond.engine.scanning import Subject, plan_dataset
 from retentiond.errors import ConnectorError, GuardStopped, UsageError
 from retentiond.evidence.canonical import rfc3339
@@ -239,21 +240,32 @@ def _draft_all(
     failures: list[tuple[str, str]] = []
     cause: ConnectorError | None = None
     for subject in subjects:
-        mark = draft.bookmark()
         try:
-            plans.append(plan_dataset(ctx, draft, kin, subject, reference))
+            plans.append(_draft_one(ctx, draft, kin, subject, reference))
         except ConnectorError as error:
-            draft.go_back(mark)
-            kin.forget(subject.dataset.name)
             failures.append((subject.dataset.name, str(error)))
             cause = error
         except GuardStopped as error:
-            draft.go_back(mark)
-            kin.forget(subject.dataset.name)
             failures.append((subject.dataset.name, str(error)))
     if cause is not None and not plans and len(failures) == len(subjects):
         raise cause
     return plans, failures
+
+
+def _draft_one(
+    ctx: Context, draft: Draft, kin: Kinship, subject: Subject, reference: datetime, *, failed: int = 0
+) -> DatasetPlan:
+    """Plan one dataset; where a failure may pass, such as a lost connection, again from its beginning."""
+    mark = draft.bookmark()
+    try:
+        return plan_dataset(ctx, draft, kin, subject, reference)
+    except (ConnectorError, GuardStopped) as error:
+        draft.go_back(mark)
+        kin.forget(subject.dataset.name)
+        if failed + 1 == TRIES or not (isinstance(error, ConnectorError) and error.transient):
+            raise
+    ctx.clock.sleep(pause_seconds(failed + 1))
+    return _draft_one(ctx, draft, kin, subject, reference, failed=failed + 1)
 
 
 def _policies(ctx: Context, ids: Iterable[str]) -> list[Policy]:

@@ -24,11 +24,11 @@ from retentiond.domain.policy import Action
 from retentiond.domain.record import Record, key_bytes
 from retentiond.engine import guards
 from retentiond.engine.accounts import account_commitment
-from retentiond.engine.batches import TRIES
 from retentiond.engine.context import Context
 from retentiond.engine.drafting import BATCH_RECORDS
 from retentiond.engine.hidings import Hidden, Hidings
 from retentiond.engine.identifiers import items_of
+from retentiond.engine.retrying import TRIES, pause_seconds
 from retentiond.errors import ConnectorError, DatasetRefused, Interrupted
 from retentiond.evidence.commitment import PlanDigest
 from retentiond.ports.stores import Acted, Order, Verified
@@ -36,7 +36,6 @@ from retentiond.ports.stores import Acted, Order, Verified
 MOST_TOLD = 100
 FORGOTTEN = "nobody can tell any more whose tombstone it is"
 _MOST_ACCOUNTS = 10_000
-_PAUSE_SECONDS = 0.25
 _LIVE = (AccountState.GRACE, AccountState.CLOSING)
 
 
@@ -314,7 +313,7 @@ class Returning:
             except ConnectorError as error:
                 if not error.transient or attempt == TRIES:
                     raise
-                time.sleep(_PAUSE_SECONDS * 2**attempt)
+                time.sleep(pause_seconds(attempt))
         raise AssertionError  # the last attempt returned or raised
 
     def _fence(self) -> None:

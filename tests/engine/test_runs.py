@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from retentiond.cli.views import session_exit
+from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import Outcome, RunState, Sighting
 from retentiond.engine import drafting
 from retentiond.engine.approvals import approve
 from retentiond.engine.enforcement import unfinished
+from retentiond.engine.planning import Request, make_plan
+from retentiond.engine.retrying import TRIES
 from retentiond.engine.running import Session, apply_plan, run_all
 from retentiond.errors import ConnectorError, Exit, Interrupted, PurgeNotVerified
 from retentiond.ports.stores import Acted, Order, Verified
@@ -23,7 +26,7 @@ from tests.engine.office import Office, Proxy, carry, outcomes, plan
 @pytest.fixture(autouse=True)
 def _small_and_patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drafting, "BATCH_RECORDS", 2)
-    monkeypatch.setattr("retentiond.engine.batches._PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr("retentiond.engine.retrying._PAUSE_SECONDS", 0.0)
 
 
 def due(office: Office, requests: int = 6) -> None:
@@ -147,6 +150,27 @@ def test_a_passing_failure_is_tried_again(office: Office) -> None:
     office.wraps["app"] = only("requests", stutters, "act")
     assert outcomes(carry(office))["requests"] == {"purged": 6}
     assert office.rows() == {"young"}
+
+
+@pytest.mark.parametrize("failures", [1, 2, 3])
+def test_a_connection_that_is_lost_while_planning_leaves_nothing_out_at_first(office: Office, failures: int) -> None:
+    left = iter([True] * failures)
+
+    class Breaks(Proxy):
+        def scan(self, dataset: Dataset, *arguments: Any) -> Iterator[Any]:
+            """Give what the real one gives, and break at its end."""
+            yield from self.real.scan(dataset, *arguments)
+            if dataset.name == "requests" and next(left, False):
+                raise ConnectorError("the connection was lost", transient=True)
+
+    due(office)
+    office.wraps["app"] = Breaks
+    with office.open() as ctx:
+        planned = make_plan(ctx, Request())
+    requests = [each for each in planned.forecasts if each.dataset == "requests"]
+    assert [each.due for each in requests] == ([6] if failures < TRIES else [])
+    assert [name for name, _ in planned.failures] == ([] if failures < TRIES else ["requests"])
+    assert planned.plan is not None
 
 
 def test_a_failure_after_the_effect_is_never_called_purged_by_this_run(office: Office) -> None:
