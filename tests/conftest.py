@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
+from functools import lru_cache
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -63,6 +64,16 @@ def _surroundings() -> Iterator[None]:
             patch.setenv(name, value)
         patch.setenv("NO_COLOR", "1")
         patch.setenv("NO_PROXY", ",".join(filter(None, ["127.0.0.1", os.environ.get("NO_PROXY")])))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _yaml_that_is_read_once() -> Iterator[None]:
+    """Read each file of YAML once: the same few are read thousands of times, and a fifth of all time went there."""
+    from retentiond.settings import document  # noqa: PLC0415 - the copy of this house in tests/house has no retentiond
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(document, "parse_document", lru_cache(document.parse_document))
         yield
 
 

@@ -5,14 +5,18 @@ The clock is the test's, and so is everything that stands in the stores: what is
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -259,20 +263,29 @@ def _as_it_is(connector: Connector) -> Connector:
 
 
 def make_office(root: Path, *, single_operator: bool = True) -> Office:
-    """Make an instance whose stores are empty."""
+    """Make an instance whose stores are empty: a copy of one, which all tests of a process share, keys included."""
+    office = Office(root)
+    shutil.copytree(_begun(), root, dirs_exist_ok=True)
+    if single_operator:
+        office.edit("retentiond.yaml", "single_operator: false", "single_operator: true")
+    return office
+
+
+@cache
+def _begun() -> Path:
+    root = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, root)
     office = Office(root)
     initialise(office.config, state="..", clock=office.clock)
     (office.config / "datamap.yaml").write_text(DATAMAP, "utf-8")
     (office.config / "policies.yaml").write_text(POLICIES, "utf-8")
     # Tests let weeks pass between two runs, and none of these stores has a clock of its own.
     office.edit("retentiond.yaml", "plan_expires: 24 hours", "plan_expires: 24 hours\nclock_ahead: 1000 days")
-    if single_operator:
-        office.edit("retentiond.yaml", "single_operator: false", "single_operator: true")
     (root / "payloads").mkdir()
     with office.db() as db:
         db.execute("PRAGMA journal_mode = wal")
         db.executescript(SCHEMA)
-    return office
+    return root
 
 
 def plan(ctx: Context, *policies: str) -> Planned:

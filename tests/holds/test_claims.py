@@ -12,7 +12,7 @@ import pytest
 
 from retentiond.domain.hold import Scope
 from retentiond.domain.plan import BatchState
-from retentiond.engine import batches, claims
+from retentiond.engine import batches, claims, retrying
 from retentiond.engine.holds import list_holds
 from retentiond.engine.overview import status
 from retentiond.errors import GuardStopped, LedgerBusy
@@ -25,7 +25,7 @@ ACCOUNT = Scope(accounts=(HELD,))
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(retrying, "_PAUSE_SECONDS", 0.01)
 
 
 class Killed(BaseException):

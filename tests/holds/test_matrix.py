@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 
 from retentiond.domain.hold import Scope
-from retentiond.engine import batches
+from retentiond.engine import retrying
 from tests.engine.office import outcomes
 from tests.holds.stock import SCOPES, Look, Naming, after_run
 from tests.holds.world import Staged, World, lost, nothing, once_claimed
@@ -74,7 +74,7 @@ LATE = frozenset(("between-act-and-verify", "on-retry"))
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(retrying, "_PAUSE_SECONDS", 0.01)
 
 
 def check_run(world: World, naming: Naming, start: Look) -> frozenset[str]:

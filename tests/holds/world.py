@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from retentiond.domain.hold import Scope
-from retentiond.engine import batches
+from retentiond.engine import batches, retrying
 from retentiond.engine.approvals import approve
 from retentiond.engine.holds import Placed, add_hold, list_holds, release_hold
 from retentiond.engine.planning import Request, make_plan
@@ -148,5 +148,5 @@ def once_claimed(moment: Moment) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(batches, "_claim", claimed)
-        patch.setattr(batches, "_PAUSE_SECONDS", 0.01)
+        patch.setattr(retrying, "_PAUSE_SECONDS", 0.01)
         yield
