@@ -234,11 +234,11 @@ def _open_plans(ctx: Context, closure: ClosureRow) -> list[PlanRow]:
     with ctx.ledger.begin() as tx:
         plans = tx.plans.of_closure(closure.id)
     now = ctx.now()
-    waiting = [plan for plan in plans if plan.state is RunState.WAITING and now < plan.expires_at]
+    waiting = [plan for plan in plans if plan.state is RunState.WAITING and not plan.has_expired(now)]
     if waiting:
         _check_waiting(waiting[0])
     begun = (RunState.RUNNING, RunState.STOPPED)
-    ready = [plan for plan in plans if plan.state is RunState.PLANNED and now < plan.expires_at]
+    ready = [plan for plan in plans if plan.state is RunState.PLANNED and not plan.has_expired(now)]
     return [plan for plan in plans if plan.state in begun] + ready
 
 

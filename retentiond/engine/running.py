@@ -216,9 +216,8 @@ def _asked_for(ctx: Context) -> list[PlanRow]:
     with ctx.ledger.begin() as tx:
         found = tx.plans.in_state(RunState.PLANNED)
     now = ctx.now()
-    return [
-        plan for plan in found if plan.trigger is Trigger.MANUAL and not chains.first_id(plan) and now < plan.expires_at
-    ]
+    purges = [plan for plan in found if plan.trigger is Trigger.MANUAL and not chains.first_id(plan)]
+    return [plan for plan in purges if not plan.has_expired(now)]
 
 
 def _supersede(ctx: Context, carried: PlanRow) -> None:

@@ -152,5 +152,5 @@ class Desk:
 
 def _failed(error: RetentiondError) -> Mapping[str, Any]:
     words = {"error": type(error).__name__, "what": error.what, "where": error.where, "remedy": error.remedy}
-    words |= {"guard": error.guard} if isinstance(error, GuardStopped) else {}
+    words["guard"] = error.guard
     return {"exit": int(error.exit_code or Exit.FAILED), "error": words, "document": None, "out": "", "err": ""}
