@@ -29,7 +29,6 @@ from retentiond.errors import Exit, UsageError
 from retentiond.evidence.canonical import optional_rfc3339, rfc3339
 from retentiond.ports.rows import ClosureRow, ReceiptRow, RunRow
 
-
 _HELD = "`retentiond hold list` names the matters; what `retentiond hold release` lets go goes with the next run"
 
 

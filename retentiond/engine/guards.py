@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from retentiond.domain.dataset import Dataset
@@ -135,23 +135,24 @@ def check_recovered(ctx: Context) -> None:
     """Raise GuardStopped as long as nobody signed the list of holds of a ledger that was recovered.
 
     Raises:
-        LogIntegrityError: The journal has records that neither ledger nor log knows: both went back in time.
+        LedgerBehindLog: The journal has records that neither ledger nor log knows.
     """
-    written = ctx.journal.names()  # before the ledger is read, which has each record first
     with ctx.ledger.begin() as tx:
         pending = tx.facts.get(RECOVERY)
-        known = tx.journal.names()
     if pending:
         raise GuardStopped(
             "the ledger was recovered, and nobody has signed the list of holds yet",
             guard="recovery",
             remedy="`retentiond ledger recover` shows the list, and how to sign it",
         )
-    _check_journal(written - known)
+    check_journal(ctx)
 
 
-def _check_journal(strange: Collection[str]) -> None:
-    """Raise LedgerBehindLog where the journal has records that the ledger does not know."""
+def check_journal(ctx: Context) -> None:
+    """Raise LedgerBehindLog where the journal has records that neither ledger nor log knows: both went back in time."""
+    written = ctx.journal.names()  # before the ledger is read, which has each record first
+    with ctx.ledger.begin() as tx:
+        strange = written - tx.journal.names()
     if strange:
         raise LedgerBehindLog(
             f"the journal has {len(strange)} records that the ledger does not know: the ledger went back in time",

@@ -63,10 +63,11 @@ def apply_plan(ctx: Context, reference: str) -> Session:
 
     Raises:
         GuardStopped: A guard says no, before anything was carried out.
+        LedgerBehindLog: The ledger is older than its log, or than the journal.
     """
     session = Session()
     with ctx.ledger.acting():
-        ctx.log.compare()
+        _check_history(ctx)
         guards.check_clock(ctx)  # before anything ends by the clock: plans expire for good
         settle(ctx)
         finish_bundles(ctx)
@@ -125,7 +126,7 @@ def has_work(ctx: Context) -> bool:
 
 def _taken_up(ctx: Context) -> Session:
     session = Session()
-    ctx.log.compare()
+    _check_history(ctx)
     guards.check_clock(ctx)  # before anything ends by the clock: graces of closures, too
     settle(ctx)
     finish_bundles(ctx)
@@ -133,6 +134,12 @@ def _taken_up(ctx: Context) -> Session:
     for plan in chains.begun(ctx):
         _resume(ctx, session, plan)
     return session
+
+
+def _check_history(ctx: Context) -> None:
+    """Raise LedgerBehindLog where the ledger went back in time, before anything is settled, expires or is signed."""
+    ctx.log.compare()
+    guards.check_journal(ctx)
 
 
 def _advance_due(ctx: Context, session: Session) -> None:

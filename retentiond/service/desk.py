@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from retentiond.clock import Clock
 from retentiond.engine.context import Context, Reporter
 from retentiond.engine.orders import OrderPen, OrderReporter, finish_order, orders_at_hand, put_back, take_order
-from retentiond.errors import Exit, GuardStopped, LedgerBusy, LockLost, RetentiondError
+from retentiond.errors import Exit, LedgerBusy, LockLost, RetentiondError
 from retentiond.ports.orders import OrderBook, OrderRow, Role
 from retentiond.telemetry import logger
 

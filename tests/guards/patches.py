@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import reduce
 from importlib import import_module
 from typing import Any
@@ -79,7 +79,7 @@ REMOVALS: Mapping[str, Removal] = {
     "approval-own": Removal("engine.approvals:_check_other", SILENT),
     "unmapped": Removal("engine.checking:_unmapped", NOTHING),
     "ledger-behind-log": Removal("tlog.publish:_refuse_older_ledger", SILENT),
-    "ledger-behind-journal": Removal("engine.guards:_check_journal", SILENT),
+    "ledger-behind-journal": Removal("engine.guards:check_journal", SILENT),
     "stop-file": Removal("engine.guards:check_stop", SILENT),
     "observe": Removal("engine.guards:check_mode", SILENT),
     "paused": Removal("engine.guards:check_paused", SILENT),
@@ -95,11 +95,8 @@ REMOVALS: Mapping[str, Removal] = {
 def move_clock(seconds: int) -> None:
     """Have the program's clock be ahead, or behind with fewer than none."""
     clock = import_module("retentiond.clock").SystemClock
-
-    def now(_self: object) -> datetime:
-        return datetime.now(UTC) + timedelta(seconds=seconds)  # noqa: TID251 - it stands in for the one reader
-
-    clock.now = now
+    real = clock.now
+    clock.now = lambda self: real(self) + timedelta(seconds=seconds)
 
 
 def apply(environ: Mapping[str, str]) -> None:
