@@ -305,13 +305,16 @@ def cap_reasons(forecasts: Iterable[Forecast], limits: dict[str, Limits]) -> lis
 def _percent_reasons(forecasts: Iterable[Forecast], limits: Mapping[str, Limits]) -> Iterator[str]:
     """Yield where more of a dataset is due than `max_percent` of what the scan examined of it."""
     for forecast in forecasts:
-        limit = limits.get(forecast.policy, Limits()).max_percent
-        percent = 100 * forecast.due / forecast.examined if forecast.examined else 0
-        if percent > limit:
-            yield (
-                f"{forecast.due} of {forecast.examined} records of {forecast.dataset} are due: {percent:.1f} % of this "
-                f"full scan, more than max_percent {limit:g}"
-            )
+        yield from _over(forecast, limits.get(forecast.policy, Limits()).max_percent)
+
+
+def _over(forecast: Forecast, max_percent: float) -> Iterator[str]:
+    percent = 100 * forecast.due / forecast.examined if forecast.examined else 0
+    if percent > max_percent:
+        yield (
+            f"{forecast.due} of {forecast.examined} records of {forecast.dataset} are due: {percent:.1f} % of this "
+            f"full scan, more than max_percent {max_percent:g}"
+        )
 
 
 def _records_reasons(forecasts: Iterable[Forecast], limits: Mapping[str, Limits]) -> Iterator[str]:
@@ -323,6 +326,13 @@ def _records_reasons(forecasts: Iterable[Forecast], limits: Mapping[str, Limits]
         limit = limits.get(policy, Limits()).max_records
         if due > limit:
             yield f"{due} records are due under {policy}, more than max_records {limit}"
+
+
+def closure_reasons(forecasts: Iterable[Forecast], max_percent: float) -> list[str]:
+    """Return which caps a plan of a closure exceeds, which has one share for all datasets."""
+    found = list(forecasts)
+    over = (reason for forecast in found for reason in _over(forecast, max_percent))
+    return [*over, *_records_reasons(found, {})]
 
 
 def check_size(records: int, most: int) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import Forecast, RunState, Trigger
-from retentiond.domain.policy import Limits, Policy
+from retentiond.domain.policy import Policy
 from retentiond.engine import guards
 from retentiond.engine.approvals import lists_commitment
 from retentiond.engine.context import Context
@@ -160,10 +160,7 @@ def _reasons(ctx: Context, tx: Transaction, proposal: Proposal, signed: Sequence
 
 def _closure_reasons(ctx: Context, forecasts: tuple[Forecast, ...]) -> list[str]:
     percent = ctx.policies.closure.max_percent
-    if percent is None:
-        return []
-    limits = {forecast.policy: Limits(max_percent=percent) for forecast in forecasts}
-    return guards.cap_reasons(forecasts, limits)
+    return [] if percent is None else guards.closure_reasons(forecasts, percent)
 
 
 def _publish_canonical(ctx: Context, declared: Iterable[Policy | Dataset]) -> None:

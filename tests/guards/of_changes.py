@@ -11,6 +11,7 @@ from tests.acceptance.world import World
 from tests.guards.standing import (
     add_due,
     approve,
+    ask_always,
     edit,
     first_pass,
     guard,
@@ -101,6 +102,7 @@ def put(source: Path, target: Path) -> None:
 
 def went_back_in_time(world: World, says: str, *names: str) -> None:
     """Have parts of the program's own be those of before an approval; once the newest are back the plan goes."""
+    ask_always(world)
     plan = waiting(world)
     older = copied(world, "older", *names)
     approve(world, plan)

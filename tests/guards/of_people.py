@@ -9,6 +9,7 @@ from tests.acceptance.world import World, days_ago
 from tests.guards.standing import (
     add_due,
     approve,
+    ask_always,
     edit,
     first_pass,
     guard,
@@ -25,6 +26,7 @@ PURGE = ("purge", "--dataset", "requests", "--account", "acct-b", "--reason", "t
 
 @guard("approval-waiting")
 def a_plan_that_nobody_approved(world: World) -> None:
+    ask_always(world)
     plan = waiting(world)
     says = f"plan {plan} waits for approval: "
     refused(world, "apply", plan, guard="approval", says=says, remedy=f"retentiond approve {plan}")
@@ -34,6 +36,7 @@ def a_plan_that_nobody_approved(world: World) -> None:
 
 @guard("approval-missing")
 def a_plan_that_only_its_state_calls_approved(world: World) -> None:
+    ask_always(world)
     plan = waiting(world)
     in_ledger(world, "UPDATE plans SET state = 'planned' WHERE id = ?", plan)
     refused(world, "apply", plan, guard="approval", says=f"plan {plan} needs 1 approvals and has 0", remedy=AGAIN)
@@ -66,6 +69,7 @@ def an_approval_that_was_given_to_another_instance(world: World) -> None:
 
 @guard("approvers-changed")
 def somebody_whom_only_a_changed_file_names(world: World) -> None:
+    ask_always(world)
     first_pass(world)
     bob = name_person(world, "bob")
     edit(world, "policies.yaml", "- {keep: 30 days}", "- {keep: 31 days}")
@@ -81,6 +85,7 @@ def somebody_whom_only_a_changed_file_names(world: World) -> None:
 
 @guard("approvers-empty")
 def nobody_is_named(world: World) -> None:
+    ask_always(world)
     approvers = world.config / "approvers"
     named = approvers.read_text(encoding="utf-8")
     approvers.write_text("# nobody yet\n", encoding="utf-8")

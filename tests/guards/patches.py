@@ -87,7 +87,7 @@ REMOVALS: Mapping[str, Removal] = {
     "plan-foreign": Removal("engine.guards:check_own", SILENT),
     "held": Removal("domain.hold:HoldIndex.matters", NOTHING),
     "held-after-approval": Removal("engine.batches:HoldIndex", _without_holds),
-    "closure-cap": Removal("engine.proposing:_closure_reasons", NOTHING),
+    "closure-cap": Removal("engine.guards:closure_reasons", NOTHING),
     "clock-range": Removal("engine.scanning:_Scan._check_clocks", SILENT),
 }
 

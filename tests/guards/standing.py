@@ -90,6 +90,11 @@ def first_pass(world: World) -> None:
     assert world.passed()
 
 
+def ask_always(world: World) -> None:
+    """Have each plan of requests ask for approval, also where the policy is approved, or nobody looks whether it is."""
+    edit(world, "policies.yaml", "limits: {max_percent: 80}", "limits: {max_percent: 5}")
+
+
 def add_due(world: World, count: int = 1) -> None:
     """Add rows that are due."""
     for number in range(count):
