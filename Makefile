@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage lint bench faults pyz wheel clean
+.PHONY: help demo test coverage lint bench faults guards pyz wheel clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -41,6 +41,9 @@ faults: $(STAMP) ## kill, cut and freeze runs and check the invariants (an hour;
 	$(BIN)/python -m tests.faults.foreground --rows 1000000 --times 2
 	$(BIN)/python -m tests.faults.replicas --seconds 300
 	$(BIN)/python -m tests.faults.programme --step $(STEP)
+
+guards: $(STAMP) ## take each guard out and check that exactly its own test goes red (20 minutes)
+	$(BIN)/python -m tests.guards.removal $(ARGS)
 
 bench: $(STAMP) ## measure against peers, side by side (minutes)
 	@for script in tests/benchmarks/bench_*.py; do \

@@ -29,9 +29,13 @@ class RetentiondError(Exception):
         what: What happened, to what; one sentence, without a final full stop.
         where: The place, such as `policies.yaml:12:7`, a dataset or a store; empty when there is none.
         remedy: What to do next; one sentence.
+
+    Attributes:
+        guard: The guard that said no, by its name in the table of guards; empty where none did.
     """
 
     exit_code: Exit = Exit.FAILED
+    guard: str = ""
 
     def __init__(self, what: str, *, where: str = "", remedy: str = "") -> None:
         super().__init__(what)
@@ -151,6 +155,7 @@ class LedgerBehindLog(LogIntegrityError):
     """The published log is ahead of the ledger: the ledger went back in time. Nothing is removed, nothing signed."""
 
     exit_code = Exit.STOPPED
+    guard = "ledger-behind-log"
 
 
 class ReceiptError(RetentiondError):

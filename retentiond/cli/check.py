@@ -25,7 +25,13 @@ def check() -> Exit:
         report = check_all(ctx)
     document = {
         "findings": [
-            {"what": each.what, "where": each.where, "remedy": each.remedy, "refuses": each.refuses}
+            {
+                "what": each.what,
+                "where": each.where,
+                "remedy": each.remedy,
+                "refuses": each.refuses,
+                "guard": each.guard or None,
+            }
             for each in report.findings
         ],
         "retention": [

@@ -124,6 +124,7 @@ def _raise_if(options: Options, error: RetentiondError) -> None:
 def error_document(error: RetentiondError) -> str:
     """Return an error as programs get it."""
     document = {"error": type(error).__name__, "what": error.what, "where": error.where, "remedy": error.remedy}
+    document |= {"guard": error.guard} if error.guard else {}
     return json.dumps(document, ensure_ascii=False)
 
 

@@ -103,7 +103,7 @@ def _error(answer: Mapping[str, Any]) -> RetentiondError:
     words = {"where": told["where"], "remedy": told["remedy"]}
     guard = {"guard": told["guard"]} if issubclass(kind, GuardStopped) else {}
     made: RetentiondError = kind(told["what"], **words, **guard)
-    made.exit_code = Exit(answer["exit"])
+    made.exit_code, made.guard = Exit(answer["exit"]), told["guard"]
     return made
 
 

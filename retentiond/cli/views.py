@@ -29,6 +29,8 @@ from retentiond.errors import Exit, UsageError
 from retentiond.evidence.canonical import optional_rfc3339, rfc3339
 from retentiond.ports.rows import ClosureRow, ReceiptRow, RunRow
 
+_HELD = "`retentiond hold list` names the matters; what `retentiond hold release` lets go goes with the next run"
+
 
 def plan_document(planned: Planned) -> dict[str, Any]:
     """Return a plan as programs get it."""
@@ -170,6 +172,8 @@ def session_document(session: Session) -> dict[str, Any]:
         "runs": [_run_document(each) for each in session.carried],
         "overdue": session.overdue,
     }
+    if session_exit_code(session) is Exit.HELD:
+        document["stopped"] = {"guard": "held", "what": "all that is due is held", "remedy": _HELD}
     if session.stops:
         stopped = session.stops[0]
         document["stopped"] = {"guard": stopped.guard, "what": stopped.what, "remedy": stopped.remedy}
@@ -224,6 +228,11 @@ def session_exit(session: Session) -> Exit:
         _complain(problem.what, problem.remedy)
     for name, why in session.left_out:
         _complain(f"dataset {name} was left out: {why}", "")
+    return session_exit_code(session)
+
+
+def session_exit_code(session: Session) -> Exit:
+    """Return the exit code of `run` and `apply`."""
     partly = bool(session.carried and session.overdue)
     if session.stopped is not None or session.deferred:
         return Exit.STOPPED

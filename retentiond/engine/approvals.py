@@ -66,15 +66,19 @@ def approve(ctx: Context, reference: str, key_file: Path | None) -> int:
         return 0
     _check_open(plan, now)
     approval = _signed_verdict(ctx, plan, key_file, now, approve=True)
-    if asked == approval.principal != SINGLE_OPERATOR:
-        raise ApprovalError(
-            f"{asked} asked for plan {plan.id}, and can't approve it, too",
-            remedy="somebody else whom the approvers file names signs it",
-        )
+    _check_other(plan, asked, approval.principal)
     ctx.log.compare()
     with ctx.ledger.begin() as tx:
         _record(ctx, tx, plan, approval)
     return settle_approvals(ctx, plan.id, deliver_what_waits(ctx, f"the approval of plan {plan.id}"))
+
+
+def _check_other(plan: PlanRow, asked: str, signs: str) -> None:
+    if asked == signs != SINGLE_OPERATOR:
+        raise ApprovalError(
+            f"{asked} asked for plan {plan.id}, and can't approve it, too",
+            remedy="somebody else whom the approvers file names signs it",
+        )
 
 
 def covered(ctx: Context, reference: str) -> list[str]:
@@ -173,7 +177,7 @@ def void_in(ctx: Context, tx: Transaction, plan: PlanRow, reason: str) -> None:
 def _check_open(plan: PlanRow, now: datetime) -> None:
     if plan.state is not RunState.WAITING:
         raise ApprovalError(f"plan {plan.id} is {plan.state} and waits for nobody", remedy="make a new plan")
-    if now >= plan.expires_at:
+    if plan.has_expired(now):
         raise ApprovalError(f"plan {plan.id} expired at {rfc3339(plan.expires_at)}", remedy="make a new plan")
 
 

@@ -84,6 +84,12 @@ def has_begun(plan: PlanRow) -> bool:
     return plan.state in (*UNFINISHED, RunState.DONE, RunState.PARTIAL)
 
 
+def named_by(plan: PlanRow) -> tuple[str, str]:
+    """Return the instance that made a plan, and the plan's id, as its signed statement has them."""
+    predicate = _predicate(plan)
+    return str(predicate["instance"]), str(predicate["planId"])
+
+
 def require_first(plan: PlanRow, verb: str) -> None:
     """Raise UsageError for a further plan of a chain: it is approved, rejected and carried out with its first one."""
     name = first_id(plan)

@@ -102,11 +102,11 @@ def _instance(ctx: Context) -> Iterator[Finding]:
     try:
         guards.check_clock(ctx)
     except GuardStopped as error:
-        yield Finding(error.what, "clock", error.remedy, refuses=True)
+        yield Finding(error.what, "clock", error.remedy, refuses=True, guard=error.guard)
     try:
         ctx.log.compare()
     except LogIntegrityError as error:
-        yield Finding(error.what, error.where or "log", error.remedy, refuses=True)
+        yield Finding(error.what, error.where or "log", error.remedy, refuses=True, guard=error.guard)
     for problem in ctx.ledger.check():
         yield Finding(problem, "ledger", "docs/operations.md says what to do about a ledger's findings", refuses=True)
 
@@ -205,6 +205,7 @@ def _unmapped(ctx: Context) -> Iterator[Finding]:
                         f"{name!r} holds data that no dataset names",
                         f"store {store.name}",
                         "describe it in datamap.yaml, or list it under `ignore` with a reason",
+                        guard="unmapped",
                     )
         except ConnectorError as error:
             yield Finding(error.what, error.where or f"store {store.name}", error.remedy)

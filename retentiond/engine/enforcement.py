@@ -71,7 +71,10 @@ def carry_out(ctx: Context, reference: str) -> Carried:
     if run is not None and plan.state in (RunState.DONE, RunState.PARTIAL):
         return _ended(ctx, plan, run.id)
     if plan.state is RunState.CANCELLED:
-        raise ApprovalError(f"plan {plan.id} is void: it expired or was rejected", remedy="make a new plan")
+        guards.check_fresh(plan, ctx.now())
+        raise ApprovalError(
+            f"plan {plan.id} is void: it was rejected, cancelled or superseded", remedy="make a new plan"
+        )
     if run is not None and guards.is_cancelled(ctx, plan):
         guards.before_planning(ctx)  # its receipt is signed, and bears the time
         _abandon(ctx, plan, guards.CANCELLED)

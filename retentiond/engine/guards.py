@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from retentiond.domain.dataset import Dataset
@@ -15,6 +16,7 @@ from retentiond.engine.context import Context
 from retentiond.engine.manual import asked_by, check_asked
 from retentiond.errors import ConnectorError, GuardStopped, LedgerBehindLog
 from retentiond.evidence.canonical import rfc3339
+from retentiond.evidence.entry import plan_entry
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import PlanRow
 
@@ -25,6 +27,7 @@ CLOCK_HIGH_WATER = "clock_high_water"
 RECOVERY = "recovery"
 PAUSED = "paused"
 CANCELLED = "cancelled"
+_PLAN_AGAIN = "make a new plan, and approve it"
 
 
 def before_planning(ctx: Context) -> datetime:
@@ -53,22 +56,52 @@ def before_acting(ctx: Context, plan: PlanRow, *, begun: bool) -> None:
     check_stop(ctx)
     with ctx.ledger.begin() as tx:
         check_paused(tx)
+    check_mode(ctx)
+    check_own(ctx, plan)
+    check_waiting(plan)
+    if not begun and not _chain_has_begun(ctx, plan):
+        check_fresh(plan, now)
+    _check_approvals(ctx, plan)
+    check_unchanged(ctx, plan)
+
+
+def check_mode(ctx: Context) -> None:
+    """Raise GuardStopped where the instance only observes."""
     if ctx.terms.observe:
         raise GuardStopped(
             "this instance only observes", guard="observe", where="retentiond.yaml", remedy="set `mode: enforce`"
         )
+
+
+def check_waiting(plan: PlanRow) -> None:
+    """Raise GuardStopped for a plan that people have not approved yet."""
     if plan.state is RunState.WAITING:
         raise GuardStopped(
             f"plan {plan.id} waits for approval: {'; '.join(plan.reasons)}",
             guard="approval",
             remedy=f"retentiond approve {plan.id}",
         )
-    if not begun and now >= plan.expires_at and not _chain_has_begun(ctx, plan):
+
+
+def check_own(ctx: Context, plan: PlanRow) -> None:
+    """Raise GuardStopped for a plan that this instance did not make, such as one that was copied into its ledger."""
+    with ctx.ledger.begin() as tx:
+        entry = tx.entries.at(plan.log_index)
+    named = chains.named_by(plan)
+    if named != (ctx.terms.instance, plan.id) or entry != plan_entry(plan.sha256):
+        raise GuardStopped(
+            f"plan {plan.id} is not one that this instance made and logged: its statement names {' and '.join(named)}",
+            guard="foreign-plan",
+            remedy="retentiond plan",
+        )
+
+
+def check_fresh(plan: PlanRow, now: datetime) -> None:
+    """Raise GuardStopped for a plan that was not begun in time."""
+    if plan.has_expired(now):
         raise GuardStopped(
             f"plan {plan.id} expired at {rfc3339(plan.expires_at)}", guard="plan-expired", remedy="retentiond plan"
         )
-    _check_approvals(ctx, plan)
-    check_unchanged(ctx, plan)
 
 
 def _chain_has_begun(ctx: Context, plan: PlanRow) -> bool:
@@ -89,14 +122,10 @@ def check_clock(ctx: Context) -> datetime:
     with ctx.ledger.begin() as tx:
         seen = tx.facts.get(CLOCK_HIGH_WATER)
         latest = datetime.fromisoformat(seen) if seen else now
-        if now < latest - CLOCK_SLACK:
-            raise GuardStopped(
-                f"the clock says {rfc3339(now)}, but {rfc3339(latest)} was seen before",
-                guard="clock",
-                remedy="set the machine's clock right; if it was far ahead before, two people say `retentiond clock "
-                "reset`",
-            )
-        _check_ahead(ctx, now, latest, stores)
+        _check_behind(now, latest)
+        _check_stores(now, stores)
+        if not stores:
+            _check_unconfirmed(ctx, now, latest)
         if seen is None or now > latest:
             tx.facts.set(CLOCK_HIGH_WATER, now.isoformat())
     return now
@@ -106,19 +135,24 @@ def check_recovered(ctx: Context) -> None:
     """Raise GuardStopped as long as nobody signed the list of holds of a ledger that was recovered.
 
     Raises:
-        LogIntegrityError: The journal has records that neither ledger nor log knows: both went back in time.
+        LedgerBehindLog: The journal has records that neither ledger nor log knows.
     """
-    written = ctx.journal.names()  # before the ledger is read, which has each record first
     with ctx.ledger.begin() as tx:
         pending = tx.facts.get(RECOVERY)
-        known = tx.journal.names()
     if pending:
         raise GuardStopped(
             "the ledger was recovered, and nobody has signed the list of holds yet",
             guard="recovery",
             remedy="`retentiond ledger recover` shows the list, and how to sign it",
         )
-    strange = written - known
+    check_journal(ctx)
+
+
+def check_journal(ctx: Context) -> None:
+    """Raise LedgerBehindLog where the journal has records that neither ledger nor log knows: both went back in time."""
+    written = ctx.journal.names()  # before the ledger is read, which has each record first
+    with ctx.ledger.begin() as tx:
+        strange = written - tx.journal.names()
     if strange:
         raise LedgerBehindLog(
             f"the journal has {len(strange)} records that the ledger does not know: the ledger went back in time",
@@ -140,8 +174,18 @@ def store_times(ctx: Context) -> dict[str, datetime]:
     return found
 
 
-def _check_ahead(ctx: Context, now: datetime, latest: datetime, stores: Mapping[str, datetime]) -> None:
-    """Raise GuardStopped where a store's clock is behind ours, or where none confirms a time far after the latest."""
+def _check_behind(now: datetime, latest: datetime) -> None:
+    """Raise GuardStopped where the clock says less than what was seen before."""
+    if now < latest - CLOCK_SLACK:
+        raise GuardStopped(
+            f"the clock says {rfc3339(now)}, but {rfc3339(latest)} was seen before",
+            guard="clock",
+            remedy="set the machine's clock right; if it was far ahead before, two people say `retentiond clock reset`",
+        )
+
+
+def _check_stores(now: datetime, stores: Mapping[str, datetime]) -> None:
+    """Raise GuardStopped where a store's clock is behind ours."""
     for name, said in stores.items():
         if now > said + CLOCK_SLACK:
             raise GuardStopped(
@@ -150,8 +194,12 @@ def _check_ahead(ctx: Context, now: datetime, latest: datetime, stores: Mapping[
                 where=name,
                 remedy="set the clocks of this machine and of the store right",
             )
+
+
+def _check_unconfirmed(ctx: Context, now: datetime, latest: datetime) -> None:
+    """Raise GuardStopped for a time far after the latest that was seen, which no store confirms."""
     bound = ctx.terms.clock_ahead.length() + longest_gap(ctx)
-    if not stores and now > latest + bound:
+    if now > latest + bound:
         raise GuardStopped(
             f"the clock says {rfc3339(now)}, more than {bound} after {rfc3339(latest)}, the last time that was seen, "
             "and no store can tell the time",
@@ -192,21 +240,33 @@ def is_cancelled(ctx: Context, plan: PlanRow) -> bool:
 
 def check_unchanged(ctx: Context, plan: PlanRow) -> None:
     """Raise GuardStopped where a policy or dataset is not the one that the plan is bound to."""
-    policies = {policy.id: policy.sha256 for policy in ctx.policies.policies.values()}
-    datasets = {dataset.name: dataset.sha256 for dataset in ctx.datamap.datasets.values()}
-    for what, bound, present in (("policy", plan.policies, policies), ("dataset", plan.datasets, datasets)):
-        for name, sha256 in bound:
-            if present.get(name) != sha256:
-                raise GuardStopped(
-                    f"{what} {name} changed after plan {plan.id} was made",
-                    guard=f"{what}-changed",
-                    remedy="make a new plan, and approve it",
-                )
+    _check_policies(ctx, plan)
+    _check_datasets(ctx, plan)
+    _check_lists(ctx, plan)
+
+
+def _check_policies(ctx: Context, plan: PlanRow) -> None:
+    for name, sha256 in plan.policies:
+        policy = ctx.policies.policies.get(name)
+        if policy is None or policy.sha256 != sha256:
+            raise GuardStopped(
+                f"policy {name} changed after plan {plan.id} was made", guard="policy-changed", remedy=_PLAN_AGAIN
+            )
+
+
+def _check_datasets(ctx: Context, plan: PlanRow) -> None:
+    for name, sha256 in plan.datasets:
+        dataset = ctx.datamap.datasets.get(name)
+        if dataset is None or dataset.sha256 != sha256:
+            raise GuardStopped(
+                f"dataset {name} changed after plan {plan.id} was made", guard="dataset-changed", remedy=_PLAN_AGAIN
+            )
+
+
+def _check_lists(ctx: Context, plan: PlanRow) -> None:
     if plan.lists != lists_commitment(ctx, plan.policies):
         raise GuardStopped(
-            f"a named list changed after plan {plan.id} was made",
-            guard="policy-changed",
-            remedy="make a new plan, and approve it",
+            f"a named list changed after plan {plan.id} was made", guard="policy-changed", remedy=_PLAN_AGAIN
         )
 
 
@@ -238,22 +298,34 @@ def approval_reasons(
 
 def cap_reasons(forecasts: Iterable[Forecast], limits: dict[str, Limits]) -> list[str]:
     """Return which caps a plan exceeds, and of what. `limits` by policy id."""
-    reasons = []
-    due_of: dict[str, int] = {}
+    found = list(forecasts)
+    return [*_percent_reasons(found, limits), *_records_reasons(found, limits)]
+
+
+def _percent_reasons(forecasts: Iterable[Forecast], limits: Mapping[str, Limits]) -> Iterator[str]:
+    """Yield where more of a dataset is due than `max_percent` of what the scan examined of it."""
     for forecast in forecasts:
-        limit = limits.get(forecast.policy, Limits())
-        due_of[forecast.policy] = due_of.get(forecast.policy, 0) + forecast.due
-        percent = 100 * forecast.due / forecast.examined if forecast.examined else 0
-        if percent > limit.max_percent:
-            reasons.append(
-                f"{forecast.due} of {forecast.examined} records of {forecast.dataset} are due: {percent:.1f} % of this "
-                f"full scan, more than max_percent {limit.max_percent:g}"
-            )
+        yield from _over(forecast, limits.get(forecast.policy, Limits()).max_percent)
+
+
+def _over(forecast: Forecast, max_percent: float) -> Iterator[str]:
+    percent = 100 * forecast.due / forecast.examined if forecast.examined else 0
+    if percent > max_percent:
+        yield (
+            f"{forecast.due} of {forecast.examined} records of {forecast.dataset} are due: {percent:.1f} % of this "
+            f"full scan, more than max_percent {max_percent:g}"
+        )
+
+
+def _records_reasons(forecasts: Iterable[Forecast], limits: Mapping[str, Limits]) -> Iterator[str]:
+    """Yield where more records are due under a policy, in all its datasets together, than `max_records`."""
+    due_of: Counter[str] = Counter()
+    for forecast in forecasts:
+        due_of[forecast.policy] += forecast.due
     for policy, due in due_of.items():
-        limit = limits.get(policy, Limits())
-        if due > limit.max_records:
-            reasons.append(f"{due} records are due under {policy}, more than max_records {limit.max_records}")
-    return reasons
+        limit = limits.get(policy, Limits()).max_records
+        if due > limit:
+            yield f"{due} records are due under {policy}, more than max_records {limit}"
 
 
 def above_closure_cap(
@@ -299,10 +371,14 @@ def _check_approvals(ctx: Context, plan: PlanRow) -> None:
         if row.approve:
             check_approval(ctx, row)
             given.add(row.principal)
-    valid = others(given, asked)
-    if len(valid) < plan.approvals_needed:
+    _check_enough(plan, len(others(given, asked)))
+
+
+def _check_enough(plan: PlanRow, given: int) -> None:
+    """Raise GuardStopped where fewer people approved than a plan needs, whatever its state says."""
+    if given < plan.approvals_needed:
         raise GuardStopped(
-            f"plan {plan.id} needs {plan.approvals_needed} approvals and has {len(valid)}",
+            f"plan {plan.id} needs {plan.approvals_needed} approvals and has {given}",
             guard="approval",
-            remedy=f"retentiond approve {plan.id}",
+            remedy=_PLAN_AGAIN,
         )

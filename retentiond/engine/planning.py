@@ -210,7 +210,7 @@ def expire_plans(ctx: Context) -> None:
     with ctx.ledger.begin() as tx:
         open_plans = tx.plans.in_state(RunState.PLANNED, RunState.WAITING)
     for plan in open_plans:
-        if now >= plan.expires_at and not chains.first_id(plan):
+        if plan.has_expired(now) and not chains.first_id(plan):
             void(ctx, plan, "expired")
 
 

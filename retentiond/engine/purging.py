@@ -16,7 +16,7 @@ from retentiond.engine.manual import VERB, Manual, arguments
 from retentiond.engine.planning import Planned, Request, make_plan
 from retentiond.engine.scopes import check_scope, check_texts
 from retentiond.engine.selecting import found_by
-from retentiond.engine.signing import people, request
+from retentiond.engine.signing import request
 from retentiond.errors import GuardStopped, UsageError
 from retentiond.ports.rows import PlanRow
 
@@ -113,7 +113,8 @@ def _check(ctx: Context, scope: Scope, reason: str) -> None:
 
 def _check_two_people(ctx: Context) -> None:
     """Raise GuardStopped where people are named, and nobody but the one who asks could approve."""
-    if people(ctx) and len({each.name for each in allowed.in_force(ctx).principals}) < _PEOPLE:
+    named = {each.name for each in allowed.in_force(ctx).principals}
+    if named and len(named) < _PEOPLE:
         raise GuardStopped(
             "a manual purge needs two people, and the approvers file names one",
             guard="two-people",

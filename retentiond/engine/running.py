@@ -63,10 +63,11 @@ def apply_plan(ctx: Context, reference: str) -> Session:
 
     Raises:
         GuardStopped: A guard says no, before anything was carried out.
+        LedgerBehindLog: The ledger is older than its log, or than the journal.
     """
     session = Session()
     with ctx.ledger.acting():
-        ctx.log.compare()
+        _check_history(ctx)
         guards.check_clock(ctx)  # before anything ends by the clock: plans expire for good
         settle(ctx)
         finish_bundles(ctx)
@@ -125,7 +126,7 @@ def has_work(ctx: Context) -> bool:
 
 def _taken_up(ctx: Context) -> Session:
     session = Session()
-    ctx.log.compare()
+    _check_history(ctx)
     guards.check_clock(ctx)  # before anything ends by the clock: graces of closures, too
     settle(ctx)
     finish_bundles(ctx)
@@ -134,6 +135,12 @@ def _taken_up(ctx: Context) -> Session:
         if plan.trigger is not Trigger.CLOSURE:  # these go on with the closures that they serve
             _resume(ctx, session, plan)
     return session
+
+
+def _check_history(ctx: Context) -> None:
+    """Raise LedgerBehindLog where the ledger went back in time, before anything is settled, expires or is signed."""
+    ctx.log.compare()
+    guards.check_journal(ctx)
 
 
 def _advance_due(ctx: Context, session: Session, closures: Sequence[ClosureRow]) -> None:
@@ -227,9 +234,8 @@ def _asked_for(ctx: Context) -> list[PlanRow]:
     with ctx.ledger.begin() as tx:
         found = tx.plans.in_state(RunState.PLANNED)
     now = ctx.now()
-    return [
-        plan for plan in found if plan.trigger is Trigger.MANUAL and not chains.first_id(plan) and now < plan.expires_at
-    ]
+    purges = [plan for plan in found if plan.trigger is Trigger.MANUAL and not chains.first_id(plan)]
+    return [plan for plan in purges if not plan.has_expired(now)]
 
 
 def _supersede(ctx: Context, carried: PlanRow) -> None:

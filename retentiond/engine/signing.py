@@ -196,6 +196,11 @@ def people(ctx: Context) -> bool:
             where="approvers",
             remedy=f"put back the file whose SHA-256 is {known}; then change it, and have the change signed",
         )
+    _check_somebody(ctx, found)
+    return bool(found.principals)
+
+
+def _check_somebody(ctx: Context, found: Approvers) -> None:
     if not found.principals and not ctx.terms.single_operator:
         raise GuardStopped(
             "nobody is named in the approvers file",
@@ -203,7 +208,6 @@ def people(ctx: Context) -> bool:
             where="approvers",
             remedy="add a line `NAME ssh-ed25519 AAAA…` with your SSH public key, or set `single_operator: true`",
         )
-    return bool(found.principals)
 
 
 def hand_of(ctx: Context, key_file: Path | None) -> Hand:

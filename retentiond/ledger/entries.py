@@ -12,6 +12,7 @@ from retentiond.ledger.session import Session, insert_or
 
 _SIZE = select(func.coalesce(func.max(log_entries.c["index"]) + 1, 0))
 _STAGE = insert(log_entries)
+_AT = select(log_entries.c.entry).where(log_entries.c["index"] == bindparam("at"))
 _ENTRIES = (
     select(log_entries.c.entry)
     .where(log_entries.c["index"] >= bindparam("start"))
@@ -35,6 +36,11 @@ class SqlEntries:
         index: int = self._session.value(_SIZE)
         self._session.insert(_STAGE, {"index": index, "entry": entry})
         return index
+
+    def at(self, index: int) -> bytes | None:
+        """Return the entry that was staged at an index; None where none was."""
+        entry: bytes | None = self._session.value(_AT, at=index)
+        return entry
 
 
 class SqlLogState:

@@ -34,7 +34,7 @@ from retentiond.ledger.trouble import is_damage
 from retentiond.ports import ledger as port
 from retentiond.ports import recovery as recovery_port
 from retentiond.ports.closures import Closures
-from retentiond.ports.log import LogState
+from retentiond.ports.log import Entries, LogState
 from retentiond.ports.orders import Orders, Role
 from retentiond.ports.rows import OwnTables
 from retentiond.ports.slots import Slots
@@ -53,7 +53,7 @@ class SqlTransaction:
         self.holds: port.Holds = SqlHolds(session)
         self.closures: Closures = SqlClosures(session)
         self.receipts: port.Receipts = SqlReceipts(session)
-        self.entries: port.Entries = SqlEntries(session)
+        self.entries: Entries = SqlEntries(session)
         self.journal: recovery_port.Journals = SqlJournal(session)
         self.pending: recovery_port.Pendings = SqlPending(session)
         self.recovery: recovery_port.Recovery = SqlRecovery(session)

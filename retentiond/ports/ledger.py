@@ -14,7 +14,7 @@ from typing import Protocol
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import Part, RunState
 from retentiond.ports.closures import Closures
-from retentiond.ports.log import LogState
+from retentiond.ports.log import Entries, LogState
 from retentiond.ports.orders import OrderBook
 from retentiond.ports.recovery import Journals, Pendings, Recovery
 from retentiond.ports.rows import (
@@ -265,14 +265,6 @@ class Receipts(Protocol):
 
     def set_file(self, receipt: str, file: str) -> None:
         """Note where the bundle stands."""
-        ...
-
-
-class Entries(Protocol):
-    """The log's entries."""
-
-    def stage(self, entry: bytes) -> int:
-        """Stage an entry; return the index that it will have in the log."""
         ...
 
 

@@ -9,6 +9,18 @@ from typing import Protocol
 from retentiond.evidence.canonical import Json
 
 
+class Entries(Protocol):
+    """The log's entries, inside a transaction of the ledger."""
+
+    def stage(self, entry: bytes) -> int:
+        """Stage an entry; return the index that it will have in the log."""
+        ...
+
+    def at(self, index: int) -> bytes | None:
+        """Return the entry that was staged at an index; None where none was."""
+        ...
+
+
 class LogState(Protocol):
     """The ledger as the log sees it: staged entries, the last checkpoint, and a compare-and-swap."""
 

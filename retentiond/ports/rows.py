@@ -43,6 +43,10 @@ class PlanRow:
     forecasts: tuple[Forecast, ...] = ()
     lists: str = ""
 
+    def has_expired(self, now: datetime) -> bool:
+        """Tell whether the time in which it could be begun is over."""
+        return now >= self.expires_at
+
 
 @dataclass(frozen=True, slots=True)
 class BatchRow:

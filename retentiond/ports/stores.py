@@ -103,12 +103,17 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that `check` reports of a store or dataset; one that `refuses` keeps the dataset from being planned."""
+    """Something that `check` reports of a store or dataset; one that `refuses` keeps the dataset from being planned.
+
+    Attributes:
+        guard: The guard that says so, by its name in the table of guards; empty where none does.
+    """
 
     what: str
     where: str
     remedy: str
     refuses: bool = False
+    guard: str = ""
 
 
 @dataclass(frozen=True, slots=True)

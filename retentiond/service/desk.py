@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from retentiond.clock import Clock
 from retentiond.engine.context import Context, Reporter
 from retentiond.engine.orders import OrderPen, OrderReporter, finish_order, orders_at_hand, put_back, take_order
-from retentiond.errors import Exit, GuardStopped, LedgerBusy, LockLost, RetentiondError
+from retentiond.errors import Exit, LedgerBusy, LockLost, RetentiondError
 from retentiond.ports.orders import OrderBook, OrderRow, Role
 from retentiond.telemetry import logger
 
@@ -152,5 +152,5 @@ class Desk:
 
 def _failed(error: RetentiondError) -> Mapping[str, Any]:
     words = {"error": type(error).__name__, "what": error.what, "where": error.where, "remedy": error.remedy}
-    words |= {"guard": error.guard} if isinstance(error, GuardStopped) else {}
+    words["guard"] = error.guard
     return {"exit": int(error.exit_code or Exit.FAILED), "error": words, "document": None, "out": "", "err": ""}

@@ -70,6 +70,12 @@ def idle_policies(datamap: DataMap, policies: PolicySet) -> tuple[str, ...]:
     return tuple(policy.id for policy in policies.policies.values() if policy.data_class not in classes)
 
 
+def _below_floor(path: Trail, keep: Period | None, floor: Period) -> Iterator[Problem]:
+    if keep and keep != floor and shortest_seconds(keep) < longest_seconds(floor):
+        what = f"{keep} is below the floor of {floor}"
+        yield Problem(path, what, "keep it longer, lower `floor`, or ask for zero_retention", guard="floor")
+
+
 def _members(document: Document, name: str, model: ListModel, base: Path) -> tuple[str, ...]:
     if model.file is None:
         return tuple(sorted(set(model.members or ())))
@@ -158,9 +164,7 @@ class Reading:
         elif not last:
             what = f"rule {index + 1} has no `when`, so the rules after it never count"
             yield Problem(path, what, "add a `when`, or make it the last rule")
-        if rule.keep and rule.keep != floor and shortest_seconds(rule.keep) < longest_seconds(floor):
-            what = f"{rule.keep} is below the floor of {floor}"
-            yield Problem((*path, "keep"), what, "keep it longer, lower `floor`, or ask for zero_retention")
+        yield from _below_floor((*path, "keep"), rule.keep, floor)
         if rule.then is Action.TOMBSTONE:
             yield from self._tombstone_problems((*path, "then"))
 

@@ -39,12 +39,14 @@ class Problem:
     Attributes:
         path: Where it stands, as keys and indexes from the root.
         key: Whether the key at that path is meant, not its value.
+        guard: The guard that refuses it, by its name in the table of guards; empty for any other mistake.
     """
 
     path: Trail
     what: str
     remedy: str
     key: bool = False
+    guard: str = ""
 
 
 def refuse(what: str, remedy: str) -> PydanticCustomError:
@@ -89,7 +91,9 @@ def first_error(document: Document, problems: Sequence[Problem], error: type[Con
         named = [f"{document.place(each.path, key=each.key)}: {each.what}" for each in others[:_SHOWN]]
         rest = f"; and {len(others) - _SHOWN} more" if len(others) > _SHOWN else ""
         what += f". Also wrong: {'; '.join(named)}{rest}"
-    return error(what, where=document.place(first.path, key=first.key), remedy=first.remedy)
+    made = error(what, where=document.place(first.path, key=first.key), remedy=first.remedy)
+    made.guard = first.guard
+    return made
 
 
 def declared(model: type[Model], document: Document) -> Model:

@@ -288,6 +288,13 @@ def _refuse_contradiction(published: Checkpoint | None, signed: Checkpoint | Non
     if signed_size > staged:
         what = f"a checkpoint of {signed_size} entries was signed, and the ledger has {staged}"
         raise LogIntegrityError(what, remedy="nothing was signed; restore the newest ledger")
+    _refuse_older_ledger(published, signed_size)
+    if published and signed and published.size == signed.size and published.root != signed.root:
+        what = f"two different checkpoints of {signed_size} entries were signed"
+        raise LogIntegrityError(what, where=published.origin, remedy=_AUDIT)
+
+
+def _refuse_older_ledger(published: Checkpoint | None, signed_size: int) -> None:
     if published and published.size > signed_size:
         raise LedgerBehindLog(
             f"the published log has {published.size} entries and the ledger knows of {max(signed_size, 0)}: "
@@ -295,9 +302,6 @@ def _refuse_contradiction(published: Checkpoint | None, signed: Checkpoint | Non
             where=published.origin,
             remedy="nothing was removed or signed; put back the newest ledger, or `retentiond ledger recover`",
         )
-    if published and signed and published.size == signed.size and published.root != signed.root:
-        what = f"two different checkpoints of {signed_size} entries were signed"
-        raise LogIntegrityError(what, where=published.origin, remedy=_AUDIT)
 
 
 def _discard(_path: str, _data: bytes) -> None:

@@ -142,11 +142,11 @@ class PostgresWorld:
         self("approve", plan, "--ssh-key", self.ssh_key)
         return str(plan)
 
-    def __call__(self, *arguments: str | Path, code: int = 0) -> Any:
+    def __call__(self, *arguments: str | Path, code: int | list[int] = 0) -> Any:
         """Run the program with --json, and give its document."""
         return self.call(*arguments, "--json", code=code).json
 
-    def call(self, *arguments: str | Path, code: int = 0) -> Answer:
+    def call(self, *arguments: str | Path, code: int | list[int] = 0) -> Answer:
         """Run the program, and check that it repeats no password."""
         configured = () if arguments[0] == "init" else ("--config", self.config)
         answer = self.program.within(self.root, **self.environ)(*configured, *arguments, code=code)

@@ -174,10 +174,22 @@ def test_every_field_is_described(model: type[ServiceSettings]) -> None:
 
 
 def test_every_guard_stands_in_the_table() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "retentiond").rglob("*.py"))
+    named = set(re.findall(r'\bguard"?(?: = |: |=)"([a-z-]+)"', sources))
+    assert named == {name for row in guard_rows() for name in re.findall("`([a-z-]+)`", row[0])}
+
+
+def test_every_guard_has_trigger_message_exit_and_remedy() -> None:
+    for row in guard_rows():
+        assert len(row) == 5, row
+        assert all(row), row
+        assert re.fullmatch("[2-6](, `check` only)?", row[3]), row
+
+
+def guard_rows() -> list[list[str]]:
+    """Give the cells of each row of the table of guards."""
     text = (DOCS / "guards.md").read_text(encoding="utf-8")
-    sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "retentiond" / "engine").glob("*.py"))
-    named = set(re.findall(r'guard="([a-z-]+)"', sources)) | {"policy-changed", "dataset-changed"}
-    assert named == set(re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE))
+    return [[cell.strip() for cell in row.split(" | ")] for row in re.findall(r"^\| (`.*) \|$", text, re.MULTILINE)]
 
 
 def test_every_exit_code_stands_in_the_table() -> None:

@@ -1,7 +1,8 @@
 """The installed program with its imports behind it: each call is a fork, which spares half a second of processor time.
 
 A call runs the console script itself, in its own process with its own directory, environment and standard streams, and
-ends as any process does. `Forking` is the tests' side; the file is run by the interpreter of the installation.
+ends as any process does. Where its environment names a file in PATCHED_BY, that is run in the process before. `Forking`
+is the tests' side; the file is run by the interpreter of the installation.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, NoReturn
 
+PATCHED_BY = "PATCHED_BY"
 _LONGEST_REQUEST = 1 << 17
 _NEVER_IMPORTED = ("__main__", "migrations")
 _BESIDE = ("boto3.session", "botocore.client", "psycopg", "alembic.command")
@@ -150,7 +152,10 @@ def _become(request: Mapping[str, Any], streams: Sequence[int]) -> NoReturn:
     time.tzset()
     os.chdir(request["cwd"])
     sys.argv = list(request["argv"])
+    patch = os.environ.pop(PATCHED_BY, "")
     try:
+        if patch:
+            runpy.run_path(patch, run_name=PATCHED_BY)
         runpy.run_path(sys.argv[0], run_name="__main__")
     except SystemExit as ended:
         if isinstance(ended.code, int):

@@ -98,6 +98,7 @@ def test_entries_and_checkpoint_are_taken_over_without_a_gap(ledger: SqlLedger) 
         tx.recovery.adopt_checkpoint(b"first")
         tx.recovery.adopt_checkpoint(b"second")
         assert tx.entries.stage(b"next") == 3
+        assert [tx.entries.at(index) for index in (0, 2, 3, 4)] == [b"own", b"two", b"next", None]
     assert list(ledger.log_state.entries(0, 10)) == [b"own", b"one", b"two", b"next"]
     assert ledger.log_state.checkpoint() == b"second"
     for start in (2, 7):
