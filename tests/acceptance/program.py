@@ -55,7 +55,7 @@ class Program:
     def __call__(self, *arguments: str | Path, code: int | Sequence[int] | None = 0) -> Answer:
         """Run it, and check its exit code and that it shows no traceback. `code=None`: any."""
         words = tuple(map(str, arguments))
-        if self.wrapper:
+        if self.wrapper or self.script != self.forking.script:
             ended, out, err = self._from_its_beginning(words)
         else:
             environ = self._environment()

@@ -21,6 +21,7 @@ from retentiond.ledger import Database, SqlLedger, open_ledger
 from retentiond.ports.orders import OrderRow, Role
 from tests.engine.office import Quiet
 from tests.servers.postgres import Server
+from tests.service.daemon import await_that
 
 SHA = "ab" * 32
 
@@ -107,7 +108,7 @@ def test_whoever_waits_hears_of_progress_and_of_the_end(counter: Counter, ledger
         reporter.start("purging", 10)
         reporter.advance(4)
         reporter.note("look")
-        time.sleep(0.5)
+        await_that(lambda: "look" in heard.said, "it is heard")
         reporter.start("verifying", None)
         finish_order(ledger, taken, {"exit": 0, "seen": dict(taken.arguments)})
 
