@@ -21,6 +21,7 @@ from tests.servers.memory import roomy
 pytest_plugins = ["tests.servers.postgres"]
 
 PURE = ("domain", "evidence")  # folders of tests that need no socket: none is given to them
+SLOW = ("test_first_run.py", "test_replicas.py", "test_programme.py", "test_daemon.py")
 AWS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -42,13 +43,14 @@ def pytest_configure() -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Give two cores three workers: a third of the time goes to waiting for disks and servers."""
-    return (os.cpu_count() or 1) * 3 // 2 or 1
+    """Give each core two workers: a third of the time goes to waiting for servers, locks and leases."""
+    return (os.cpu_count() or 1) * 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Take sockets away from the tests of what is pure."""
+    """Take sockets away from the tests of what is pure, and begin with what takes longest, mostly by waiting."""
     root = Path(__file__).parent
+    items.sort(key=lambda item: item.path.name not in SLOW)
     for item in items:
         if item.path.is_relative_to(root) and item.path.relative_to(root).parts[0] in PURE:
             item.add_marker(pytest.mark.disable_socket)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import psycopg
 from sqlalchemy import Connection
@@ -21,6 +21,7 @@ from retentiond.ports.orders import Role
 
 _RENEW_SECONDS = 4
 _TAKE = "SELECT pg_advisory_lock(%s, %s)"
+_LEAVE = "SELECT pg_advisory_unlock_all()"
 _FOUND = """SELECT objid::int8 FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 2
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND classid = %s"""
 _MOST = 2**31 - 1
@@ -59,6 +60,8 @@ def attending(database: Database, where: str, role: Role, group: int) -> Iterato
         over.set()
         if thread.is_alive():
             thread.join()
+        with suppress(psycopg.Error):
+            raw.execute(_LEAVE)  # the server takes its time to notice that a connection was closed
         raw.close()
 
 
