@@ -26,6 +26,7 @@ from retentiond.ports.orders import OrderRow
 
 _HERE_ONLY = ("ssh_key", "output")
 _FILES_HERE = {"apply": plan_reference, "approve": consent_reference, "reject": consent_reference}  # of `plan`
+_ONE_VERSION = "let the command and the daemon be of one version"
 _SHARED = {"config": None, "as_json": False, "verbose": False, "debug": False}
 
 
@@ -43,15 +44,23 @@ def by_the_daemon(function: F) -> F:
                 return _show(_ordered(counter, named), named.get("output"))
         return _unserved(function, named)
 
+    wrapped.is_order = True  # type: ignore[attr-defined]
     return wrapped  # type: ignore[return-value]
 
 
 def carry_out(ctx: Context, order: OrderRow) -> Mapping[str, Any]:
-    """Carry out an order with an open instance, and return its answer. Errors go up."""
+    """Carry out an order with an open instance, and return its answer. Errors go up.
+
+    Whoever may write orders may have written anything: only verbs that are meant to be ordered are, with arguments of
+    their own; and no file of this machine is read or written for them.
+    """
     captured = Captured(ctx)
     command = _command_of(order.verb)
+    names = {each.name for each in command.params} - set(_SHARED)
+    if names - set(_HERE_ONLY) != set(order.arguments):
+        raise errors.UsageError(f"these are not the arguments of {order.verb}", remedy=_ONE_VERSION)
     arguments = {name: _read(value) for name, value in order.arguments.items()}
-    here = {name: None for name in _HERE_ONLY if any(each.name == name for each in command.params)}
+    here = dict.fromkeys(names.intersection(_HERE_ONLY))
     with click.Context(command, obj=Options(captured=captured)) as context:
         ended = context.invoke(command, **_SHARED, **here, **arguments)
     return {
@@ -115,8 +124,10 @@ def _command_of(verb: str) -> click.Command:
         for word in verb.split(" "):
             step = found.get_command(ctx, word) if isinstance(found, click.Group) else None
             if step is None:
-                raise errors.UsageError(f"this daemon knows no verb {verb}", remedy="use one version of retentiond")
+                raise errors.UsageError(f"this daemon knows no verb {verb}", remedy=_ONE_VERSION)
             found = step
+    if not getattr(found.callback, "is_order", False):
+        raise errors.UsageError(f"{verb} is nothing that a daemon is asked to do", remedy="call it where it is to act")
     return found
 
 

@@ -80,7 +80,9 @@ class Desk:
                     self._attend(ledger, number)
             except RetentiondError as error:
                 self._say(error)
-                self._stop.wait(_TROUBLE_SECONDS)
+            except Exception as error:  # noqa: BLE001 - perhaps of a row that is no order; the daemon goes on
+                self._say(_defect(error))
+            self._stop.wait(_TROUBLE_SECONDS)
 
     def _attend(self, ledger: OrderBook, number: int) -> None:
         """Take orders while this is seen by others."""
@@ -142,12 +144,16 @@ class Desk:
             return _failed(error)
         except Exception as error:  # noqa: BLE001 - told with its traceback; a defect must not end the daemon
             logger().exception("order.defect", verb=order.verb)
-            return _failed(RetentiondError(f"a defect of retentiond: {type(error).__name__}", remedy="report it"))
+            return _failed(_defect(error))
 
     def _say(self, error: RetentiondError) -> None:
         if not self._troubled:
             logger().error("desk.failed", what=error.what, where=error.where, remedy=error.remedy)
         self._troubled = True
+
+
+def _defect(error: Exception) -> RetentiondError:
+    return RetentiondError(f"a defect of retentiond: {type(error).__name__}", remedy="report it")
 
 
 def _failed(error: RetentiondError) -> Mapping[str, Any]:
