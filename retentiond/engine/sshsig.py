@@ -13,6 +13,8 @@ from retentiond.errors import ApprovalError, UsageError
 
 NAMESPACE = "retentiond"
 _SECONDS = 120
+_TOUCHED = 0x01  # of a security key's flags; a counter of four bytes follows them
+_FLAGS_AND_COUNTER = 5
 _BEGIN, _END = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
 _MAGIC = b"SSHSIG\x00\x00\x00\x01"  # with the version
 
@@ -115,15 +117,17 @@ def _key_of(signature: str) -> str:
     """Return the public key, in base64, that a signature says it was made with (PROTOCOL.sshsig, "Blob format").
 
     Raises:
-        ApprovalError: It is no SSH signature, or one for another purpose.
+        ApprovalError: It is no SSH signature, one for another purpose, or a security key's that nobody touched.
     """
     try:
         inside = signature.strip().removeprefix(_BEGIN).removesuffix(_END)
         blob = base64.b64decode("".join(inside.split()), validate=True)
         key, rest = _string(_inside(blob))
         namespace, rest = _string(rest)
-        for _ in range(3):  # reserved, hash algorithm, signature
+        for _ in range(2):  # reserved, hash algorithm
             _, rest = _string(rest)
+        made, _ = _string(rest)
+        touched = _was_touched(made)
     except ValueError as error:
         raise ApprovalError(
             "the signature is no SSH signature, or is cut short", remedy="sign with `ssh-keygen -Y sign`"
@@ -133,7 +137,22 @@ def _key_of(signature: str) -> str:
             f"the signature was made for {namespace.decode(errors='backslashreplace')!r}, and not for {NAMESPACE!r}",
             remedy=f"sign in the namespace {NAMESPACE}",
         )
+    if not touched:
+        raise ApprovalError(
+            "the signature was made by a security key that nobody touched",
+            remedy="make a key without `no-touch-required`, and name that in approvers",
+        )
     return base64.b64encode(key).decode("ascii")
+
+
+def _was_touched(made: bytes) -> bool:
+    """Tell whether somebody touched the security key that signed (PROTOCOL.u2f); true for keys of other kinds.
+
+    `ssh-keygen -Y verify` does not ask.
+    """
+    kind, rest = _string(made)
+    _, flags = _string(rest)
+    return not kind.startswith(b"sk-") or (len(flags) == _FLAGS_AND_COUNTER and bool(flags[0] & _TOUCHED))
 
 
 def _inside(blob: bytes) -> bytes:
