@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -36,10 +37,15 @@ settings.register_profile("explore", deadline=None, max_examples=2_000, print_bl
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
-def pytest_configure() -> None:
-    """Have temporary files in memory where it has room, unless TMPDIR says where."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Have temporary files in memory where it has room, unless TMPDIR says where; killed programs leave some."""
     if "TMPDIR" not in os.environ:
-        os.environ["TMPDIR"] = tempfile.tempdir = roomy()
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = roomy()
+        own = Path(roomy(), f"rtd-{os.getpid()}")
+        own.mkdir()
+        own.chmod(0o1777)
+        os.environ["TMPDIR"] = tempfile.tempdir = str(own)
+        config.add_cleanup(lambda: shutil.rmtree(own))
 
 
 def pytest_xdist_auto_num_workers() -> int:

@@ -139,11 +139,11 @@ class Scene:
         """Ask for all closures while their grace keeps them from beginning, and wait until it is over."""
         policies = self._world.config / "policies.yaml"
         text = policies.read_text("utf-8")
-        policies.write_text(text.replace("{grace: none", "{grace: 1 second"), "utf-8")
+        policies.write_text(text.replace("{grace: none", "{grace: 8 seconds"), "utf-8")
         for account in TOGETHER:
             asked = self._world.run("account", "close", account, "--reason", "wants to leave")
             assert asked.code == 0, asked.err
-        time.sleep(2)
+        time.sleep(9)
 
     def _make_leave(self, *accounts: str) -> None:
         done = self._world.run("apply", self._plan)

@@ -32,33 +32,20 @@ _TESTS = re.compile(r"`(tests/[\w./-]+)`")
 _TARGET = re.compile(r"\bmake ([a-z]+)")
 
 
-@pytest.fixture(scope="module")
-def first_hour(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The directory after everything that README says was done, and what was printed."""
-    directory = tmp_path_factory.mktemp("operator")
-    return directory, "".join(walk(README, directory))
-
-
-def test_the_first_hour_ends_as_the_readme_says(first_hour: tuple[Path, str]) -> None:
-    _, printed = first_hour
+def test_the_first_hour_and_the_pages_after_it_end_as_they_say(tmp_path: Path) -> None:
+    """All in one, since it is one story, which takes its time."""
+    printed = "".join(walk(README, tmp_path))
     assert "all is well" in printed
     assert f"\n{LEFT_OF_THE_TABLE}\n" in printed
     assert "VALID, complete" in printed
     assert "INVALID  forged.json\n  step annex" in printed
     assert "nothing is due: there is no plan to carry out" in printed
     assert "account acct-2: grace" in printed
-
-
-@pytest.mark.parametrize("word", ["effective", "examined"], ids=["check", "plan"])
-def test_what_the_readme_shows_is_what_is_printed(first_hour: tuple[Path, str], word: str) -> None:
-    printed = {line.rstrip() for line in first_hour[1].splitlines()}
-    shown = next(block.text for block in blocks(README, "text") if word in block.text)
-    assert {line for line in shown.splitlines() if not line.startswith("note: approvers")} <= printed
-
-
-def test_the_other_pages_go_on_where_the_first_hour_ends(first_hour: tuple[Path, str]) -> None:
-    directory, _ = first_hour
-    printed = "".join(text for page in WALKED for text in walk(DOCS / page, directory))
+    lines = {line.rstrip() for line in printed.splitlines()}
+    for word in ("effective", "examined"):  # what `check` and `plan` show
+        shown = next(block.text for block in blocks(README, "text") if word in block.text)
+        assert {line for line in shown.splitlines() if not line.startswith("note: approvers")} <= lines
+    printed = "".join(text for page in WALKED for text in walk(DOCS / page, tmp_path))
     assert "Signature Verified Successfully" in printed
     assert "the account 'acct-1' is in it" in printed
     assert "the ledger is sound and agrees with its log" in printed

@@ -14,6 +14,7 @@ stops the server by its pid file and removes the directory.
 from __future__ import annotations
 
 import atexit
+import fcntl
 import os
 import shutil
 import signal
@@ -27,7 +28,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from uuid import uuid4
 
 import psycopg
@@ -95,6 +96,28 @@ def _reachable(programs: Path) -> Path:
     return base / "copy" / programs.name
 
 
+@cache
+def _clusters() -> Path:
+    """Where clusters are copied from: one place for all processes of a test run, which the last of them takes away."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", "")
+    base = Path(roomy(), f"rtd-clusters-{run}") if run else Path(tempfile.mkdtemp(prefix="rtd-clusters-", dir=roomy()))
+    base.mkdir(mode=0o700, exist_ok=True)
+    if os.geteuid() == 0:
+        os.chown(base, NOBODY, NOBODY)
+    users = (base / "users").open("a")
+    fcntl.flock(users, fcntl.LOCK_SH)
+    atexit.register(_leave, base, users)
+    return base
+
+
+def _leave(base: Path, users: IO[str]) -> None:
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return  # somebody else is at work
+    shutil.rmtree(base)
+
+
 def _user() -> dict[str, Any]:
     return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
 
@@ -136,7 +159,7 @@ class Server:
     def run(self, program: str, *arguments: str) -> str:
         """Run one of the version's programs as the server's user; return what it printed."""
         done: subprocess.CompletedProcess[str] = subprocess.run(
-            [str(_reachable(self.installation.programs) / program), *arguments],
+            [program if program == "cp" else str(_reachable(self.installation.programs) / program), *arguments],
             cwd=self.base,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -150,7 +173,19 @@ class Server:
         return done.stdout
 
     def initialise(self) -> None:
-        """Make an empty cluster."""
+        """Make an empty cluster: a copy of the first one of its version."""
+        template = _clusters() / str(self.installation)
+        with (_clusters() / f"{self.installation}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not template.exists():
+                self._initdb()
+                self.run("cp", "-a", str(self.data), f"{template}.new")
+                Path(f"{template}.new").rename(template)
+        if not self.data.exists():
+            self.run("cp", "-a", str(template), str(self.data))
+        self.configure()
+
+    def _initdb(self) -> None:
         secret = self.base / "secret"
         secret.write_text(PASSWORD + "\n", encoding="utf-8")
         secret.chmod(0o644)
@@ -158,7 +193,6 @@ class Server:
             "initdb", "-D", str(self.data), "-U", SUPERUSER, "--no-sync", "-E", "UTF8", "--locale=C.UTF-8",
             "--auth-local=trust", "--auth-host=scram-sha-256", f"--pwfile={secret}",
         )  # fmt: skip
-        self.configure()
 
     def configure(self, **settings: str) -> None:
         """Write settings for the next start."""

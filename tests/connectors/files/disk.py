@@ -144,6 +144,7 @@ class Disk:
 def unprivileged() -> Iterator[None]:
     """Let modes count: root, whom none stops, is nobody for a while."""
     user = os.geteuid()
+    datetime.strptime("2026", "%Y").astimezone()  # imports a module, which nobody may not
     if user == 0:
         os.seteuid(NOBODY)
     try:
