@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from http.client import HTTPConnection
 from pathlib import Path
+from socketserver import StreamRequestHandler
 from urllib.parse import urlsplit
 
 import pytest
@@ -20,6 +21,8 @@ from hypothesis import HealthCheck, settings
 from tests.servers.memory import roomy
 
 pytest_plugins = ["tests.servers.postgres"]
+# Else each answer of a test's server waits 40 ms for the client to acknowledge its head.
+StreamRequestHandler.disable_nagle_algorithm = True
 
 PURE = ("domain", "evidence")  # folders of tests that need no socket: none is given to them
 SLOW = ("test_first_run.py", "test_replicas.py", "test_programme.py", "test_daemon.py")

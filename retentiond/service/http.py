@@ -65,6 +65,7 @@ def _handler(health: Health, metrics: Metrics) -> type[BaseHTTPRequestHandler]:
         server_version = "retentiond"
         sys_version = ""
         timeout = _REQUEST_SECONDS
+        disable_nagle_algorithm = True  # else an answer waits until its head was acknowledged
 
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
