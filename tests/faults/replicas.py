@@ -67,6 +67,7 @@ class Replicas:
     database: psycopg.Connection[Any]
     daemons: list[Running] = field(default_factory=list)
     added: int = 0
+    killed_inside: bool = False
 
     def start(self) -> Running:
         self.daemons.append(Running(self.root / "config", self.root / f"said {len(self.daemons)}", self.environ))
@@ -101,6 +102,21 @@ class Replicas:
         environ = {**os.environ, **self.environ}
         _, out, _ = of_this_interpreter().call(words, cwd=self.root, environ=environ, seconds=60)
         return json.loads(out)
+
+    def kill_inside_a_slot(self, daemon: Running) -> None:
+        """Kill a daemon while a slot that it took is not finished; there is one every second or two."""
+        its_own = f"%/{daemon.process.pid}"
+        query = "SELECT count(*) FROM retentiond.slots WHERE finished_at IS NULL AND taken_by LIKE %s"
+
+        def unfinished() -> bool:
+            return self.database.execute(query, [its_own]).fetchone() != (0,)
+
+        until = time.monotonic() + 120
+        while daemon.process.poll() is None:
+            assert time.monotonic() < until, "it took no slot"
+            if unfinished():
+                daemon.kill()
+        self.killed_inside = unfinished()
 
     def violations(self) -> Iterator[str]:
         """Yield what went wrong, after they have ended."""
@@ -173,8 +189,7 @@ def play(scene: Replicas, seconds: float, dice: random.Random) -> None:
     first.signal(signal.SIGCONT)
     _work_beside(scene, seconds * 0.2, dice)
     scene.add(10)
-    time.sleep(dice.random())
-    second.kill()
+    scene.kill_inside_a_slot(second)
     scene.start()
     _work_beside(scene, seconds * 0.3 - 7, dice)
     scene.await_none_left("all is removed", 90)
@@ -198,6 +213,7 @@ def told(scene: Replicas) -> Iterator[str]:
     seconds = (slots[-1] - slots[0]).total_seconds() + 1
     gaps = [(after - before).total_seconds() for before, after in pairwise(slots)]
     yield f"{scene.added} rows were added and removed beside {len(scene.daemons)} daemons in {seconds:.0f} s"
+    yield f"one was killed {'inside a slot' if scene.killed_inside else 'right after a slot'}"
     yield f"{len(slots)} slots, each worked on once; the longest time without one was {max(gaps):.0f} s"
 
 
