@@ -52,8 +52,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Give two cores three workers: a fifth of the time goes to waiting for servers, locks and leases."""
-    return (os.cpu_count() or 1) * 3 // 2 or 1
+    """Give each core two workers: a fifth of the time goes to waiting for servers, locks and leases."""
+    return (os.cpu_count() or 1) * 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
