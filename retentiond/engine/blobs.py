@@ -6,19 +6,14 @@ named. The index is a scratch database on disk, so that memory does not grow wit
 
 from __future__ import annotations
 
-import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from retentiond.domain.record import Record, key_bytes
 from retentiond.engine.identifiers import decode_records, encode_records
+from retentiond.engine.scratch import Scratch
 
 _CHUNK = 5_000
 _SCHEMA = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-PRAGMA cache_size = -8000;
 CREATE TABLE object (name BLOB NOT NULL, sequence INTEGER NOT NULL, record BLOB NOT NULL, PRIMARY KEY (name, sequence))
     WITHOUT ROWID;
 CREATE TABLE named (
@@ -30,19 +25,12 @@ CREATE TABLE named (
 """
 
 
-class BlobIndex:
+class BlobIndex(Scratch):
     """All objects of a following dataset, and how many rows name each."""
 
     def __init__(self) -> None:
-        self._directory = tempfile.TemporaryDirectory(prefix="retentiond-")
-        self._db = sqlite3.connect(Path(self._directory.name) / "objects.db", isolation_level=None)
-        self._db.executescript(_SCHEMA)
+        super().__init__(_SCHEMA)
         self._sequence = 0
-
-    def close(self) -> None:
-        """Remove the scratch database."""
-        self._db.close()
-        self._directory.cleanup()
 
     def add(self, records: Iterable[Record]) -> None:
         """Take objects of the listing, in its order."""
@@ -50,16 +38,14 @@ class BlobIndex:
         for record in records:
             self._sequence += 1
             rows.append((key_bytes(record.key), self._sequence, encode_records([record])))
-        with self._transaction():
-            self._db.executemany("INSERT INTO object VALUES (?, ?, ?)", rows)
+        self._write("INSERT INTO object VALUES (?, ?, ?)", rows)
 
     def refer(self, names: Iterable[str]) -> None:
         """Take names that rows refer to, one for each row."""
-        with self._transaction():
-            self._db.executemany(
-                "INSERT INTO named (name, rows) VALUES (?, 1) ON CONFLICT DO UPDATE SET rows = rows + 1",
-                ((name.encode(),) for name in names),
-            )
+        self._write(
+            "INSERT INTO named (name, rows) VALUES (?, 1) ON CONFLICT DO UPDATE SET rows = rows + 1",
+            ((name.encode(),) for name in names),
+        )
 
     def take(self, rows: Iterable[Record], *, hides: bool) -> list[tuple[Record, list[Record]]]:
         """Give, for each row that is due, the objects that go with it.
@@ -106,7 +92,3 @@ class BlobIndex:
         query = "SELECT record FROM object WHERE name = ? ORDER BY sequence"
         for (record,) in self._db.execute(query, (name,)).fetchall():
             yield from decode_records(record)
-
-    def _transaction(self) -> sqlite3.Connection:
-        self._db.execute("BEGIN")
-        return self._db

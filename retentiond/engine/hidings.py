@@ -7,13 +7,9 @@ once the newest counts.
 from __future__ import annotations
 
 import json
-import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Self
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import Part
@@ -22,12 +18,10 @@ from retentiond.domain.record import Key, Record, key_bytes, key_names
 from retentiond.engine.context import Context
 from retentiond.engine.endings import read_ended
 from retentiond.engine.identifiers import Final
+from retentiond.engine.scratch import Scratch
 from retentiond.ports.rows import EndedRow
 
 _SCHEMA = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-PRAGMA cache_size = -8000;
 CREATE TABLE hidden (
     dataset TEXT NOT NULL,
     key BLOB NOT NULL,
@@ -102,22 +96,11 @@ def hiding_batches(ctx: Context, since: datetime, datasets: Iterable[str], plan:
             yield HidingBatch(row, part)
 
 
-class Hidings:
+class Hidings(Scratch):
     """What is known of hidden records, by dataset and name."""
 
     def __init__(self) -> None:
-        self._directory = tempfile.TemporaryDirectory(prefix="retentiond-")
-        self._db = sqlite3.connect(Path(self._directory.name) / "hidden.db", isolation_level=None)
-        self._db.executescript(_SCHEMA)
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Remove the scratch database."""
-        self._db.close()
-        self._directory.cleanup()
+        super().__init__(_SCHEMA)
 
     def add(self, dataset: str, records: Sequence[Hidden]) -> None:
         """Take records of a batch; batches come oldest first."""
@@ -127,9 +110,7 @@ class Hidings:
              each.mark)
             for name, each in zip(names, records, strict=True)
         )  # fmt: skip
-        self._db.execute("BEGIN")
-        self._db.executemany("INSERT OR REPLACE INTO hidden VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-        self._db.execute("COMMIT")
+        self._write("INSERT OR REPLACE INTO hidden VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
 
     def of(self, dataset: Dataset, record: Record) -> Hidden | None:
         """Return what is known of one record, with the record as it is now."""

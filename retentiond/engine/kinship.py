@@ -7,21 +7,15 @@ many of them stand is said by the store with each parent that is due.
 
 from __future__ import annotations
 
-import sqlite3
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Self
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record, Standing
+from retentiond.engine.scratch import Scratch
 
 CHILD_REMAINS = "child-remains"
 _SCHEMA = """
-PRAGMA journal_mode = OFF;
-PRAGMA synchronous = OFF;
-PRAGMA cache_size = -8000;
 CREATE TABLE going (
     child TEXT NOT NULL,
     parent TEXT NOT NULL,
@@ -38,22 +32,11 @@ ON CONFLICT DO UPDATE SET live = live + excluded.live, hidden = hidden + exclude
 """
 
 
-class Kinship:
+class Kinship(Scratch):
     """What a plan takes of rows that go before others."""
 
     def __init__(self) -> None:
-        self._directory = tempfile.TemporaryDirectory(prefix="retentiond-")
-        self._db = sqlite3.connect(Path(self._directory.name) / "kin.db", isolation_level=None)
-        self._db.executescript(_SCHEMA)
-
-    def __enter__(self) -> Self:
-        """Return itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Remove the scratch database."""
-        self._db.close()
-        self._directory.cleanup()
+        super().__init__(_SCHEMA)
 
     def take(self, dataset: Dataset, action: Action, records: Iterable[Record]) -> None:
         """Count rows that were planned."""
@@ -65,9 +48,7 @@ class Kinship:
             for record in records
             for parent, link in record.ties.parents
         )
-        self._db.execute("BEGIN")
-        self._db.executemany(_COUNT, rows)
-        self._db.execute("COMMIT")
+        self._write(_COUNT, rows)
 
     def forget(self, dataset: str) -> None:
         """Take back what was counted of a dataset that cannot be planned after all."""

@@ -116,7 +116,7 @@ class _Following:
     def _look(self) -> None:
         """See whether whoever should carry it out is still there, and whether whoever asked wants to wait."""
         if self.stop_requested():
-            began = self.row.state is not OrderState.WAITING
+            began = not self._taken_back()
             raise Interrupted(
                 "the daemon goes on with it" if began else "the order is taken back; nothing of it was done",
                 remedy="`retentiond status` tells how it stands; `retentiond pause` stops everything" if began else "",
@@ -130,11 +130,16 @@ class _Following:
             self.served_at = now
         elif self.row.server:
             raise _left("the daemon that worked on it is gone")
-        elif now - self.served_at > _ALONE_SECONDS:
+        elif now - self.served_at > _ALONE_SECONDS and self._taken_back():
             raise LedgerError(
                 "no daemon serves any more; nothing of it was done",
                 remedy="start `retentiond serve`, then ask again",
             )
+
+    def _taken_back(self) -> bool:
+        """Take the order back, so that no daemon can take it any more; False where one has."""
+        with self.counter.ledger.orders() as orders:
+            return orders.take(self.row.id, 0)
 
     def _hear(self) -> None:
         """Pass on what is new of the progress."""
@@ -239,13 +244,14 @@ class OrderReporter:
 
 
 def orders_at_hand(ledger: OrderBook) -> list[OrderRow]:
-    """Return the orders that wait, the oldest first; forget those for whose end nobody waits."""
+    """Return the orders that wait, the oldest first; forget those for whose end nobody waits, but for work in hand."""
     with ledger.orders() as orders:
         found = orders.all()
     if not found:
         return []
     asking, serving = ledger.attendants(Role.ASKING), ledger.attendants(Role.SERVING)
-    left = [each for each in found if each.asker not in asking and each.server not in serving]
+    idle = (OrderState.WAITING, OrderState.DONE)
+    left = [each for each in found if each.asker not in asking and (each.state in idle or each.server not in serving)]
     if left:
         with ledger.orders() as orders:
             for each in left:

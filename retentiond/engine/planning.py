@@ -52,6 +52,12 @@ class Request:
     manual: Manual | None = None
     acting: bool = False
 
+    def __post_init__(self) -> None:
+        """Refuse a closure of nobody: policy would decide then what goes."""
+        if (self.trigger is Trigger.CLOSURE) != bool(self.leaving):
+            message = "a closure is of accounts that leave, and nothing else is"
+            raise ValueError(message)
+
     @property
     def by_policy(self) -> bool:
         """Whether policies decide what is due."""

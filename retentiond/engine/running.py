@@ -216,7 +216,8 @@ def _policies_left_out(ctx: Context, failures: Iterable[tuple[str, str]]) -> set
 def _idle(ctx: Context, planned: Planned) -> set[str]:
     """Return the policies of which all was looked at, and nothing is due."""
     busy = {each.policy for each in planned.forecasts if each.due or each.waiting}
-    return {each.policy for each in planned.forecasts} - busy - _policies_left_out(ctx, planned.failures)
+    apart = (*planned.failures, *((name, "left to a run that has not ended") for name in planned.left))
+    return {each.policy for each in planned.forecasts} - busy - _policies_left_out(ctx, apart)
 
 
 def _open_plans(ctx: Context) -> tuple[PlanRow | None, PlanRow | None]:

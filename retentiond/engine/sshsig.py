@@ -152,7 +152,9 @@ def _was_touched(made: bytes) -> bool:
     """
     kind, rest = _string(made)
     _, flags = _string(rest)
-    return not kind.startswith(b"sk-") or (len(flags) == _FLAGS_AND_COUNTER and bool(flags[0] & _TOUCHED))
+    if b"sk-" not in kind:
+        return True
+    return len(flags) >= _FLAGS_AND_COUNTER and bool(flags[0] & _TOUCHED)  # of a web site's more follows
 
 
 def _inside(blob: bytes) -> bytes:

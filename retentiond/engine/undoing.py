@@ -142,10 +142,7 @@ def _guarded(ctx: Context) -> datetime:
     """Return the reference time, once nothing forbids to change a store; a pause does not: it is made for this."""
     now = guards.before_planning(ctx)
     guards.check_stop(ctx)
-    if ctx.terms.observe:
-        raise GuardStopped(
-            "this instance only observes", guard="observe", where="retentiond.yaml", remedy="set `mode: enforce`"
-        )
+    guards.check_mode(ctx)
     return now
 
 

@@ -102,7 +102,7 @@ class Desk:
             raise LockLost("this daemon is not seen any more", where="the ledger", remedy="it begins again by itself")
         self._troubled = False
         now = self._ways.clock.monotonic()
-        self._again = {order: at for order, at in self._again.items() if at > now}
+        self._again = {order: at for order, at in list(self._again.items()) if at > now}
         for order in found:
             if len(self._workers) < MOST_AT_ONCE and order.id not in self._again:
                 self._begin(ledger, order, number)

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from retentiond.engine import approvals
+from retentiond.engine import approvals, sshsig
 from retentiond.engine.running import apply_plan
 from retentiond.errors import ApprovalError
 from tests.engine.office import Office, make_office, plan
@@ -116,3 +116,15 @@ def test_a_signature_for_something_else_or_without_a_touch_is_refused(
     with pytest.raises(ApprovalError):
         approve(office, replace(SecurityKey(kind), **other))
     assert office.rows("feedback") == {1}
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "webauthn-sk-ecdsa-sha2-nistp256@openssh.com"])
+@pytest.mark.parametrize(("flags", "touched"), [(0, False), (0x04, False), (TOUCHED, True), (0x05, True)])
+def test_a_touch_is_read_whichever_way_the_key_was_asked(kind: str, flags: int, *, touched: bool) -> None:
+    more = string(b"https://example.com") + string(b"{}") + string(b"") if kind.startswith("webauthn") else b""
+    made = string(kind.encode()) + string(b"signature") + bytes([flags]) + (7).to_bytes(4) + more
+    assert sshsig._was_touched(made) is touched
+
+
+def test_a_key_that_a_program_holds_needs_no_touch() -> None:
+    assert sshsig._was_touched(string(b"ssh-ed25519") + string(b"signature"))

@@ -18,7 +18,7 @@ from retentiond.engine.orders import Counter, OrderPen, OrderReporter, Wanted, f
 from retentiond.engine.sshsig import public_key, verify
 from retentiond.errors import ApprovalError, Interrupted, LedgerError, RetentiondError
 from retentiond.ledger import Database, SqlLedger, open_ledger
-from retentiond.ports.orders import OrderRow, Role
+from retentiond.ports.orders import OrderRow, OrderState, Role
 from tests.engine.office import Quiet
 from tests.servers.postgres import Server
 from tests.service.daemon import await_that
@@ -217,6 +217,20 @@ def test_what_nobody_waits_for_is_not_taken_and_forgotten(ledger: SqlLedger) -> 
         with ledger.orders() as found:
             found.add(OrderRow("waits", now, asker, "run", {}, []))
             found.add(OrderRow("left", now, asker + 1 if asker < 2**30 else asker - 1, "run", {}, []))
-            found.add(OrderRow("left at work", now, 1, "run", {}, [], server=server))
+            found.add(OrderRow("left at work", now, 1, "run", {}, [], OrderState.RUNNING, server=server))
+            found.add(OrderRow("left with its end", now, 1, "run", {}, [], OrderState.DONE, server=server))
         assert [each.id for each in orders_at_hand(ledger)] == ["waits"]
         assert {each.id for each in rows(ledger)} == {"waits", "left at work"}
+
+
+def test_an_order_that_is_taken_just_then_is_not_called_taken_back(counter: Counter, ledger: SqlLedger) -> None:
+    """Between the last look of whoever waits, and their wish to stop."""
+
+    def taken_meanwhile() -> bool:
+        with ledger.orders() as found:
+            for each in found.all():
+                found.take(each.id, 7)
+        return True
+
+    with pytest.raises(Interrupted, match="goes on with it"):
+        counter.order(Wanted("run", {}), Quiet(), taken_meanwhile)

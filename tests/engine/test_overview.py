@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.plan import Outcome
+from retentiond.domain.plan import Outcome, Trigger
 from retentiond.engine.overview import PolicyStatus, status
-from retentiond.engine.running import Session, run_all
+from retentiond.engine.planning import Request, make_plan
+from retentiond.engine.running import Session, _idle, run_all
 from retentiond.errors import ConnectorError
 from retentiond.ports.stores import Acted, Order, Survey
 from tests.engine.office import Office, Proxy, carry
@@ -103,3 +105,17 @@ def test_what_waits_for_approval_is_no_success(office: Office) -> None:
     office.edit("policies.yaml", "rules: [{keep: 30 days}]", "rules: [{keep: 29 days}]")
     assert run(office).stopped is not None
     assert went_well(office) == {"content": office.clock.at, "feedback": before}
+
+
+def test_a_policy_of_which_a_dataset_was_left_to_an_unended_run_is_not_called_idle(office: Office) -> None:
+    with office.open() as ctx:
+        planned = make_plan(ctx, Request())
+        assert _idle(ctx, planned) == {"content", "feedback"}
+        assert _idle(ctx, replace(planned, left=("requests",))) == {"feedback"}
+
+
+def test_a_closure_is_of_somebody_and_nothing_else_is() -> None:
+    """With nobody who leaves, policy would decide what goes."""
+    for wrong in ({"trigger": Trigger.CLOSURE}, {"leaving": {"acct-a": "closure-1"}}):
+        with pytest.raises(ValueError, match="accounts that leave"):
+            Request(**wrong)

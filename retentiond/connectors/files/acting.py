@@ -18,7 +18,8 @@ from __future__ import annotations
 import errno
 import os
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import TypeAlias
@@ -59,10 +60,21 @@ def act(opened: Tree, layout: Layout, reader: Reader, order: Order) -> Acted:
     Raises:
         ConnectorError: The root or the dataset's directory is not there, or another one than was opened.
     """
+    with at_work(opened, layout, reader, order) as (tree, judge):
+        return _Batch(tree, layout, judge, order).carry_out()
+
+
+@contextmanager
+def at_work(opened: Tree, layout: Layout, reader: Reader, order: Order) -> Iterator[tuple[Tree, Judge]]:
+    """Give the tree as it is by now, and a judge of its files.
+
+    Raises:
+        ConnectorError: The root or the dataset's directory is not there, or another one than was opened.
+    """
     tree = opened.again()
     try:
         with Search(tree, layout, reader) as search:
-            return _Batch(tree, layout, Judge(search, layout, reader, order), order).carry_out()
+            yield tree, Judge(search, layout, reader, order)
     finally:
         tree.close()
 

@@ -10,11 +10,10 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from retentiond.connectors.files.acting import DONE, GONE, Result, failed, words
-from retentiond.connectors.files.judging import Judge, Search, Trace, alike
-from retentiond.connectors.files.layout import LIVE, Layout, Parts, Place
+from retentiond.connectors.files.acting import DONE, GONE, Item, Result, at_work, failed, words
+from retentiond.connectors.files.judging import Judge, Trace, alike
+from retentiond.connectors.files.layout import LIVE, Layout, Parts
 from retentiond.connectors.files.reading import Reader
 from retentiond.connectors.files.tree import Tree, give_back, look
 from retentiond.domain.plan import Outcome, Sighting
@@ -27,27 +26,14 @@ NOT_THAT: Result = (Outcome.CHANGED, "it is not hidden as it was, its grace is o
 NO_WAY_BACK: Result = (Outcome.REFUSED, "the directory that it stood in is not there any more: make it, and ask again")
 
 
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """A record of the order that is to be brought back: its index there, where it is hidden, and its path."""
-
-    index: int
-    place: Place
-    path: Parts
-
-
 def bring_back(opened: Tree, layout: Layout, reader: Reader, order: Order) -> Acted:
     """Carry out an order to bring files back; as `ports.stores.Connector.act`.
 
     Raises:
         ConnectorError: The root or the dataset's directory is not there, or another one than was opened.
     """
-    tree = opened.again()
-    try:
-        with Search(tree, layout, reader) as search:
-            return _Return(tree, layout, Judge(search, layout, reader, order), order).carry_out()
-    finally:
-        tree.close()
+    with at_work(opened, layout, reader, order) as (tree, judge):
+        return _Return(tree, layout, judge, order).carry_out()
 
 
 def sighting_of(judge: Judge, record: Record, path: Parts) -> Sighting:
@@ -87,10 +73,10 @@ class _Return:
 
     def carry_out(self) -> Acted:
         """Act on every record, directory by directory."""
-        directories: dict[tuple[Parts, Parts], list[_Item]] = defaultdict(list)
+        directories: dict[tuple[Parts, Parts], list[Item]] = defaultdict(list)
         for index, record in enumerate(self._order.records):
             found = self._find(index, record)
-            if isinstance(found, _Item):
+            if isinstance(found, Item):
                 directories[found.place.directory(found.path), found.path[:-1]].append(found)
             else:
                 self._results[index] = found
@@ -99,7 +85,7 @@ class _Return:
         reasons = {index: reason for index, (_, reason) in enumerate(self._results) if reason}
         return Acted([outcome for outcome, _ in self._results], reasons)
 
-    def _find(self, index: int, record: Record) -> _Item | Result:
+    def _find(self, index: int, record: Record) -> Item | Result:
         """Return where a record is hidden, or what is to be said of one that cannot be brought back."""
         if self._layout.quarantine is None:
             return Outcome.REFUSED, "the dataset declares no quarantine directory"
@@ -113,12 +99,12 @@ class _Return:
         wanted = _wanted(self._judge, record, hidden)
         if wanted is not None:
             half_done = any(os.path.samestat(trace.status, wanted.status) for trace in visible)
-            return TAKEN if visible and not half_done else _Item(index, wanted.place, path)
+            return TAKEN if visible and not half_done else Item(index, wanted.place, path)
         if visible:
             return THERE if any(trace.regular for trace in visible) else TAKEN
         return NOT_THAT if hidden else GONE
 
-    def _visit(self, hidden: Parts, live: Parts, items: Sequence[_Item]) -> None:
+    def _visit(self, hidden: Parts, live: Parts, items: Sequence[Item]) -> None:
         """Bring back the records of one directory that were hidden at one time."""
         try:
             with self._tree.directory(hidden) as source, self._tree.directory(live) as target:
@@ -130,7 +116,7 @@ class _Return:
             self._all_failed(error, items)
         self._tree.prune(hidden, len(self._layout.quarantine or ()))
 
-    def _all_failed(self, error: OSError, items: Sequence[_Item]) -> None:
+    def _all_failed(self, error: OSError, items: Sequence[Item]) -> None:
         for item in items:
             if self._results[item.index] == DONE:
                 self._results[item.index] = (
@@ -140,7 +126,7 @@ class _Return:
             else:
                 self._results[item.index] = NO_WAY_BACK if isinstance(error, FileNotFoundError) else failed(error)
 
-    def _one(self, source: int, target: int, item: _Item) -> Result:
+    def _one(self, source: int, target: int, item: Item) -> Result:
         name = item.path[-1]
         try:
             status = look(source, name)
