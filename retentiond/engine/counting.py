@@ -11,9 +11,7 @@ from retentiond.domain.decision import Cases, Disposition
 from retentiond.domain.plan import Forecast
 from retentiond.domain.record import Record
 from retentiond.engine.leaving import Left
-from retentiond.ports.stores import Tally, Window
-
-UNNAMEABLE = -1
+from retentiond.ports.stores import UNNAMEABLE, Tally, Window
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from retentiond.domain.record import Record, Ties
 from retentiond.domain.versions import MARKER, markers_last
 from retentiond.engine.blobs import BlobIndex
 from retentiond.engine.context import Context
-from retentiond.engine.counting import UNNAMEABLE, Count, DatasetPlan, tally_of
+from retentiond.engine.counting import Count, DatasetPlan, tally_of
 from retentiond.engine.drafting import Buffer, Draft, packed
 from retentiond.engine.guards import ABSURD_CLOCKS
 from retentiond.engine.kinship import CHILD_REMAINS, Kinship
@@ -27,7 +27,7 @@ from retentiond.engine.selecting import windows
 from retentiond.engine.surveying import survey
 from retentiond.engine.waiting import waiting
 from retentiond.errors import DatasetRefused, GuardStopped
-from retentiond.ports.stores import Found, Survey, Tally
+from retentiond.ports.stores import UNNAMEABLE, Found, Survey, Tally
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,9 @@ from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
 from retentiond.evidence.levels import EvidenceLevel
 
+UNNAMEABLE = -1
+"""In place of a case: a record that no receipt could name, or that can't be read; it is counted, and never given."""
+
 
 class Found(NamedTuple):
     """A record of a scan, and the index of the case that won."""

@@ -22,9 +22,7 @@ from retentiond.connectors.postgresql.session import Transaction
 from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, NAMED, TOMBSTONED, fields
 from retentiond.domain.decision import Cases
 from retentiond.domain.record import NO_ATTRIBUTES, UNTIED, Key, Record, Ties, Value
-from retentiond.ports.stores import Found, Tally
-
-UNNAMEABLE = -1
+from retentiond.ports.stores import UNNAMEABLE, Found, Tally
 
 
 @dataclass(frozen=True, slots=True)

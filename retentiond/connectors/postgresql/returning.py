@@ -10,18 +10,16 @@ from typing import Any
 
 from retentiond.connectors.postgresql.acting import Acting, Said
 from retentiond.connectors.postgresql.dangers import insertions
-from retentiond.connectors.postgresql.judging import UNNAMEABLE, Judge, Judged
+from retentiond.connectors.postgresql.judging import Judge
 from retentiond.connectors.postgresql.layout import Layout, Source
 from retentiond.connectors.postgresql.names import quoted
 from retentiond.connectors.postgresql.session import LOCK_MILLISECONDS, Transaction
 from retentiond.connectors.postgresql.statements import Statement, unused
-from retentiond.domain.plan import Outcome, Sighting
+from retentiond.connectors.returning import NOT_THAT, NOTHING_HIDES, TAKEN, is_visible
+from retentiond.domain.plan import Outcome
 from retentiond.domain.record import Key
 from retentiond.ports.stores import Order
 
-TAKEN = "another row stands under its key"
-NOT_THAT = "it is not hidden as it was, or its grace is over"
-NOTHING_HIDES = "the data map declares no tombstone for it any more"
 KEPT = "the database left it hidden although the statement succeeded: a trigger or a rule does that"
 
 
@@ -122,19 +120,3 @@ def hiding(layout: Layout) -> Source | None:
     if layout.quarantine is not None:
         return layout.quarantine
     return layout.live if layout.live.tombstone else None
-
-
-def is_visible(row: Judged) -> bool:
-    """Tell whether a row of the dataset's own table bears no tombstone; one that cannot be read is one."""
-    return not row.hidden and row.case != UNNAMEABLE
-
-
-def sighting_of(order: Order, layout: Layout, live: Judged | None, moved: Judged | None) -> Sighting:
-    """Return what was seen of a row that was to be brought back."""
-    if layout.quarantine is None and live is not None:
-        if is_visible(live):
-            return Sighting.VISIBLE
-        return Sighting.DUE if live.hidden and live.case == order.case else Sighting.CHANGED
-    if moved is not None:
-        return Sighting.DUE if live is None and moved.case == order.case else Sighting.CHANGED
-    return Sighting.ABSENT if live is None else Sighting.VISIBLE

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from retentiond.connectors.postgresql.catalog import Column, lacking_index
 from retentiond.connectors.postgresql.failures import explained
-from retentiond.connectors.postgresql.judging import UNNAMEABLE, Judge
+from retentiond.connectors.postgresql.judging import Judge
 from retentiond.connectors.postgresql.keys import typed_keys
 from retentiond.connectors.postgresql.layout import Layout, Source
 from retentiond.connectors.postgresql.names import quoted
@@ -21,7 +21,7 @@ from retentiond.connectors.postgresql.session import Session, Transaction
 from retentiond.domain.decision import Cases
 from retentiond.domain.record import Record
 from retentiond.errors import ConnectorError
-from retentiond.ports.stores import Window
+from retentiond.ports.stores import UNNAMEABLE, Window
 
 Edge = tuple[str, ...]
 

@@ -8,9 +8,9 @@ import psycopg
 
 from retentiond.connectors.postgresql.judging import Judge, Judged
 from retentiond.connectors.postgresql.layout import Layout
-from retentiond.connectors.postgresql.returning import sighting_of
 from retentiond.connectors.postgresql.session import Position, Session, Transaction
 from retentiond.connectors.postgresql.vetting import Vetting
+from retentiond.connectors.returning import sighting_of
 from retentiond.domain.plan import Sighting
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Key
@@ -81,7 +81,7 @@ def _sightings(tx: Transaction, layout: Layout, order: Order, keys: Sequence[Key
         return [Sighting.ABSENT] * len(keys)
     pairs = ((live.get(number), moved.get(number)) for number in range(len(keys)))
     if order.action is Action.RESTORE:
-        return [sighting_of(order, layout, *pair) for pair in pairs]
+        return [sighting_of(order.case, *pair, quarantine=layout.quarantine is not None) for pair in pairs]
     return [_sighting(order, *pair) for pair in pairs]
 
 

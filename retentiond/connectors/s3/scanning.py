@@ -12,10 +12,9 @@ from retentiond.domain.decision import Cases
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record, key_bytes
 from retentiond.domain.versions import MARKER, markers_last
-from retentiond.ports.stores import Found, Tally, Window
+from retentiond.ports.stores import UNNAMEABLE, Found, Tally, Window
 
 WINDOW = 5_000
-UNNAMEABLE = -1
 
 
 def windows(keys: Iterable[list[Version]], reading: Reading, cases: Cases, wanted: frozenset[int]) -> Iterator[Window]:

@@ -28,9 +28,8 @@ from retentiond.domain.dataset import ClockSource
 from retentiond.domain.decision import Cases
 from retentiond.domain.record import NO_ATTRIBUTES, Key, Record, Ties
 from retentiond.errors import ConnectorError
-from retentiond.ports.stores import Found, Tally
+from retentiond.ports.stores import UNNAMEABLE, Found, Tally
 
-UNNAMEABLE = -1
 BLOCKED = -2
 TOMBSTONE_CLOCK = ClockSource()
 

@@ -6,10 +6,10 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from retentiond.connectors.returning import sighting_of
 from retentiond.connectors.sqlite.database import Database
 from retentiond.connectors.sqlite.judging import Judge, Judged, load_batch
 from retentiond.connectors.sqlite.layout import lay_out
-from retentiond.connectors.sqlite.returning import sighting_of
 from retentiond.domain.plan import Sighting
 from retentiond.domain.policy import Action
 from retentiond.errors import ConnectorError
@@ -38,7 +38,7 @@ def _look(db: Database, order: Order) -> list[Sighting]:
         return [Sighting.ABSENT] * len(order.records)
     pairs = ((live.get(number), moved.get(number)) for number in range(len(order.records)))
     if order.action is Action.RESTORE:
-        return [sighting_of(order, layout, *pair) for pair in pairs]
+        return [sighting_of(order.case, *pair, quarantine=layout.quarantine is not None) for pair in pairs]
     return [_sighting(order, *pair) for pair in pairs]
 
 
