@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import shutil
@@ -40,7 +41,7 @@ settings.register_profile("explore", deadline=None, max_examples=2_000, print_bl
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def pytest_configure() -> None:
     """Have temporary files in memory where it has room, unless TMPDIR says where; killed programs leave some."""
     if "TMPDIR" not in os.environ:
         os.environ["PYTEST_DEBUG_TEMPROOT"] = roomy()
@@ -48,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
         own.mkdir()
         own.chmod(0o1777)
         os.environ["TMPDIR"] = tempfile.tempdir = str(own)
-        config.add_cleanup(lambda: shutil.rmtree(own))
+        atexit.register(shutil.rmtree, own)  # first to be registered, so last: others lie in it
 
 
 def pytest_xdist_auto_num_workers() -> int:
