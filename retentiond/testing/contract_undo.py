@@ -69,6 +69,16 @@ class RestoreContract(BaseContract):
         assert harness.left() == old | young
         assert list(connector.verify(back).sightings) == [Sighting.VISIBLE, Sighting.DUE, Sighting.VISIBLE]
 
+    def test_one_that_is_gone_is_not_seen_beside_one_that_is_back(
+        self, connector: Connector, harness: HidingHarness
+    ) -> None:
+        old_and_young(harness)
+        some = some_of(hide(connector, harness), (0, 2))
+        connector.act(some)
+        harness.take_away(some.records[0].key)
+        assert list(connector.verify(some).sightings) == [Sighting.ABSENT, Sighting.VISIBLE]
+        assert list(connector.act(some).outcomes) == [Outcome.ALREADY_GONE, Outcome.ALREADY_THERE]
+
     def test_what_came_back_is_as_it_was(self, connector: Connector, harness: HidingHarness) -> None:
         old_and_young(harness)
         before = scan(connector, harness, decide(harness, TOMBSTONE_RULE)).records
