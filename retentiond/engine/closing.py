@@ -48,14 +48,15 @@ class Pass:
 def due_closures(ctx: Context) -> list[ClosureRow]:
     """Return the closures whose grace is over, by deadline; at most as many as one day may begin.
 
-    A closure that has begun is always among them.
+    A closure that has begun is always among them. None begins while the instance only observes: it can still be
+    cancelled then.
     """
     now = ctx.now()
     with ctx.ledger.begin() as tx:
         rows = [row for row in tx.closures.in_state(AccountState.GRACE, AccountState.CLOSING) if row.due_at <= now]
         begun = tx.closures.begun_since(now - _DAY)
     room = max(0, ctx.policies.closure.per_day - begun)
-    fresh = [row for row in rows if row.state is AccountState.GRACE]
+    fresh = [] if ctx.terms.observe else [row for row in rows if row.state is AccountState.GRACE]
     return [row for row in rows if row.state is AccountState.CLOSING] + fresh[:room]
 
 

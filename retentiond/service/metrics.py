@@ -142,15 +142,14 @@ def of_status(found: Status, now: datetime, log_size: int) -> Iterator[Metric]:
     """Yield how things stand; what is not known is left out."""
     overdue = _family("overdue_records", "Records that are due and still there, as last counted.", "policy")
     oldest = _family("oldest_overdue_seconds", "Age of the oldest overdue record; 0 where there is none.", "policy")
-    success = _family("last_success_timestamp_seconds", "When a policy was last carried out.", "policy")
+    success = _family("last_success_timestamp_seconds", "When a policy was last carried out; 0: never.", "policy")
     for each in found.policies:
         if each.overdue is not None:
             overdue.add_metric([each.policy], each.overdue)
         age = 0 if each.overdue == 0 else each.oldest_overdue_seconds
         if age is not None:  # how old the oldest is may not be known
             oldest.add_metric([each.policy], age)
-        if each.last_success_at is not None:
-            success.add_metric([each.policy], each.last_success_at.timestamp())
+        success.add_metric([each.policy], each.last_success_at.timestamp() if each.last_success_at else 0)
     yield from (overdue, oldest, success)
     yield _gauge("holds", "Legal holds in force.", len(found.holds))
     yield _gauge("closures_open", "Accounts that are leaving.", len(found.closures))

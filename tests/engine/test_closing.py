@@ -390,6 +390,20 @@ def test_the_limit_counts_for_an_account_without_grace_too(office: Office) -> No
         assert account_status(ctx, "two").state is CLOSED
 
 
+def test_none_begins_while_the_instance_only_observes(office: Office) -> None:
+    fill(office, ["one", "two"])
+    one, _ = closures = ask(office, ["one", "two"])
+    office.edit("retentiond.yaml", "mode: enforce", "mode: observe")
+    advance(office)
+    with office.open() as ctx:
+        assert not has_work(ctx)
+        assert cancel_closure(ctx, "one", None).id == one
+    office.edit("retentiond.yaml", "mode: observe", "mode: enforce")
+    advance(office)
+    assert states(office, closures) == [AccountState.OPEN, CLOSED]
+    assert set(contents(office)) == {"one"}
+
+
 # --- late writers, new data, another closure ---
 
 

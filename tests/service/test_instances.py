@@ -106,3 +106,4 @@ def test_the_age_of_the_oldest_is_left_out_where_it_is_not_known(
     values = {family.name: [sample.value for sample in family.samples] for family in of_status(found, NOW, log_size=0)}
     assert values["retentiond_oldest_overdue_seconds"] == said
     assert values["retentiond_overdue_records"] == ([] if overdue is None else [float(overdue)])
+    assert values["retentiond_last_success_timestamp_seconds"] == [0.0]  # never
