@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -11,7 +13,7 @@ from pathlib import Path
 
 from retentiond.bootstrap.parts import APPROVERS, DATAMAP, POLICIES, SERVICE, key_files, ledger_place, make_log
 from retentiond.clock import Clock, SystemClock
-from retentiond.errors import ConfigError
+from retentiond.errors import ConfigError, RetentiondError
 from retentiond.evidence.entry import key_entry
 from retentiond.keys import create_all, load_keys
 from retentiond.ledger import Database, SqlLedger, open_ledger
@@ -20,6 +22,10 @@ from retentiond.settings import ServiceSettings, load_service
 from retentiond.settings.ledger import read_ledger
 from retentiond.settings.problems import Problem
 from retentiond.tlog import TileLog
+
+_PLACE = re.compile(r"@(\w+)@([\w.]*)")
+# What YAML reads as the text that it is, without quotes.
+_PLAIN = re.compile(r"(?!(?:true|false|null|~)\Z)[a-z./~](?:[\w./~@+-]|:(?=/))*", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +58,7 @@ def initialise(
         environ: Where the DSN of a ledger in PostgreSQL is found.
 
     Raises:
-        ConfigError: One of the files is there already, or the ledger is in use by another instance.
+        ConfigError: One of the files is there already, a name is none, or the ledger is in use by another instance.
         LedgerError: The ledger cannot be made.
     """
     now = (clock or SystemClock()).now().replace(microsecond=0)
@@ -63,20 +69,26 @@ def initialise(
         "issuer_id": names.issuer_id or f"https://issuer.example/{instance}",
         "origin": names.origin or f"issuer.example/{instance}",
         "state": "" if state == "." else f"{state}/",
-        "ledger": f"{{dsn_env: {names.ledger_dsn_env}}}" if names.ledger_dsn_env else "@state@ledger.db",
     }
-    dsn = {name: value for name, value in (environ or {}).items() if name == names.ledger_dsn_env}
-    if names.ledger_dsn_env is not None:
-        _prepare_database(directory, names.ledger_dsn_env, dsn)
+    dsn_env = names.ledger_dsn_env
+    dsn = {name: value for name, value in (environ or {}).items() if name == dsn_env}
+    if dsn_env is not None:
+        _prepare_database(directory, dsn_env, dsn)
     written = []
     _make(directory)
     for name in (SERVICE, DATAMAP, POLICIES, APPROVERS):
         template = resources.files("retentiond.settings").joinpath("templates", name).read_text(encoding="utf-8")
-        for key, value in reversed(values.items()):  # `ledger` holds `state`
-            template = template.replace(f"@{key}@", value)
-        written.append(_create(directory / name, template))
-    service = load_service(directory, dsn)
-    ledger = open_ledger(ledger_place(service), create=True)
+        template = template.replace("@ledger@", "@state@ledger.db" if dsn_env is None else f"{{dsn_env: {dsn_env}}}")
+        filled = _PLACE.sub(lambda found: _scalar(values[found[1]] + found[2]), template)
+        written.append(_create(directory / name, filled))
+    try:
+        service = load_service(directory, dsn)
+        _make(directory / state)
+        ledger = open_ledger(ledger_place(service), create=True)
+    except RetentiondError:
+        for path in written:  # what was typed wrong is typed again
+            path.unlink()
+        raise
     try:
         _require_unused(ledger)
         create_all(service.keys, service.origin, now)
@@ -84,6 +96,10 @@ def initialise(
     finally:
         ledger.close()
     return [*map(str, (*written, service.keys)), ledger.where, str(service.log)]
+
+
+def _scalar(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
 
 
 def _prepare_database(directory: Path, variable: str, environ: Mapping[str, str]) -> None:
