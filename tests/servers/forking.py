@@ -183,6 +183,11 @@ def _import_all() -> None:
             import_module(found.name)
     for name in _BESIDE:
         import_module(name)
+    of_s3 = import_module("retentiond.connectors.s3.client").descriptions(None)
+    for what in ("service-2", "endpoint-rule-set-1"):
+        of_s3.load_service_model("s3", what)
+    for what in ("endpoints", "partitions"):
+        of_s3.load_data(what)
 
 
 if __name__ == "__main__":

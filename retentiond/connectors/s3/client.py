@@ -48,7 +48,7 @@ class Access:
 
     def _open(self, region: str | None) -> None:
         core = botocore.session.get_session()
-        core.register_component("data_loader", _models(core.get_config_variable("data_path")))
+        core.register_component("data_loader", descriptions(core.get_config_variable("data_path")))
         # More than half of a listing's time goes into the default parser of timestamps.
         core.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=read_time)
         self._core: Core = core
@@ -110,7 +110,7 @@ class Access:
 
 
 @lru_cache
-def _models(data_path: str | None) -> Loader:
+def descriptions(data_path: str | None) -> Loader:
     """Return what reads the service's description, which is parsed once for all buckets: four fifths of opening one."""
     return create_loader(data_path)
 
