@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 from pydantic import BaseModel
@@ -24,7 +25,7 @@ class ConnectorKinds(Mapping[str, ConnectorKind]):
     """The installed connectors by kind, found through entry points; each is imported when it is first asked for."""
 
     def __init__(self) -> None:
-        self._points = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+        self._points = _installed()
         self._loaded: dict[str, ConnectorKind] = {}
 
     def __getitem__(self, kind: str) -> ConnectorKind:
@@ -40,6 +41,11 @@ class ConnectorKinds(Mapping[str, ConnectorKind]):
     def __len__(self) -> int:
         """Count the kinds that are installed."""
         return len(self._points)
+
+
+@cache
+def _installed() -> Mapping[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
 
 
 class OptionModels(Mapping[str, type[BaseModel]]):

@@ -6,7 +6,6 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -65,7 +64,8 @@ class Instance:
 
     def declare_seed(self, seeded: Seed, **more: Any) -> Seed:
         """Make a seed's tables, declare the one in question, and return the seed with the rows that there are."""
-        seed = deepcopy(seeded)
+        table, *beside = (replace(each, rows=list(each.rows)) for each in (seeded.table, *seeded.beside))
+        seed = replace(seeded, table=table, beside=beside)
         for table in (seed.table, *seed.beside):
             self.maker.make(table)
         declared = {"table": self.maker.name(seed.table), "key": list(seed.table.key), **seed.declares, **more}
