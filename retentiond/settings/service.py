@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,6 +32,7 @@ PREFIX = "RETENTIOND_"
 NESTED = "__"
 CONFIG_DIRECTORY = "RETENTIOND_CONFIG"
 
+_SOURCES_READ: ContextVar[Sequence[Mapping[str, Any]]] = ContextVar("sources", default=())  # the first wins
 _INSTANCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+", re.ASCII)
 _ADDRESS = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]):([0-9]{1,5})", re.ASCII)
@@ -141,6 +143,18 @@ class ServiceSettings(BaseSettings):
     journal: _PathValue = Path("journal")
     listen: Annotated[str, BeforeValidator(_listen, json_schema_input_type=str)] = "127.0.0.1:9464"
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- the base's signature
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what `load_service` has read from the file and from the environment, and nothing else."""
+        return tuple(InitSettingsSource(settings_cls, dict(each)) for each in _SOURCES_READ.get())
+
 
 _SOURCES = frozenset(("dsn_env", "dsn_file"))
 _PATHS = ("stop_file", "ledger", "log", "receipts", "keys", "journal")
@@ -160,26 +174,13 @@ def load_service(config_dir: Path, environ: Mapping[str, str]) -> ServiceSetting
     given = _from_environment(document, environ)
     raise_first(document, blanks(document))
     ledger = _read_ledger(document, given, config_dir, environ)
-    sources = [given, document.root] if ledger is None else [{"ledger": ledger}, given, document.root]
-
-    class Sourced(ServiceSettings):
-        """The settings, with this environment and this file as their only sources."""
-
-        @classmethod
-        def settings_customise_sources(
-            cls,
-            settings_cls: type[BaseSettings],
-            init_settings: PydanticBaseSettingsSource,  # noqa: ARG003 -- the base's signature
-            env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-            dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-            file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        ) -> tuple[PydanticBaseSettingsSource, ...]:
-            return tuple(InitSettingsSource(settings_cls, dict(each)) for each in sources)
-
+    sources = _SOURCES_READ.set([{"ledger": ledger} if ledger else {}, given, document.root])
     try:
-        found = Sourced()
+        found = ServiceSettings()
     except ValidationError as error:
         raise _error(document, given, error) from error
+    finally:
+        _SOURCES_READ.reset(sources)
     base = config_dir.absolute()
     paths = {name: getattr(found, name) for name in _PATHS}
     return found.model_copy(update={name: base / path for name, path in paths.items() if isinstance(path, Path)})
