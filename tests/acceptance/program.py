@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tests.servers.forking import Forking
+from tests.servers.forking import Forking, started_once
 
 ENOUGH_SECONDS = 120
 # What lets root read and write where permissions say no. Without them root is a user like any other.
@@ -48,14 +48,14 @@ class Program:
 
     script: Path
     cwd: Path
-    forking: Forking
+    forking: Forking | None
     environ: Mapping[str, str] = field(default_factory=dict)
     wrapper: tuple[str, ...] = ()
 
     def __call__(self, *arguments: str | Path, code: int | Sequence[int] | None = 0) -> Answer:
         """Run it, and check its exit code and that it shows no traceback. `code=None`: any."""
         words = tuple(map(str, arguments))
-        if self.wrapper or self.script != self.forking.script:
+        if self.forking is None or self.script != self.forking.script:
             ended, out, err = self._from_its_beginning(words)
         else:
             environ = self._environment()
@@ -97,11 +97,12 @@ class Program:
         """Return the program as somebody runs it for whom permissions count."""
         if os.geteuid() != 0:
             return self
-        return replace(self, wrapper=("setpriv", f"--bounding-set={POWERS}", f"--inh-caps={POWERS}"))
+        wrapper = ("setpriv", f"--bounding-set={POWERS}", f"--inh-caps={POWERS}")
+        return replace(self, wrapper=wrapper, forking=started_once(self.script, wrapper))
 
     def with_largest_file(self, size_bytes: int) -> Program:
         """Return the program as it runs where no file can grow past a size, as on a full disk."""
-        return replace(self, wrapper=("prlimit", f"--fsize={size_bytes}:{size_bytes}"))
+        return replace(self, wrapper=("prlimit", f"--fsize={size_bytes}:{size_bytes}"), forking=None)
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.servers.forking import of_this_interpreter, on_the_path
+
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGES = (README, *sorted((ROOT / "docs").rglob("*.md")))
@@ -45,14 +47,15 @@ def blocks(page: Path, *languages: str) -> Iterator[Block]:
             yield Block(found[1], found[2], f"{page.name}:{line}")
 
 
-def run(block: Block, directory: Path, more: Mapping[str, str] = _NOTHING) -> subprocess.CompletedProcess[str]:
-    """Run a block with bash, with what the blocks before it exported; this interpreter's programs come first.
+def run(block: Block, directory: Path, programs: Path, more: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a block with bash, with what the blocks before it exported.
 
     Args:
+        programs: A directory of programs that comes first, before this interpreter's.
         more: More of the environment.
     """
     given = {**os.environ, **more}
-    path = os.pathsep.join((str(Path(sys.executable).parent), given["PATH"]))
+    path = os.pathsep.join((str(programs), str(Path(sys.executable).parent), given["PATH"]))
     exported = directory.with_name(f"{directory.name}.exported")
     environment = {**given, "PATH": path, "HOME": str(directory), "EXPORTED": str(exported)}
     return subprocess.run(
@@ -76,9 +79,10 @@ def walk(page: Path, directory: Path, more: Mapping[str, str] = _NOTHING) -> lis
         AssertionError: One did not end as the page says.
     """
     printed = []
-    for block in blocks(page, "sh"):
-        ended = run(block, directory, more)
-        told = f"{block.where} ended with {ended.returncode}, not {block.promised}\n{ended.stdout}{ended.stderr}"
-        assert ended.returncode == block.promised, told
-        printed.append(ended.stdout)
+    with on_the_path(of_this_interpreter(), directory.with_name(f"{directory.name}.bin")) as programs:
+        for block in blocks(page, "sh"):
+            ended = run(block, directory, programs, more)
+            told = f"{block.where} ended with {ended.returncode}, not {block.promised}\n{ended.stdout}{ended.stderr}"
+            assert ended.returncode == block.promised, told
+            printed.append(ended.stdout)
     return printed

@@ -31,6 +31,22 @@ from typing import IO, Any, NoReturn
 PATCHED_BY = "PATCHED_BY"
 _LONGEST_REQUEST = 1 << 17
 _NEVER_IMPORTED = ("__main__", "migrations")
+_COMMAND = """#!{python} -IS
+import json, os, socket, sys
+argv = ["{script}", *sys.argv[1:]]
+if "serve" in argv:
+    os.execv(argv[0], argv)
+ours, theirs = socket.socketpair()
+with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as requests:
+    requests.connect("{place}")
+    request = {{"argv": argv, "cwd": os.getcwd(), "environ": dict(os.environ)}}
+    socket.send_fds(requests, [json.dumps(request).encode()], [theirs.fileno(), 0, 1, 2])
+theirs.close()
+told = ours.makefile("r", encoding="ascii")
+told.readline()
+ended = int(told.readline())
+sys.exit(ended if ended >= 0 else 128 - ended)
+"""
 _BESIDE = ("boto3.session", "botocore.client", "psycopg", "alembic.command")
 
 
@@ -84,10 +100,10 @@ class Forking:
 
 
 @contextmanager
-def forking(script: Path) -> Iterator[Forking]:
-    """Start the interpreter beside a console script, and end it."""
+def forking(script: Path, wrapper: Sequence[str] = ()) -> Iterator[Forking]:
+    """Start the interpreter beside a console script, by way of another program where there is one, and end it."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    command = [str(script.parent / "python"), "-I", __file__, str(theirs.fileno())]
+    command = [*wrapper, str(script.parent / "python"), "-I", __file__, str(theirs.fileno())]
     with ours, subprocess.Popen(command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL) as process:
         theirs.close()
         yield Forking(script, ours)
@@ -96,11 +112,50 @@ def forking(script: Path) -> Iterator[Forking]:
 
 
 @cache
-def of_this_interpreter() -> Forking:
-    """Start the program of this checkout, once; it ends with this process."""
-    started = forking(Path(sys.executable).parent / "retentiond")
+def started_once(script: Path, wrapper: tuple[str, ...] = ()) -> Forking:
+    """Start it once for all; it ends with this process."""
+    started = forking(script, wrapper)
     atexit.register(started.__exit__, None, None, None)
     return started.__enter__()
+
+
+def of_this_interpreter() -> Forking:
+    """Give the program of this checkout."""
+    return started_once(Path(sys.executable).parent / "retentiond")
+
+
+@contextmanager
+def on_the_path(forks: Forking, directory: Path) -> Iterator[Path]:
+    """Give a directory, to be first on a shell's PATH, where the program's name stands for forks of it.
+
+    A call that goes on, `serve`, is a process of its own from its beginning.
+    """
+    command, place = directory / forks.script.name, directory / "requests"
+    directory.mkdir(exist_ok=True)
+    command.write_text(_COMMAND.format(python=sys.executable, script=forks.script, place=place), "utf-8")
+    command.chmod(0o755)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listening:
+        listening.bind(str(place))
+        listening.listen()
+        relay = threading.Thread(target=_relay, args=(listening, forks.requests))
+        relay.start()
+        try:
+            yield directory
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            relay.join()
+            place.unlink()
+
+
+def _relay(listening: socket.socket, requests: socket.socket) -> None:
+    with suppress(OSError):  # it was shut down
+        while True:
+            asking, _ = listening.accept()
+            with asking:
+                message, fds, _, _ = socket.recv_fds(asking, _LONGEST_REQUEST, 4)
+                socket.send_fds(requests, [message], fds)
+                for fd in fds:
+                    os.close(fd)
 
 
 def _serve(requests: socket.socket) -> None:
