@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import sys
 import sysconfig
@@ -21,7 +23,18 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the wheel, install it and nothing else into an environment that borrows its dependencies; give its bin/."""
-    root = tmp_path_factory.mktemp("installation")
+    base = tmp_path_factory.getbasetemp()
+    root = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "installation"
+    root.mkdir(exist_ok=True)
+    with (root / "lock").open("w", encoding="ascii") as lock:  # once for all workers
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / "whole").exists():
+            _install(root)
+            (root / "whole").touch()
+    return root / "venv" / "bin"
+
+
+def _install(root: Path) -> None:
     _call(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(root / "dist"), str(CHECKOUT))
     (wheel,) = (root / "dist").glob("*.whl")
     home = root / "venv"
@@ -31,7 +44,6 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Path(paths["purelib"], "dependencies.pth").write_text(f"{sysconfig.get_path('purelib')}\n", encoding="utf-8")
     target = ["--python", str(home / "bin" / "python"), "install", "--no-deps", "--no-index", "--force-reinstall"]
     _call(sys.executable, "-m", "pip", "--disable-pip-version-check", *target, str(wheel))
-    return home / "bin"
 
 
 @pytest.fixture(scope="session")
