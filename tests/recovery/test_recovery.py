@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -26,6 +23,7 @@ from retentiond.engine.settling import settle
 from retentiond.errors import ApprovalError, GuardStopped, LedgerBehindLog, LogIntegrityError
 from retentiond.evidence.entry import policy_entry
 from retentiond.tlog import directory
+from retentiond.verify.command import verify_files
 from tests.engine.office import plan
 from tests.recovery.disaster import BUNDLES, HELD, JOURNAL, KEPT, LEDGER, LOG, Disaster
 
@@ -35,19 +33,11 @@ def entries(disaster: Disaster) -> list[bytes]:
         return list(ctx.log.read_entries())
 
 
-def verdicts(disaster: Disaster) -> list[Any]:
+def verdicts(disaster: Disaster) -> list[bool]:
     """Verify every bundle with the verifier that shares no code, against the published log."""
-    found = []
-    for path in sorted((disaster.office.root / BUNDLES).glob("*.bundle.json")):
-        command = [
-            *(sys.executable, "-m", "retentiond.verify", str(path), "--json", "--log", str(disaster.office.root / LOG)),
-            *("--key", str(disaster.office.root / LOG / "keys/issuer.pem")),
-            *("--key", str(disaster.office.root / LOG / "keys/log.vkey")),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.stdout, done.stderr
-        found.append(json.loads(done.stdout)["valid"])
-    return found
+    bundles, log = sorted((disaster.office.root / BUNDLES).glob("*.bundle.json")), disaster.office.root / LOG
+    keys = [str(log / "keys" / name) for name in ("issuer.pem", "log.vkey")]
+    return [verdict.valid for _, verdict in verify_files([*map(str, bundles)], keys, log=str(log))]
 
 
 def is_stopped(disaster: Disaster, guard: str) -> None:

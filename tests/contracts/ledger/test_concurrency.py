@@ -238,7 +238,7 @@ while True:
     say(index)
 """
     moments = random.Random(9)
-    for _ in range(4):
+    for _ in range(2):
         processes = [start(code, place), start(code, place)]
         for process in processes:
             said(process)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from retentiond.ledger import Database, open_ledger
+from tests.servers.forking import of_this_interpreter
 from tests.servers.postgres import PASSWORD, Server
 
 Run = Any
@@ -27,14 +27,10 @@ def run(postgresql_newest: Server, database: str, tmp_path: Path) -> Run:
     def runner(*arguments: object, **environ: str) -> subprocess.CompletedProcess[str]:
         dsn = postgresql_newest.dsn(database, role, PASSWORD)
         programs = str(postgresql_newest.installation.programs)
-        done = subprocess.run(
-            [sys.executable, "-m", "retentiond", *map(str, arguments)],
-            cwd=tmp_path,
-            env={**os.environ, "LEDGER_DSN": dsn, "PATH": f"{programs}:{os.environ['PATH']}"} | environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        environ = {**os.environ, "LEDGER_DSN": dsn, "PATH": f"{programs}:{os.environ['PATH']}"} | environ
+        words = [*map(str, arguments)]
+        code, *said = of_this_interpreter().call(words, cwd=tmp_path, environ=environ, seconds=60)
+        done = subprocess.CompletedProcess(words, code, *(text.decode() for text in said))
         assert PASSWORD not in done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         return done
