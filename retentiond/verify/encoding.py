@@ -40,7 +40,10 @@ def from_rfc3339(text: str) -> datetime:
     if not found:
         raise ValueError("not a time of the form YYYY-MM-DDThh:mm:ssZ")
     year, month, day, hour, minute, second = map(int, found.groups())
-    return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    try:
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
+    except ValueError as error:
+        raise ValueError("a date or a time of day that does not exist") from error
 
 
 def sha256_hex(data: bytes) -> str:

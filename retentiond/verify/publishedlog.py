@@ -147,6 +147,8 @@ def read_log(location: str, key: NoteKey) -> PublishedLog:
     try:
         checkpoint = read_checkpoint(note.decode("utf-8"))
         require_log(checkpoint, key)
+    except UnicodeDecodeError as error:
+        raise LogUnreadableError("the log's checkpoint is refused: not UTF-8") from error
     except (ValueError, FailedStepError) as error:
         raise LogUnreadableError(f"the log's checkpoint is refused: {error}") from error
     log = PublishedLog()

@@ -43,7 +43,7 @@ def _decode(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise NotStrictError(f"not UTF-8 at byte {error.start}") from error
+        raise NotStrictError("not UTF-8") from error
 
 
 def _load(text: str) -> Any:  # noqa: ANN401 - JSON holds anything
@@ -56,7 +56,8 @@ def _load(text: str) -> Any:  # noqa: ANN401 - JSON holds anything
             parse_constant=_refuse_number,
         )
     except json.JSONDecodeError as error:
-        raise NotStrictError(f"not JSON: {error.msg} at character {error.pos}") from error
+        # What the library says of it differs from one Python to the next; a reason has to be the same everywhere.
+        raise NotStrictError("not JSON") from error
     except RecursionError as error:
         raise NotStrictError(_too_deep()) from error
 

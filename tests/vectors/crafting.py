@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 PRIME = 2**255 - 19
 ORDER = 2**252 + 27742317777372353535851937790883648493
 _D = -121665 * pow(121666, -1, PRIME) % PRIME
+_ENCODE = json.JSONEncoder(ensure_ascii=False).encode
 Point = tuple[int, int]
 IDENTITY: Point = (0, 1)
 
@@ -36,7 +37,7 @@ def jcs(value: Any) -> bytes:
         return b"{" + b",".join(jcs(name) + b":" + jcs(value[name]) for name in names) + b"}"
     if isinstance(value, list):
         return b"[" + b",".join(map(jcs, value)) + b"]"
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    return _ENCODE(value).encode("utf-8", "surrogatepass")
 
 
 # ------------------------------------------------------------------------------------------------------------- keys
@@ -179,3 +180,9 @@ def sign_by_hand(secret: int, public: bytes, message: bytes, nonce: int, extra: 
     point = compress(add(multiply(nonce, BASE), extra))
     answer = (nonce + challenge(point, public, message) * secret) % ORDER
     return point + answer.to_bytes(32, "little")
+
+
+def seed_scalar(key: Ed25519PrivateKey) -> int:
+    """RFC 8032, section 5.1.5: the secret scalar of a key."""
+    number = int.from_bytes(hashlib.sha512(key.private_bytes_raw()).digest()[:32], "little")
+    return number & (1 << 254) - 8 | 1 << 254

@@ -10,6 +10,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from .contradicting import contradicting
+from .malformed import malformed
+from .misshapen import misshapen
+from .unlogged import unlogged
+from .unsigned import unsigned
 from .valid import valid
 from .vectors import KEYS, Vector, log_files
 
@@ -20,7 +25,7 @@ REASONS = HERE / "reasons.json"
 
 def vectors() -> list[Vector]:
     """All vectors, the valid ones first."""
-    return [*valid()]
+    return [*valid(), *malformed(), *misshapen(), *unsigned(), *unlogged(), *contradicting()]
 
 
 def files() -> dict[str, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .crafting import jcs, note_line, pem, raw, sha256, signature, signature_line
+from .crafting import note_line, sha256, signature, signature_line
 from .drafts import (
     ISSUER,
     LOG,
@@ -24,34 +24,9 @@ from .drafts import (
     part,
     seen_by_witness,
 )
-from .vectors import KINDS, Vector, case, later, over_runs, partial, put, slim, tombstone
+from .vectors import KINDS, Vector, case, filled_to, later, listed, nested, over_runs, partial, put, slim, tombstone
 
 BOTH_WITNESSES = ("witness-one.vkey", "witness-two.vkey")
-
-
-def listed(key: Any = ISSUER, **changes: Any) -> Json:
-    """A key of the history, in force since the year began."""
-    times = {"validFrom": "2026-01-01T00:00:00Z", "validUntil": None, "revokedAt": None, "reason": None}
-    return {"role": "issuer", "key": pem(raw(key)), **times, **changes}
-
-
-def nested(brackets: int) -> Any:
-    """Lists in lists."""
-    value: Any = []
-    for _ in range(brackets - 1):
-        value = [value]
-    return value
-
-
-def filled_to(size: int) -> Any:
-    """Make the statement that many bytes long, by an unknown member."""
-
-    def write(statement: Any) -> bytes:
-        statement["predicate"]["filler"] = ""
-        statement["predicate"]["filler"] = "x" * (size - len(jcs(statement)))
-        return jcs(statement)
-
-    return write
 
 
 def valid() -> list[Vector]:

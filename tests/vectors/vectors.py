@@ -228,6 +228,41 @@ def over_runs(kind: str = "closure") -> Draft:
     return draft
 
 
+def closure_of_no_account() -> Draft:
+    draft = over_runs()
+    draft.items = None
+    return draft
+
+
+def owner(where: str) -> Draft:
+    return Draft() if where.startswith(("account", "items")) else slim()
+
+
+def listed(key: Any = ISSUER, **changes: Any) -> dict[str, Any]:
+    """A key of the history, in force since the year began."""
+    times = {"validFrom": "2026-01-01T00:00:00Z", "validUntil": None, "revokedAt": None, "reason": None}
+    return {"role": "issuer", "key": pem(raw(key)), **times, **changes}
+
+
+def nested(brackets: int) -> Any:
+    """Lists in lists."""
+    value: Any = []
+    for _ in range(brackets - 1):
+        value = [value]
+    return value
+
+
+def filled_to(size: int) -> Any:
+    """Make the statement that many bytes long, by an unknown member."""
+
+    def write(statement: Any) -> bytes:
+        statement["predicate"]["filler"] = ""
+        statement["predicate"]["filler"] = "x" * (size - len(jcs(statement)))
+        return jcs(statement)
+
+    return write
+
+
 # -------------------------------------------------------------------------------------------------------------- logs
 
 
