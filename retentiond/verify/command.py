@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from .errors import UsageError
+from .files import read_at_most
 from .keyring import pin, pin_witnesses
 from .report import as_json, as_text, error_as_json, error_as_text
 from .strictjson import MAX_BYTES
@@ -103,10 +103,8 @@ def _run(options: argparse.Namespace) -> tuple[str, int]:
 
 
 def _read(name: str, limit: int) -> bytes:
-    """Read a file, but never more than one byte over the limit: that is enough to refuse it."""
     try:
-        with Path(name).open("rb") as file:
-            return file.read(limit + 1)
+        return read_at_most(name, limit)
     except (OSError, ValueError) as error:
         raise UsageError(
             f"a file cannot be read: {getattr(error, 'strerror', None) or error}",

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from .errors import FailedStepError, LogUnreadableError, UsageError
+from .files import read_at_most
 from .merkle import GrowingTree, leaf_hash
 from .note import NoteKey, read_checkpoint, require_log
 
@@ -93,8 +94,7 @@ class _Directory:
 
     def read(self, path: str, limit: int) -> bytes | None:
         try:
-            with (self.root / path).open("rb") as file:
-                return _bounded(file.read(limit + 1), path, limit)
+            return _bounded(read_at_most(self.root / path, limit), path, limit)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
+from collections.abc import Callable
 from itertools import chain
 from typing import Any, NoReturn
 
@@ -11,6 +13,7 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_OPEN_BRACKETS = 64
 MAX_INTEGER = 2**53 - 1
 _BOM = b"\xef\xbb\xbf"
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class NotStrictError(ValueError):
@@ -30,8 +33,13 @@ def parse(data: bytes) -> Any:  # noqa: ANN401 - JSON holds anything
         NotStrictError: for anything else: a name twice in one object, a fraction, NaN, a lone surrogate,
             more than `MAX_OPEN_BRACKETS` brackets open at once.
     """
-    value = _load(_decode(data))
-    _inspect(value)
+    text = _decode(data)
+    value = _load(text)
+    # What has few brackets is not nested deeply, and only an escape can name a lone surrogate: UTF-8 has none.
+    if _SURROGATE.search(text):
+        _inspect(value, _refuse_surrogates)
+    elif text.count("[") + text.count("{") > MAX_OPEN_BRACKETS:
+        _inspect(value)
     return value
 
 
@@ -81,12 +89,13 @@ def _refuse_number(literal: str) -> NoReturn:
     raise NotStrictError(f"the number {literal[:40]} is not an integer without point or exponent")
 
 
-def _inspect(root: object) -> None:
-    """Refuse what `json` lets through: deep nesting and lone surrogates. Level by level, so without recursion."""
+def _inspect(root: object, also: Callable[[list[object]], None] | None = None) -> None:
+    """Refuse what `json` lets through: deep nesting, and what else is asked for. Level by level, without recursion."""
     level: list[object] = [root]
     open_brackets = 0
     while level:
-        _refuse_surrogates(level)
+        if also:
+            also(level)
         containers = [value for value in level if isinstance(value, (dict, list))]
         open_brackets += bool(containers)
         if open_brackets > MAX_OPEN_BRACKETS:
