@@ -285,6 +285,10 @@ def _retracted() -> list[Vector]:
     ]  # fmt: skip
 
 
+def slug(text: str) -> str:
+    return text.replace(" ", "-").replace("'", "")
+
+
 def _two_faults() -> list[Vector]:
     """The earlier step is the one to report."""
     malformed: Change = put("mediaType", "application/json")
@@ -320,9 +324,9 @@ def _two_faults() -> list[Vector]:
         ("signature", "and retracted", [], [unsigned]),
     ]
     return [
-        *(case(f"first-{step}-{why.replace(' ', '-')}", f"fails at {step} {why}", step, before=before, after=after)
+        *(case(f"first-{step}-{slug(why)}", f"fails at {step} {why}", step, before=before, after=after)
           for step, why, before, after in rows),
-        *(case(f"first-{step}-{why.replace(' ', '-')}", f"fails at {step} {why}", step, before=before, after=after,
+        *(case(f"first-{step}-{slug(why)}", f"fails at {step} {why}", step, before=before, after=after,
             log=retraction)
           for step, why, before, after in retracted),
         case("first-well-formed-of-history", "the bundle is unsigned and the history malformed", WELL_FORMED,
