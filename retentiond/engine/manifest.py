@@ -12,10 +12,11 @@ import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import BinaryIO, Self, TypeAlias
 
 from retentiond.domain.record import moment
 from retentiond.engine.sorting import ExternalSort
@@ -28,7 +29,7 @@ from retentiond.evidence.commitment import (
     pad_leaves,
     padded_size,
 )
-from retentiond.evidence.merkle import Frontier, inclusion_path, leaf_hash
+from retentiond.evidence.merkle import Frontier, leaf_hash, packed_path
 
 _ROW = struct.Struct(">32s32sBQq")
 ROW_BYTES = _ROW.size
@@ -37,6 +38,7 @@ RETAINED = 0
 PRESENT = 255
 _NO_ITEM = frozenset((RETAINED, PRESENT))
 _ROWS_AT_ONCE = 10_000
+_BYTES_AT_ONCE = 8_192 * HASH_BYTES
 _Row: TypeAlias = tuple[bytes, bytes, int, int, int]
 NO_CLOCK = -(2**63)
 _FIELDS = {
@@ -223,26 +225,33 @@ def derive_account(base: Path, commitment: bytes) -> Derived | None:
     if not found:
         return None
     hashed = leaf_hash(found[0])
-    size = leaves.stat().st_size // HASH_BYTES
     with leaves.open("rb") as file:
-        hashes = [file.read(HASH_BYTES) for _ in range(size)]
-    if hashed not in hashes:
-        raise ReceiptError("the receipt's manifest is damaged", where=str(leaves), remedy="restore it from a backup")
-    index = hashes.index(hashed)
-    return Derived(found[0], index, inclusion_path(hashes, index, size))
+        index = _bisect(file, HASH_BYTES, hashed)
+        file.seek(index * HASH_BYTES)
+        if file.read(HASH_BYTES) != hashed:
+            raise ReceiptError(
+                "the receipt's manifest is damaged", where=str(leaves), remedy="restore it from a backup"
+            )
+        file.seek(0)
+        return Derived(found[0], index, packed_path(iter(partial(file.read, _BYTES_AT_ONCE), b""), index))
 
 
 def _rows_of(path: Path, commitment: bytes) -> Iterator[bytes]:
-    """Give the rows of one account: the file is sorted, so they are found by bisection."""
+    """Give the rows of one account, whose first bytes are its commitment."""
     with path.open("rb") as file:
-        low, high = 0, path.stat().st_size // ROW_BYTES
-        while low < high:
-            middle = (low + high) // 2
-            file.seek(middle * ROW_BYTES)
-            if file.read(HASH_BYTES) < commitment:
-                low = middle + 1
-            else:
-                high = middle
-        file.seek(low * ROW_BYTES)
+        file.seek(_bisect(file, ROW_BYTES, commitment) * ROW_BYTES)
         while (row := file.read(ROW_BYTES)) and row.startswith(commitment):
             yield row
+
+
+def _bisect(file: BinaryIO, row_bytes: int, wanted: bytes) -> int:
+    """Return the number of the first row of a sorted file whose first bytes are not below the wanted ones."""
+    low, high = 0, file.seek(0, os.SEEK_END) // row_bytes
+    while low < high:
+        middle = (low + high) // 2
+        file.seek(middle * row_bytes)
+        if file.read(len(wanted)) < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low

@@ -19,6 +19,7 @@ from retentiond.evidence.merkle import (
     inclusion_path,
     is_consistent,
     leaf_hash,
+    packed_path,
     root_from_path,
     root_hash,
 )
@@ -109,6 +110,26 @@ def test_inclusion(size: int, draw: st.DataObject) -> None:
     path = inclusion_path(iter(hashes), index, size)
     assert path == rfc_path(index, data)
     assert root_from_path(hashes[index], index, size, path) == mth(data)
+
+
+@pytest.mark.parametrize("size", [1, 2, 16, 64])
+def test_a_path_in_packed_leaves_is_that_of_the_definition(size: int) -> None:
+    data, hashes = leaves(size)
+    packed = b"".join(hashes)
+    for width in (each for each in (1, 2, 8, 64) if each <= size):
+        pieces = [packed[at : at + width * 32] for at in range(0, len(packed), width * 32)]
+        assert [packed_path(iter(pieces), index) for index in range(size)] == [
+            rfc_path(index, data) for index in range(size)
+        ]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "index"),
+    [([], 0), ([96], 0), ([64, 32], 0), ([32, 64], 0), ([33], 0), ([64, 64, 64], 0), ([64, 64], 4), ([64, 64], -1)],
+)
+def test_packed_leaves_that_make_no_such_tree_are_refused(pieces: list[int], index: int) -> None:
+    with pytest.raises(ReceiptError):
+        packed_path(map(bytes, pieces), index)
 
 
 @given(st.integers(2, 70), st.data())
