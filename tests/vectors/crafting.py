@@ -186,3 +186,21 @@ def seed_scalar(key: Ed25519PrivateKey) -> int:
     """RFC 8032, section 5.1.5: the secret scalar of a key."""
     number = int.from_bytes(hashlib.sha512(key.private_bytes_raw()).digest()[:32], "little")
     return number & (1 << 254) - 8 | 1 << 254
+
+
+def steps_up(index: int, size: int) -> int:
+    """How many hashes the path of a leaf has (RFC 9162, section 2.1.3.1)."""
+    if size < 2:
+        return 0
+    left = 1 << (size - 1).bit_length() - 1
+    return 1 + (steps_up(index, left) if index < left else steps_up(index - left, size - left))
+
+
+def climb(leaf: bytes, index: int, size: int, steps: Sequence[bytes]) -> bytes:
+    """The root that a path leads to, of a tree of which nobody needs to have the rest."""
+    if size < 2:
+        return leaf
+    left, (*below, sibling) = 1 << (size - 1).bit_length() - 1, steps
+    if index < left:
+        return _node(climb(leaf, index, left, below), sibling)
+    return _node(sibling, climb(leaf, index - left, size - left, below))

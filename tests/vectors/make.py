@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .contradicting import contradicting
+from .languages import languages
 from .malformed import malformed
 from .misshapen import misshapen
 from .unlogged import unlogged
@@ -25,7 +26,7 @@ REASONS = HERE / "reasons.json"
 
 def vectors() -> list[Vector]:
     """All vectors, the valid ones first."""
-    return [*valid(), *malformed(), *misshapen(), *unsigned(), *unlogged(), *contradicting()]
+    return [*valid(), *malformed(), *misshapen(), *unsigned(), *unlogged(), *contradicting(), *languages()]
 
 
 def files() -> dict[str, bytes]:
