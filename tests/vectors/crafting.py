@@ -11,6 +11,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -54,6 +55,12 @@ def raw(key: Ed25519PrivateKey) -> bytes:
 def pem(public: bytes) -> str:
     form = PublicFormat.SubjectPublicKeyInfo
     return Ed25519PublicKey.from_public_bytes(public).public_bytes(Encoding.PEM, form).decode()
+
+
+def elliptic_pem() -> str:
+    """A public key of another make: P-256."""
+    public = ec.derive_private_key(20261124, ec.SECP256R1()).public_key()
+    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
 
 
 def key_id(public: bytes) -> str:

@@ -261,6 +261,7 @@ def _checkpoints() -> list[Vector]:
             lambda _: "\N{EM DASH} someone !!!!\n")),
         ("line-of-id-only", "an unknown signature line with nothing after the id", note(good,
             lambda _: "\N{EM DASH} someone AQIDBA==\n")),
+        ("line-without-name", "a signature line without a name", note(good, lambda _: "\N{EM DASH}  AQIDBAU=\n")),
         ("line-name-with-plus", "a plus sign in a name", note(good, lambda _: "\N{EM DASH} some+one AQIDBAU=\n")),
         ("without-last-newline", "the last newline is missing", lambda body: note(good)(body)[:-1]),
         ("line-empty", "an empty signature line", lambda body: note(good)(body) + "\n"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .crafting import note_line, sha256, signature, signature_line
+from .crafting import elliptic_pem, note_line, sha256, signature, signature_line
 from .drafts import (
     ISSUER,
     LOG,
@@ -194,6 +194,12 @@ def _signatures() -> list[Vector]:
             witnesses=BOTH_WITNESSES[:1],
         ),
         case(
+            "witness-latest-time",
+            "the latest time that a witness can state",
+            draft=Draft(items=None, note=cosigned(seen_by_witness(2**63 - 1))),
+            witnesses=BOTH_WITNESSES[:1],
+        ),
+        case(
             "witnesses-two",
             "each pinned witness cosigned",
             draft=Draft(
@@ -224,7 +230,12 @@ def _histories() -> list[Vector]:
         (
             "unknown",
             "unknown members, roles and makes of keys",
-            history(listed(more=1), listed(role="auditor"), listed() | {"key": "a key of the future"}),
+            history(
+                listed(more=1),
+                listed(role="auditor"),
+                listed() | {"key": "a key of the future"},
+                listed() | {"key": elliptic_pem()},
+            ),
         ),
         (
             "other-revoked",
