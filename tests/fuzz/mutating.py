@@ -8,7 +8,22 @@ from random import Random
 # What parsers trip over.
 WORDS = (
     *(b"", b"\0", b"\n", b"\n\n", b"\r\n", b" ", b'"', b"\\", b"\\u0000", b"\\ud800", b"\\udfff", b"\xff"),
-    *(b"{", b"}", b"[", b"]", b",", b":", b"null", b"true", b"0", b"-0", b"1.0", b"1e9", b"9" * 20, b"[" * 70),
+    *(
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b",",
+        b":",
+        b"null",
+        b"true",
+        b"0",
+        b"-0",
+        b"1.0",
+        b"1e9",
+        b"9" * 20,
+        b"[" * 65 + b"]" * 65,
+    ),
     *(b"=", b"==", b"AAAA", b"+", b"/", b"-", b"_", b"\xe2\x80\x94 ", b"sha256:", b"index 0", b"extra "),
     *(b'"kind"', b'"a":1,"a":1', b"__proto__", b"\xc3\xa9", b"\xf0\x9f\x98\x80", b"\xed\xa0\x80", b"\xef\xbb\xbf"),
     *(b"-----BEGIN PUBLIC KEY-----", b"2026-12-31T23:59:60Z"),

@@ -117,16 +117,17 @@ def _json(data: bytes) -> None:
     value = parse(data)
     _require(value == json.loads(data), "another reading than the standard library's")
     _require(parse(jcs.canonical(value)) == value, "the canonical form is read as something else")
-    _require_integers(value)
+    _require_plain(value, 64)
 
 
-def _require_integers(value: Any) -> None:
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for inner in value:
-            _require_integers(inner)
+def _require_plain(value: Any, brackets: int) -> None:
+    """Numbers are integers, texts have no lone surrogate, and so many brackets may be open."""
     _require(not isinstance(value, float), "a number that is no integer")
+    _require(not isinstance(value, str) or value == value.encode("utf-8", "replace").decode(), "a lone surrogate")
+    inner = [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else []
+    _require(brackets or not isinstance(value, (dict, list)), "more brackets are open than may be")
+    for each in inner:
+        _require_plain(each, brackets - 1)
 
 
 def _jcs(data: bytes) -> None:
