@@ -159,42 +159,20 @@ def inclusion_path(leaves: Iterable[bytes], index: int, size: int) -> list[bytes
     return [parts[span].root() for span in ranges]
 
 
-def packed_path(pieces: Iterable[bytes], index: int) -> list[bytes]:
-    """Return the inclusion path of a leaf, from leaf to root, in a tree of 2^n leaf hashes that lie one after another.
+def packed_tree(leaves: bytes, index: int = 0) -> tuple[bytes, list[bytes]]:
+    """Return the root hash of 2^n leaf hashes that lie one after another, and the inclusion path of one of them.
 
-    A third faster than `inclusion_path`, and of the pieces one at a time is in memory.
-
-    Args:
-        pieces: The leaf hashes, joined: pieces of equal length, each of 2^m of them.
-        index: The leaf's place.
+    Faster than `inclusion_path`, since no hash is taken apart from its neighbour. Larger trees are made of such: the
+    roots of equal parts are the leaves of what is above them.
 
     Raises:
-        ReceiptError: The pieces are not such pieces, or hold no such leaf.
+        ReceiptError: They are not 2^n hashes, or there is no such leaf.
     """
-    roots: list[bytes] = []
-    path: list[bytes] = []
-    width = 0
-    for piece in pieces:
-        width = width or len(piece) // HASH_BYTES
-        if len(piece) != width * HASH_BYTES or not _is_power_of_two(width):
-            raise ReceiptError("a tree's leaf hashes do not lie in equal pieces of a power of two", remedy=_DAMAGE)
-        start = len(roots) * width
-        root, steps = _collapse(piece, index - start if start <= index < start + width else 0)
-        path = steps if start <= index < start + width else path
-        roots.append(root)
-    inclusion_ranges(index, len(roots) * width)  # refuses an index that is not there
-    if not _is_power_of_two(len(roots)):
-        raise ReceiptError(f"a tree has {len(roots) * width} leaf hashes, no power of two", remedy=_DAMAGE)
-    return path + _collapse(b"".join(roots), index // width)[1]
-
-
-def _is_power_of_two(number: int) -> bool:
-    return number > 0 and not number & (number - 1)
-
-
-def _collapse(nodes: bytes, index: int) -> tuple[bytes, list[bytes]]:
-    """Hash 2^n joined hashes down to their root; give also the path of one of them."""
-    sha256, path = hashlib.sha256, []
+    size, rest = divmod(len(leaves), HASH_BYTES)
+    if rest or not size or size & (size - 1):
+        raise ReceiptError(f"{len(leaves)} bytes are no tree whose size is a power of two", remedy=_DAMAGE)
+    inclusion_ranges(index, size)  # refuses an index that is not there
+    sha256, path, nodes = hashlib.sha256, [], leaves
     while len(nodes) > HASH_BYTES:
         sibling = (index ^ 1) * HASH_BYTES
         path.append(nodes[sibling : sibling + HASH_BYTES])

@@ -91,6 +91,13 @@ def test_a_part_is_derived_without_reading_a_whole_manifest_into_memory(
         derived = manifest.derive_account(base, name)
         assert derived is not None
         assert root_from_path(leaf_hash(derived.leaf), derived.index, tree.size, derived.path) == tree.root
+        assert derived.tree == tree
+    kept = tmp_path / "receipt.tops"
+    assert kept.stat().st_size == tree.size * 32 // 8
+    kept.unlink()  # as of a receipt of before it was kept
+    again = manifest.derive_account(base, names[-1])
+    assert again is not None
+    assert again.tree == tree
     assert manifest.derive_account(base, bytes(32)) is None
 
 

@@ -19,7 +19,7 @@ from retentiond.evidence.merkle import (
     inclusion_path,
     is_consistent,
     leaf_hash,
-    packed_path,
+    packed_tree,
     root_from_path,
     root_hash,
 )
@@ -113,23 +113,16 @@ def test_inclusion(size: int, draw: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 16, 64])
-def test_a_path_in_packed_leaves_is_that_of_the_definition(size: int) -> None:
+def test_a_packed_tree_is_that_of_the_definition(size: int) -> None:
     data, hashes = leaves(size)
-    packed = b"".join(hashes)
-    for width in (each for each in (1, 2, 8, 64) if each <= size):
-        pieces = [packed[at : at + width * 32] for at in range(0, len(packed), width * 32)]
-        assert [packed_path(iter(pieces), index) for index in range(size)] == [
-            rfc_path(index, data) for index in range(size)
-        ]
+    for index in range(size):
+        assert packed_tree(b"".join(hashes), index) == (mth(data), rfc_path(index, data))
 
 
-@pytest.mark.parametrize(
-    ("pieces", "index"),
-    [([], 0), ([96], 0), ([64, 32], 0), ([32, 64], 0), ([33], 0), ([64, 64, 64], 0), ([64, 64], 4), ([64, 64], -1)],
-)
-def test_packed_leaves_that_make_no_such_tree_are_refused(pieces: list[int], index: int) -> None:
+@pytest.mark.parametrize(("count", "index"), [(0, 0), (33, 0), (96, 0), (160, 0), (128, 4), (128, -1)])
+def test_what_makes_no_packed_tree_is_refused(count: int, index: int) -> None:
     with pytest.raises(ReceiptError):
-        packed_path(map(bytes, pieces), index)
+        packed_tree(bytes(count), index)
 
 
 @given(st.integers(2, 70), st.data())
