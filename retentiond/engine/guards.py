@@ -11,7 +11,7 @@ from retentiond.domain.plan import Forecast, RunState
 from retentiond.domain.policy import Limits, Policy
 from retentiond.domain.promise import interval
 from retentiond.engine import chains
-from retentiond.engine.approvals import check_approval, lists_commitment, others
+from retentiond.engine.approvals import check_approval, lists_commitments, others
 from retentiond.engine.context import Context
 from retentiond.engine.manual import asked_by, check_asked
 from retentiond.errors import ConnectorError, GuardStopped, LedgerBehindLog
@@ -30,17 +30,28 @@ CANCELLED = "cancelled"
 _PLAN_AGAIN = "make a new plan, and approve it"
 
 
-def before_planning(ctx: Context) -> datetime:
-    """Check clock and log, and return the run's one reading of the clock.
+def before_planning(ctx: Context, *, signing: bool = True) -> datetime:
+    """Check clock, log and keys, and return the run's one reading of the clock.
+
+    Args:
+        signing: Whether the keys have to be in force.
 
     Raises:
         GuardStopped: The clock is doubtful.
+        KeyNotInForce: A key that would sign was revoked, or has ended.
         LedgerBehindLog: The ledger is older than its log.
     """
     now = check_clock(ctx)
     ctx.log.compare()
     check_recovered(ctx)
+    if signing:
+        check_keys(ctx)
     return now
+
+
+def check_keys(ctx: Context) -> None:
+    """Raise KeyNotInForce where what would be done could not be signed."""
+    ctx.keys.check()
 
 
 def before_acting(ctx: Context, plan: PlanRow, *, begun: bool) -> None:
@@ -53,6 +64,7 @@ def before_acting(ctx: Context, plan: PlanRow, *, begun: bool) -> None:
     now = check_clock(ctx)
     ctx.log.compare()
     check_recovered(ctx)
+    check_keys(ctx)
     check_stop(ctx)
     with ctx.ledger.begin() as tx:
         check_paused(tx)
@@ -264,7 +276,7 @@ def _check_datasets(ctx: Context, plan: PlanRow) -> None:
 
 
 def _check_lists(ctx: Context, plan: PlanRow) -> None:
-    if plan.lists != lists_commitment(ctx, plan.policies):
+    if plan.lists not in lists_commitments(ctx, plan.policies):
         raise GuardStopped(
             f"a named list changed after plan {plan.id} was made", guard="policy-changed", remedy=_PLAN_AGAIN
         )
@@ -291,7 +303,7 @@ def approval_reasons(
         if policy is None:
             continue
         pair = ((policy.id, policy.sha256), (dataset.name, dataset.sha256))
-        if not tx.approvals.is_approved(*pair, lists_commitment(ctx, pair[:1])):
+        if not any(tx.approvals.is_approved(*pair, lists) for lists in lists_commitments(ctx, pair[:1])):
             reasons.append(f"policy {policy.id} for dataset {dataset.name} was not approved in its present form")
     return reasons
 

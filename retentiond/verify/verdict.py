@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .case import Case
 from .encoding import sha256_hex
 from .keyring import fingerprint
+from .logsteps import issuer_of
 from .note import is_witnessed
 from .statement import total
 
@@ -73,7 +74,7 @@ def _notes(case: Case) -> list[str]:
         notes += _figures(case)
     if receipt.leaf and receipt.leaf["retained"]:
         notes.append(f"retained under a legal obligation, records of this account: {receipt.leaf['retained']}")
-    if case.keys.issuer == case.keys.log.key:
+    if {log.key for log in case.keys.logs} & set(case.keys.issuers):
         notes.append("the issuer and the log have the same key: whoever holds it can say and log anything")
     if case.history and case.log and case.log.newest_keys not in (None, sha256_hex(case.history.data)):
         notes.append("the log names another, newer key history than the one given")
@@ -113,10 +114,11 @@ def _unknown(case: Case) -> list[str]:
 
 def _proven(case: Case) -> list[str]:
     receipt = case.receipt
+    log_name = receipt.proof.checkpoint.origin
     proof, run, issued_at = receipt.proof, receipt.predicate["run"], receipt.predicate["issuedAt"]
     proven = [
-        f"the issuer's pinned key ({fingerprint(case.keys.issuer)[:16]}...) signed it, issued at {issued_at}",
-        f"it is entry {proof.index} of {proof.checkpoint.size} that the pinned key of {case.keys.log.name} signed for",
+        f"the issuer's pinned key ({fingerprint(issuer_of(case))[:16]}...) signed it, issued at {issued_at}",
+        f"it is entry {proof.index} of {proof.checkpoint.size} that the pinned key of {log_name} signed for",
     ]
     if case.log:
         proven.append(f"it stands in the log given ({case.log.tree.size} entries), which does not retract it")

@@ -23,7 +23,7 @@ from tests.readme.test_first_run import FIRST_RUN
 
 DOCS = ROOT / "docs"
 CONFIGURATION = DOCS / "configuration.md"
-WALKED = ("receipts.md", "operations.md")
+WALKED = ("receipts.md", "operations.md", "keys.md")
 LEFT_OF_THE_TABLE = 59  # 100 requests, two a day; 41 are older than 29 days and not flagged
 _COMMAND = re.compile(r"\bretentiond ((?:-{0,2}[\w./-]+ ?)*)")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
@@ -50,6 +50,8 @@ def test_the_first_hour_and_the_pages_after_it_end_as_they_say(tmp_path: Path) -
     assert "the account 'acct-1' is in it" in printed
     assert "the ledger is sound and agrees with its log" in printed
     assert "the stop file exists" in printed
+    assert re.search(r"issuer key [0-9a-f]{16} is in use\n-----BEGIN PUBLIC KEY", printed)
+    assert re.search(r"wrapping-[0-9a-f]{16}.key; \d+ records of the journal are sealed under it", printed)
 
 
 def test_every_page_with_commands_is_run() -> None:
