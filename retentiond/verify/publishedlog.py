@@ -145,7 +145,7 @@ def read_log(location: str, key: NoteKey) -> PublishedLog:
     if note is None:
         raise LogUnreadableError("the log has no checkpoint")
     try:
-        checkpoint = read_checkpoint(note.decode("utf-8"))
+        checkpoint = read_checkpoint(_text(note))
         require_log(checkpoint, key)
     except (ValueError, FailedStepError) as error:
         raise LogUnreadableError(f"the log's checkpoint is refused: {error}") from error
@@ -155,6 +155,13 @@ def read_log(location: str, key: NoteKey) -> PublishedLog:
     if log.tree.root(checkpoint.size) != checkpoint.root:
         raise LogUnreadableError("the log's entries do not give the root hash that its checkpoint signs")
     return log
+
+
+def _text(note: bytes) -> str:
+    try:
+        return note.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError("not UTF-8") from error
 
 
 def _source(location: str) -> _Source:

@@ -133,7 +133,7 @@ def _not_proven(case: Case) -> list[str]:
         for item in case.receipt.predicate["notCovered"]
     ]
     if not case.log:
-        missing.append("that it was not retracted since, and that its plan is in the log: give the log with --log")
+        missing.append("that it was not retracted since, and that its plan is in the log: that takes the log, --log")
     if not case.witnesses:
         missing.append("that the log shows everybody the same: that takes a witness, --witness")
     if not case.history:
