@@ -114,4 +114,4 @@ def _proof(text: str) -> LogProof:
     try:
         return read_proof(text)
     except ValueError as error:
-        raise FailedStepError(f"the log proof {error}") from error
+        raise FailedStepError(f"the log proof is refused: {error}") from error
