@@ -17,13 +17,13 @@ import { parse } from "./strictjson.mjs";
  */
 export function readReceipt(data) {
   const unknown = new Unknown();
-  const bundle = document(data, BUNDLE, "bundle", unknown);
+  const bundle = readDocument(data, BUNDLE, "bundle", unknown);
   const envelope = bundle.get("dsseEnvelope");
   const body = fromBase64(envelope.get("payload"));
   if (body.length > MAX_STATEMENT_BYTES) {
     throw new FailedStep(`the statement has ${body.length} bytes; it stays below ${MAX_STATEMENT_BYTES + 1}`);
   }
-  const statement = document(body, STATEMENT, "statement", unknown);
+  const statement = readDocument(body, STATEMENT, "statement", unknown);
   const predicate = statement.get("predicate");
   const isOverRuns = KINDS_OVER_RUNS.includes(predicate.get("kind"));
   const annexShape = isOverRuns ? ANNEX_OVER_RUNS : ANNEX_OF_ONE_RUN;
@@ -40,12 +40,12 @@ export function readReceipt(data) {
 
 /** Reads a key history: {data, envelope, body, document}. Its signature is not verified here. */
 export function readHistory(data) {
-  const envelope = document(data, HISTORY_ENVELOPE, "history", new Unknown());
+  const envelope = readDocument(data, HISTORY_ENVELOPE, "history", new Unknown());
   const body = fromBase64(envelope.get("payload"));
-  return { data, envelope, body, document: document(body, HISTORY, "history", new Unknown()) };
+  return { data, envelope, body, document: readDocument(body, HISTORY, "history", new Unknown()) };
 }
 
-function document(data, shape, name, unknown) {
+function readDocument(data, shape, name, unknown) {
   const value = orElse(
     () => parse(data),
     (message) => new FailedStep(`the ${name} ${message}`),
@@ -57,5 +57,5 @@ function document(data, shape, name, unknown) {
 function enclosed(text, shape, name, unknown) {
   if (text === null) return [null, null];
   const data = fromBase64(text);
-  return [data, document(data, shape, name, unknown)];
+  return [data, readDocument(data, shape, name, unknown)];
 }

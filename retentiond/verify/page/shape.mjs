@@ -2,9 +2,9 @@
 
 import { fromBase64, fromHex, requireTime } from "./bytes.mjs";
 import { FailedStep, orElse } from "./errors.mjs";
+import { HASH_BYTES } from "./merkle.mjs";
 import { asJson, shown } from "./spelling.mjs";
 
-const HASH_BYTES = 32;
 const SHOWN_UNKNOWN = 20;
 const SHOWN_CHARACTERS = 80;
 
