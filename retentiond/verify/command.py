@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .errors import UsageError
+from .files import read_at_most
 from .keyring import pin, pin_witnesses
 from .report import as_json, as_text, error_as_json, error_as_text
 from .strictjson import MAX_BYTES
 from .verdict import Verdict
 from .verifier import Verifier
+from .webpage import build
 
 _VALID, _INVALID, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 _MAX_KEY_BYTES = 64 * 1024
@@ -69,6 +71,26 @@ def verify_files(
     return [(name, verifier.verify(_read(name, MAX_BYTES))) for name in files]
 
 
+def build_page(target: Path, keys: Sequence[str] = (), witnesses: Sequence[str] = ()) -> None:
+    """Write the page that checks receipts in a browser.
+
+    Args:
+        target: the file to write.
+        keys: the files of the issuer's and the log's key, to be filled in; none leaves the field empty.
+        witnesses: the files of the witnesses' keys, to be filled in.
+
+    Raises:
+        UsageError: a file cannot be read or written; else as `pin` and `pin_witnesses` raise it.
+    """
+    contents = [[_read(name, _MAX_KEY_BYTES) for name in names] for names in (keys, witnesses)]
+    try:
+        build(target, *contents)
+    except OSError as error:
+        raise UsageError(
+            f"the page cannot be written: {error.strerror}", where=str(target), remedy="name a file that you may write"
+        ) from error
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="retentiond-verify",
@@ -103,10 +125,8 @@ def _run(options: argparse.Namespace) -> tuple[str, int]:
 
 
 def _read(name: str, limit: int) -> bytes:
-    """Read a file, but never more than one byte over the limit: that is enough to refuse it."""
     try:
-        with Path(name).open("rb") as file:
-            return file.read(limit + 1)
+        return read_at_most(name, limit)
     except (OSError, ValueError) as error:
         raise UsageError(
             f"a file cannot be read: {getattr(error, 'strerror', None) or error}",

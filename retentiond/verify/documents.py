@@ -97,7 +97,7 @@ def _document(data: bytes, shape: Shape, name: str, unknown: Unknown) -> Json:
         document: Json = parse(data)
         shape(document, Place(name, unknown))
     except NotStrictError as error:
-        raise FailedStepError(f"the {name} {error}") from error
+        raise FailedStepError(f"the {name}: {error}") from error
     except MisshapenError as error:
         raise FailedStepError(str(error)) from error
     return document
@@ -114,4 +114,4 @@ def _proof(text: str) -> LogProof:
     try:
         return read_proof(text)
     except ValueError as error:
-        raise FailedStepError(f"the log proof is refused: {error}") from error
+        raise FailedStepError(f"the log proof: {error}") from error

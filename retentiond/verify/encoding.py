@@ -43,7 +43,7 @@ def from_rfc3339(text: str) -> datetime:
     try:
         return datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError as error:
-        raise ValueError("a time that does not exist") from error
+        raise ValueError("a date or a time of day that does not exist") from error
 
 
 def sha256_hex(data: bytes) -> str:

@@ -31,11 +31,11 @@ def read_proof(text: str) -> LogProof:
     head, _, checkpoint = text.partition("\n\n")
     header, *lines = head.split("\n")
     if header != _HEADER:
-        raise ValueError(f"it does not begin with {_HEADER}")
+        raise ValueError(f"does not begin with {_HEADER}")
     if lines and lines[0].startswith(_EXTRA):
         from_base64(lines.pop(0).removeprefix(_EXTRA))
     if not lines or not lines[0].startswith(_INDEX):
-        raise ValueError("it has no index line")
+        raise ValueError("has no index line")
     index = read_decimal(lines[0].removeprefix(_INDEX))
     return LogProof(index, tuple(map(_hash, lines[1:])), read_checkpoint(checkpoint))
 
@@ -43,5 +43,5 @@ def read_proof(text: str) -> LogProof:
 def _hash(line: str) -> bytes:
     data = from_base64(line)
     if len(data) != HASH_BYTES:
-        raise ValueError("a hash that is not 32 bytes")
+        raise ValueError("has a hash that is not 32 bytes")
     return data

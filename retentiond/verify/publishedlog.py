@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol
 
 from .errors import FailedStepError, LogUnreadableError, UsageError
+from .files import read_at_most
 from .merkle import GrowingTree, leaf_hash
 from .note import NoteKey, read_checkpoint, require_log
 
@@ -93,8 +94,7 @@ class _Directory:
 
     def read(self, path: str, limit: int) -> bytes | None:
         try:
-            with (self.root / path).open("rb") as file:
-                return _bounded(file.read(limit + 1), path, limit)
+            return _bounded(read_at_most(self.root / path, limit), path, limit)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -145,8 +145,10 @@ def read_log(location: str, key: NoteKey) -> PublishedLog:
     if note is None:
         raise LogUnreadableError("the log has no checkpoint")
     try:
-        checkpoint = read_checkpoint(_text(note))
+        checkpoint = read_checkpoint(note.decode("utf-8"))
         require_log(checkpoint, key)
+    except UnicodeDecodeError as error:
+        raise LogUnreadableError("the log's checkpoint is refused: not UTF-8") from error
     except (ValueError, FailedStepError) as error:
         raise LogUnreadableError(f"the log's checkpoint is refused: {error}") from error
     log = PublishedLog()
@@ -155,13 +157,6 @@ def read_log(location: str, key: NoteKey) -> PublishedLog:
     if log.tree.root(checkpoint.size) != checkpoint.root:
         raise LogUnreadableError("the log's entries do not give the root hash that its checkpoint signs")
     return log
-
-
-def _text(note: bytes) -> str:
-    try:
-        return note.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError("not UTF-8") from error
 
 
 def _source(location: str) -> _Source:

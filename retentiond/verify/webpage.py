@@ -19,7 +19,7 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const) )", re.MUL
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 _PRESET = """\
 <p class="preset">The keys below were built into this page by whoever gave it to you. Compare the fingerprint and the
-        log’s name with what the issuer publishes.</p>"""
+        log&rsquo;s name with what the issuer publishes.</p>"""
 
 
 def build(target: Path, keys: Sequence[str | bytes] = (), witnesses: Sequence[str | bytes] = ()) -> None:

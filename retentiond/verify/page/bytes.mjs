@@ -79,30 +79,18 @@ export function requireTime(text) {
   const [year, month, day, hour, minute, second] = found.slice(1).map(Number);
   const days = [31, year % 4 || (year % 100 === 0 && year % 400) ? 28 : 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
   const exists = year > 0 && month >= 1 && month <= 12 && day >= 1 && day <= days[month - 1];
-  if (!exists || hour > 23 || minute > 59 || second > 59) throw new Misspelled("a time that does not exist");
+  if (!exists || hour > 23 || minute > 59 || second > 59) throw new Misspelled("a date or a time of day that does not exist");
 }
 
-/** Finds the first byte at which something begins that is not UTF-8; -1 where all is. */
-export function firstNotUtf8(data) {
-  let at = 0;
-  while (at < data.length) {
-    const length = data[at] < 0x80 ? 1 : sequenceLength(data, at);
-    if (!length) return at;
-    at += length;
+/** Says whether bytes are UTF-8 (RFC 3629). */
+export function isUtf8(data) {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(data);
+    return true;
+  } catch (error) {
+    if (error instanceof TypeError) return false;
+    throw error;
   }
-  return -1;
-}
-
-/** How long the UTF-8 sequence is that begins here (RFC 3629, section 4); 0 where there is none. */
-function sequenceLength(data, at) {
-  const lead = data[at];
-  const length = lead >= 0xc2 && lead <= 0xdf ? 2 : (lead & 0xf0) === 0xe0 ? 3 : lead >= 0xf0 && lead <= 0xf4 ? 4 : 0;
-  if (!length || at + length > data.length) return 0;
-  const lowest = { 0xe0: 0xa0, 0xf0: 0x90 }[lead] ?? 0x80;
-  const highest = { 0xed: 0x9f, 0xf4: 0x8f }[lead] ?? 0xbf;
-  if (data[at + 1] < lowest || data[at + 1] > highest) return 0;
-  for (let next = 2; next < length; next++) if ((data[at + next] & 0xc0) !== 0x80) return 0;
-  return length;
 }
 
 /** Decodes UTF-8 of which it is known that it is UTF-8; what is not becomes U+FFFD. */

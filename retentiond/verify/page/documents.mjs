@@ -31,7 +31,7 @@ export function readReceipt(data) {
   const [leafBytes, leaf] = enclosed(bundle.get("account")?.get("leaf") ?? null, LEAF, "leaf", unknown);
   const proof = orElse(
     () => readProof(bundle.get("tlogProof")),
-    (message) => new FailedStep(`the log proof is refused: ${message}`),
+    (message) => new FailedStep(`the log proof: ${message}`),
   );
   return {
     bundle, envelope, body, statement, predicate, isOverRuns, proof, annexBytes, annex, leafBytes, leaf, unknown,
@@ -48,7 +48,7 @@ export function readHistory(data) {
 function readDocument(data, shape, name, unknown) {
   const value = orElse(
     () => parse(data),
-    (message) => new FailedStep(`the ${name} ${message}`),
+    (message) => new FailedStep(`the ${name}: ${message}`),
   );
   shape(value, new Place(name, unknown));
   return value;

@@ -1,6 +1,6 @@
 // The keys that the visitor trusts, told apart by what they are.
 
-import { firstNotUtf8, fromBase64, fromUtf8, join, sha256Hex, toHex } from "./bytes.mjs";
+import { fromBase64, fromUtf8, isUtf8, join, sha256Hex, toHex } from "./bytes.mjs";
 import { KEY_BYTES } from "./ed25519.mjs";
 import { Misspelled, orElse, UsageError } from "./errors.mjs";
 import { LOG_KEY, readKey, SPACES, WITNESS_KEY } from "./note.mjs";
@@ -57,7 +57,7 @@ export function fingerprint(key) {
 
 function asText(content) {
   if (typeof content === "string") return content.replace(AROUND, "");
-  if (firstNotUtf8(content) < 0) return fromUtf8(content).replace(AROUND, "");
+  if (isUtf8(content)) return fromUtf8(content).replace(AROUND, "");
   throw new UsageError("a key file is not text", `${ISSUER_REMEDY}, and ${LOG_REMEDY}`);
 }
 

@@ -13,9 +13,9 @@ const INDEX = "index ";
 export function readProof(text) {
   const end = text.indexOf("\n\n");
   const [header, ...lines] = (end < 0 ? text : text.slice(0, end)).split("\n");
-  if (header !== HEADER) throw new Misspelled(`it does not begin with ${HEADER}`);
+  if (header !== HEADER) throw new Misspelled(`does not begin with ${HEADER}`);
   if (lines[0]?.startsWith(EXTRA)) fromBase64(lines.shift().slice(EXTRA.length));
-  if (!lines[0]?.startsWith(INDEX)) throw new Misspelled("it has no index line");
+  if (!lines[0]?.startsWith(INDEX)) throw new Misspelled("has no index line");
   const index = readDecimal(lines[0].slice(INDEX.length));
   const path = lines.slice(1).map(readHash);
   return { index, path, checkpoint: readCheckpoint(end < 0 ? "" : text.slice(end + 2)) };
@@ -23,6 +23,6 @@ export function readProof(text) {
 
 function readHash(line) {
   const data = fromBase64(line);
-  if (data.length !== HASH_BYTES) throw new Misspelled("a hash that is not 32 bytes");
+  if (data.length !== HASH_BYTES) throw new Misspelled("has a hash that is not 32 bytes");
   return data;
 }

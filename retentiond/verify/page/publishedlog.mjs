@@ -1,7 +1,7 @@
 // A published log (c2sp.org/tlog-tiles), read by rebuilding its tree from its entries.
 // The hash tiles are not read at all: a tile that was tampered with is then no way to be told a wrong root.
 
-import { firstNotUtf8, fromUtf8, same, utf8 } from "./bytes.mjs";
+import { fromUtf8, isUtf8, same, utf8 } from "./bytes.mjs";
 import { FailedStep, Misspelled } from "./errors.mjs";
 import { leafHash, Tree } from "./merkle.mjs";
 import { readCheckpoint, requireLog } from "./note.mjs";
@@ -71,7 +71,7 @@ async function readHead(source, key) {
   const note = await bounded(source, "checkpoint", MAX_CHECKPOINT_BYTES);
   if (note === null) throw new FailedStep("the log has no checkpoint");
   try {
-    if (firstNotUtf8(note) >= 0) throw new Misspelled("not UTF-8");
+    if (!isUtf8(note)) throw new Misspelled("not UTF-8");
     const checkpoint = readCheckpoint(fromUtf8(note));
     await requireLog(checkpoint, key);
     return checkpoint;

@@ -1,6 +1,6 @@
 // Says in plain words what was found.
 
-import { firstNotUtf8, fromBase64, fromUtf8, toHex } from "./bytes.mjs";
+import { fromBase64, fromUtf8, isUtf8, toHex } from "./bytes.mjs";
 import { code, foreign, grid, icon, list, make, terms } from "./dom.mjs";
 import { ACTION_WORDS, ASKED, EVIDENCE_WORDS, inWords, KIND_WORDS, OUTCOME_WORDS } from "./words.mjs";
 import { STEPS } from "./verifier.mjs";
@@ -170,7 +170,7 @@ function counting(what, count) {
 /** Shows bytes as text where they are text, else as hex. */
 function readable(encoded) {
   const data = fromBase64(encoded);
-  return firstNotUtf8(data) < 0 ? fromUtf8(data) : `0x${toHex(data)}`;
+  return isUtf8(data) ? fromUtf8(data) : `0x${toHex(data)}`;
 }
 
 function number(count) {

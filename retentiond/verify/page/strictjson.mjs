@@ -1,7 +1,7 @@
 // A strict reading of JSON: what two parsers could understand differently is refused.
 // Objects become maps, so that no name has a meaning of its own; numbers are integers that doubles hold exactly.
 
-import { firstNotUtf8, fromUtf8 } from "./bytes.mjs";
+import { fromUtf8, isUtf8 } from "./bytes.mjs";
 import { Misspelled } from "./errors.mjs";
 import { asJson } from "./spelling.mjs";
 
@@ -22,15 +22,14 @@ const ESCAPES = { '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: 
 /**
  * Parses one JSON document (UTF-8 without byte order mark, at most MAX_BYTES).
  * Throws Misspelled for what is not JSON, and for a name twice in one object, a number that is no integer from 0 to
- * 2^53 - 1, a lone surrogate, more than 64 brackets open at once. The message goes on from "it".
+ * 2^53 - 1, a lone surrogate, more than 64 brackets open at once.
  */
 export function parse(data) {
-  if (data.length > MAX_BYTES) throw new Misspelled(`is longer than ${MAX_BYTES} bytes`);
+  if (data.length > MAX_BYTES) throw new Misspelled(`longer than ${MAX_BYTES} bytes`);
   if (data[0] === 0xef && data[1] === 0xbb && data[2] === 0xbf) {
     throw new Misspelled("begins with a byte order mark");
   }
-  const wrong = firstNotUtf8(data);
-  if (wrong >= 0) throw new Misspelled(`is not UTF-8 at byte ${wrong}`);
+  if (!isUtf8(data)) throw new Misspelled("not UTF-8");
   const text = fromUtf8(data);
   refuseDepth(text);
   const value = new Reader(text).document();
@@ -46,7 +45,7 @@ function refuseDepth(text) {
     if (char === '"') at = endOfText(text, at);
     else if (char === "[" || char === "{") depth++;
     else if (char === "]" || char === "}") depth--;
-    if (depth > MAX_OPEN_BRACKETS) throw new Misspelled(`has more than ${MAX_OPEN_BRACKETS} brackets open at once`);
+    if (depth > MAX_OPEN_BRACKETS) throw new Misspelled(`more than ${MAX_OPEN_BRACKETS} brackets are open at once`);
   }
 }
 
@@ -61,7 +60,7 @@ function refuseSurrogates(root) {
   let level = [root];
   while (level.length) {
     const wrong = level.find((value) => typeof value === "string" && !value.isWellFormed());
-    if (wrong !== undefined) throw new Misspelled(`has a lone surrogate in the text ${asJson(wrong).slice(0, 80)}`);
+    if (wrong !== undefined) throw new Misspelled(`the text ${asJson(wrong).slice(0, 80)} has a lone surrogate`);
     const containers = level.filter((value) => value instanceof Map || Array.isArray(value));
     level = containers.flatMap((inner) => (inner instanceof Map ? [...inner.keys(), ...inner.values()] : inner));
   }
@@ -108,7 +107,7 @@ class Reader {
       members.set(name, this.value());
       names.push(name);
     });
-    if (members.size < names.length) throw new Misspelled(`has the name ${mostFrequent(names)} twice in one object`);
+    if (members.size < names.length) throw new Misspelled(`the name ${mostFrequent(names)} stands twice in one object`);
     return members;
   }
 
@@ -160,7 +159,7 @@ class Reader {
     this.at += digits.length;
     if (fraction) throw noInteger(digits);
     if (digits.startsWith("-") || digits.length > MAX_DIGITS || Number(digits) > Number.MAX_SAFE_INTEGER) {
-      throw new Misspelled(`has the number ${digits.slice(0, 40)}, which is not between 0 and 2^53 - 1`);
+      throw new Misspelled(`the number ${digits.slice(0, 40)} is not between 0 and 2^53 - 1`);
     }
     return Number(digits);
   }
@@ -188,13 +187,11 @@ class Reader {
 }
 
 function notJson() {
-  return new Misspelled("is not JSON");
+  return new Misspelled("not JSON");
 }
 
 function noInteger(literal) {
-  return new Misspelled(
-    `has the number ${literal.slice(0, 40)}, which is not an integer without point or exponent`,
-  );
+  return new Misspelled(`the number ${literal.slice(0, 40)} is not an integer without point or exponent`);
 }
 
 /** Spells the name that stands most often among these, the first of them where several do. */

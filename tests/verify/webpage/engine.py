@@ -46,7 +46,8 @@ def in_javascript(questions: Sequence[Question], scratch: Path) -> list[dict[str
     """What the page's verifier says, in one process."""
     cases = [
         {
-            "bundle": base64.b64encode(question.bundle).decode(),
+            "bundle": base64.b64encode(question.bundle.rstrip(b" ")).decode(),
+            "padTo": len(question.bundle),
             "history": None if question.history is None else base64.b64encode(question.history).decode(),
             "log": None if question.log is None else str(question.log),
             "keys": question.keys,

@@ -1,5 +1,6 @@
 // Runs the page's verifier over many cases: engine.mjs CASES.json, a list of
-// {bundle, history (base64 or null), keys, witnesses (texts), log (a directory or null)}.
+// {bundle (base64), padTo (spaces up to this size), history (base64 or null), keys, witnesses (texts), log (a directory
+// or null)}.
 // Prints a JSON list of what the command line's --json calls the verdict, or of {what} for a usage error.
 
 import { readFile } from "node:fs/promises";
@@ -27,7 +28,13 @@ function bytes(text) {
   return new Uint8Array(Buffer.from(text, "base64"));
 }
 
-async function answer({ bundle, history, keys, witnesses, log }) {
+function padded(data, size) {
+  const whole = new Uint8Array(size).fill(0x20);
+  whole.set(data);
+  return whole;
+}
+
+async function answer({ bundle, padTo, history, keys, witnesses, log }) {
   try {
     const trusted = {
       keys: await pin(keys),
@@ -35,7 +42,7 @@ async function answer({ bundle, history, keys, witnesses, log }) {
       history: history === null ? null : bytes(history),
       log: log === null ? null : directory(log),
     };
-    const { verdict } = await verify(bytes(bundle), trusted);
+    const { verdict } = await verify(padded(bytes(bundle), padTo), trusted);
     const { notProven, ...rest } = verdict;
     return { ...rest, not_proven: notProven };
   } catch (error) {
