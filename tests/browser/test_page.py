@@ -174,6 +174,23 @@ def test_what_cannot_be_asked_is_no_verdict(visitor: Visitor) -> None:
     assert "holds no published log" in visitor.said
 
 
+@pytest.mark.parametrize(
+    ("lack", "words"),
+    [
+        ("Object.defineProperty(crypto, 'subtle', { value: undefined })", "gives this page no cryptography"),
+        (
+            "crypto.subtle.importKey = async () => { throw new DOMException('', 'NotSupportedError'); }",
+            "this browser cannot check Ed25519 signatures",
+        ),
+    ],
+)
+def test_a_browser_that_cannot_check_says_so_and_calls_nothing_valid(visitor: Visitor, lack: str, words: str) -> None:
+    visitor.page.evaluate(f"void ({lack})")
+    assert asked(visitor, SEALED.data) == "Cannot be checked"
+    assert words in visitor.said
+    assert "This says nothing about the receipt" in visitor.said
+
+
 def test_an_answer_goes_when_the_question_changes(visitor: Visitor) -> None:
     assert asked(visitor, SEALED.data) == "Valid"
     visitor.page.fill("#keys", TRUSTED[0])

@@ -9,6 +9,7 @@ import { MAX_BYTES } from "./strictjson.mjs";
 import { verify } from "./verifier.mjs";
 
 const NO_ED25519 = "this browser cannot check Ed25519 signatures";
+const NO_CRYPTOGRAPHY = "this browser gives this page no cryptography";
 const NEWER = "use a current Chromium, Firefox or Safari, and open the page from a file or over https";
 const at = (id) => document.getElementById(id);
 let latest = 0;
@@ -26,6 +27,7 @@ async function showKeys() {
 }
 
 async function describeKeys(text) {
+  requireCryptography();
   const { keys, witnesses } = await pinned(text);
   const issuer = make("li", {}, "Issuer’s key, fingerprint ", make("code", {}, await fingerprint(keys.issuer)));
   const log = make("li", {}, "Log ", foreign(keys.log.name));
@@ -55,13 +57,18 @@ async function answer() {
     return report(verdict, receipt, trusted);
   } catch (error) {
     if (error instanceof UsageError) return problem(error.message, error.remedy);
-    if (error.name === "NotSupportedError" || !globalThis.crypto?.subtle) return problem(NO_ED25519, NEWER);
+    if (error.name === "NotSupportedError") return problem(NO_ED25519, NEWER);
     return problem(`the page failed (${error.message})`, "ask the program retentiond-verify.pyz instead");
   }
 }
 
+/** Browsers keep it from pages that came over http, since these may have been changed on the way. */
+function requireCryptography() {
+  if (!globalThis.crypto?.subtle) throw new UsageError(NO_CRYPTOGRAPHY, NEWER);
+}
+
 async function given() {
-  if (!globalThis.crypto?.subtle) throw new UsageError(NO_ED25519, NEWER);
+  requireCryptography();
   const [history] = at("history").files;
   const log = at("log").files;
   return {
