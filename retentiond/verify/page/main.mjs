@@ -78,15 +78,27 @@ async function given() {
   };
 }
 
+/** Asks, and gives whether this is still the question when the answer is there. */
 async function ask() {
   const mine = ++latest;
   busy(true);
   at("announcement").textContent = "Checking…";
   const found = await answer();
-  if (mine !== latest) return;
-  busy(false);
+  if (mine !== latest) return false;
   show(found);
-  at("verdict").focus();
+  return true;
+}
+
+/** Who presses the button is led to the answer. */
+async function askAndGo() {
+  if (await ask()) at("verdict").focus();
+}
+
+/** Who chose a file stays where they are: the answer is announced, and comes into sight. */
+async function chooseReceipt() {
+  const ready = at("keys").value.trim() && at("receipt").files.length;
+  if (!ready) await changed();
+  else if (await ask()) at("result").scrollIntoView({ block: "start" });
 }
 
 function busy(is) {
@@ -132,11 +144,11 @@ function onEvent(action) {
   };
 }
 
-at("question").addEventListener("submit", onEvent(ask));
+at("question").addEventListener("submit", onEvent(askAndGo));
 at("keys").addEventListener("input", onEvent(changed));
 at("key-files").addEventListener("change", onEvent(addKeys));
 for (const id of ["history", "log"]) at(id).addEventListener("change", onEvent(changed));
-at("receipt").addEventListener("change", onEvent(() => (at("keys").value.trim() && at("receipt").files.length ? ask() : changed())));
+at("receipt").addEventListener("change", onEvent(chooseReceipt));
 dropInto(at("drop"), at("receipt"));
 keepPage();
 showKeys().catch((error) => show(problem(error.message, error.remedy)));
