@@ -74,7 +74,8 @@ function statementContent({ predicate }) {
   return [
     make("h3", {}, "What it says"),
     terms(
-      ["What happened", `${inWords(KIND_WORDS, kind)} (${kind})`],
+      ["What happened", inWords(KIND_WORDS, kind)],
+      ["Kind", kind],
       ["Outcome", predicate.get("outcome")],
       ["Evidence", inWords(EVIDENCE_WORDS, predicate.get("evidence"))],
       ["Issued", moment(predicate.get("issuedAt"))],
