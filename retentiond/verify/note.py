@@ -143,6 +143,14 @@ def witness_times(checkpoint: Checkpoint, key: NoteKey) -> list[int]:
     return [_witnessed_at(checkpoint, key, blob) for blob in blobs]
 
 
+def is_witnessed(checkpoint: Checkpoint, key: NoteKey) -> bool:
+    """Say whether this witness vouches for the checkpoint; a wrong cosignature is none."""
+    try:
+        return bool(witness_times(checkpoint, key))
+    except FailedStepError:
+        return False
+
+
 def _witnessed_at(checkpoint: Checkpoint, key: NoteKey, blob: bytes) -> int:
     seconds = int.from_bytes(blob[:_TIME_BYTES], "big")
     message = f"cosignature/v1\ntime {seconds}\n{checkpoint.body}".encode()

@@ -19,7 +19,7 @@ from typing import Protocol
 from .errors import FailedStepError, LogUnreadableError, UsageError
 from .files import read_at_most
 from .merkle import GrowingTree, leaf_hash
-from .note import NoteKey, read_checkpoint, require_log
+from .note import Checkpoint, NoteKey, read_checkpoint, require_log
 
 ENTRIES_PER_BUNDLE = 256
 _LENGTH_BYTES = 2
@@ -31,6 +31,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 _NOT_FOUND = (404, 410)
 _NUMBER = r"(0|[1-9][0-9]{0,17})"
 _ENTRY = re.compile(r"retentiond/log-entry/v1\n([^\n]+)\nsha256:([0-9a-f]{64})\n")
+_OVER_RUNS = "receipt -"
 _RECEIPT = re.compile(f"receipt {_NUMBER}")
 _VOID = re.compile(f"void {_NUMBER} (.+)")
 _RETRACT = re.compile(f"retract {_NUMBER} (.+)")
@@ -51,6 +52,8 @@ class PublishedLog:
         voids: (plan index, plan digest in hex) to why it was voided.
         retractions: (receipt index, receipt digest in hex) to the reason word.
         newest_keys: the digest (hex) of the newest key history, None where none is logged.
+        digests: receipt index to the receipt's digest (hex).
+        checkpoint: the checkpoint that was read with it.
     """
 
     tree: GrowingTree = field(default_factory=GrowingTree)
@@ -58,6 +61,8 @@ class PublishedLog:
     voids: dict[tuple[int, str], str] = field(default_factory=dict)
     retractions: dict[tuple[int, str], str] = field(default_factory=dict)
     newest_keys: str | None = None
+    digests: dict[int, str] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
 
     def holds(self, index: int, data: bytes) -> bool:
         """Say whether entry `index` is exactly this one."""
@@ -73,7 +78,10 @@ class PublishedLog:
         kind_line, digest = found[1], found[2]
         if kind_line == "key":
             self.newest_keys = digest
+        elif kind_line == _OVER_RUNS:
+            self.digests[index] = digest
         elif receipt := _RECEIPT.fullmatch(kind_line):
+            self.digests[index] = digest
             self.receipts[int(receipt[1])].append(index)
         elif void := _VOID.fullmatch(kind_line):
             self.voids[int(void[1]), digest] = void[2]
@@ -151,7 +159,7 @@ def read_log(location: str, key: NoteKey) -> PublishedLog:
         raise LogUnreadableError("the log's checkpoint is refused: not UTF-8") from error
     except (ValueError, FailedStepError) as error:
         raise LogUnreadableError(f"the log's checkpoint is refused: {error}") from error
-    log = PublishedLog()
+    log = PublishedLog(checkpoint=checkpoint)
     for data in _entries(source, checkpoint.size):
         log.add(data)
     if log.tree.root(checkpoint.size) != checkpoint.root:

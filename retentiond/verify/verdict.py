@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .case import Case
 from .encoding import sha256_hex
 from .keyring import fingerprint
+from .note import is_witnessed
 from .statement import total
 
 INVALID = "invalid"
@@ -66,10 +67,14 @@ def _notes(case: Case) -> list[str]:
         notes.append("hidden only: what this receipt names is not deleted yet; the purge has a receipt of its own")
     if annex is None:
         notes.append("figures not shown: the annex is not in this bundle")
-    elif not receipt.is_over_runs:
+    elif receipt.is_over_runs:
+        notes += _stands_on(case)
+    else:
         notes += _figures(case)
     if receipt.leaf and receipt.leaf["retained"]:
         notes.append(f"retained under a legal obligation, records of this account: {receipt.leaf['retained']}")
+    if case.keys.issuer == case.keys.log.key:
+        notes.append("the issuer and the log have the same key: whoever holds it can say and log anything")
     if case.history and case.log and case.log.newest_keys not in (None, sha256_hex(case.history.data)):
         notes.append("the log names another, newer key history than the one given")
     return notes + _unknown(case)
@@ -85,6 +90,17 @@ def _figures(case: Case) -> list[str]:
     if annex["singleOperator"]:
         notes.append("single operator: no second person had to approve (singleOperator)")
     return notes
+
+
+def _stands_on(case: Case) -> list[str]:
+    """Say which runs, of those that a statement over runs names, the log does not bear out."""
+    log, annex = case.log, case.receipt.annex or {}
+    if not log:
+        return []
+    runs = [(index, digest) for index, digest in annex["runs"]]
+    notes = [f"the log retracts a run that this stands on: entry {run[0]}" for run in runs if run in log.retractions]
+    unknown = [index for index, digest in runs if log.digests.get(index) != digest]
+    return notes + [f"the log has no such receipt of a run that this stands on: entry {index}" for index in unknown]
 
 
 def _unknown(case: Case) -> list[str]:
@@ -132,8 +148,15 @@ def _not_proven(case: Case) -> list[str]:
         f"{item['what']!a} is not covered" + (f" until {item['until']}" if item["until"] else "")
         for item in case.receipt.predicate["notCovered"]
     ]
-    if not case.log:
-        missing.append("that it was not retracted since, and that its plan is in the log: that takes the log, --log")
+    if case.log:
+        missing.append(f"what the log says after its {case.log.tree.size} entries: a newer log may retract it")
+        missing += [
+            f"that others see the log that was given: the witness {witness.name!a} did not cosign its checkpoint"
+            for witness in case.witnesses
+            if not case.log.checkpoint or not is_witnessed(case.log.checkpoint, witness)
+        ]
+    else:
+        missing.append("that it was not retracted since, and that its plan is in the log: give the log with --log")
     if not case.witnesses:
         missing.append("that the log shows everybody the same: that takes a witness, --witness")
     if not case.history:

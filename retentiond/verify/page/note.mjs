@@ -91,6 +91,16 @@ export async function witnessTimes(checkpoint, key) {
   return times;
 }
 
+/** Says whether this witness vouches for the checkpoint; a wrong cosignature is none. */
+export async function isWitnessed(checkpoint, key) {
+  try {
+    return (await witnessTimes(checkpoint, key)).length > 0;
+  } catch (error) {
+    if (error instanceof FailedStep) return false;
+    throw error;
+  }
+}
+
 /** What the signature lines under the key's name and id hold. That they are by the key remains to be verified. */
 function signaturesBy(checkpoint, key) {
   const lines = checkpoint.signatureLines.split("\n");

@@ -11,6 +11,7 @@ const LENGTH_BYTES = 2;
 const MAX_BUNDLE_BYTES = ENTRIES_PER_BUNDLE * (LENGTH_BYTES + 0xffff);
 const MAX_CHECKPOINT_BYTES = 1 << 20;
 const ENTRY = /^retentiond\/log-entry\/v1\n([^\n]+)\nsha256:([0-9a-f]{64})\n$/;
+const OVER_RUNS = "receipt -";
 const RECEIPT = /^receipt (0|[1-9][0-9]{0,17})$/;
 const VOID = /^void (0|[1-9][0-9]{0,17}) ([^\n]+)$/;
 const RETRACT = /^retract (0|[1-9][0-9]{0,17}) ([^\n]+)$/;
@@ -22,13 +23,19 @@ export function logEntry(kindLine, sha256) {
 
 /**
  * What a whole log says: `tree`, the leaf hashes of all entries; `receipts`, plan index to the indexes of the receipts
- * that name it; `voids` and `retractions`, "index sha256" to the reason; `newestKeys`, the newest key history's digest.
+ * that name it; `voids` and `retractions`, "index sha256" to the reason; `newestKeys`, the newest key history's digest;
+ * `digests`, receipt index to its digest; `checkpoint`, the one that was read with it.
  */
 class PublishedLog {
   receipts = new Map();
   voids = new Map();
   retractions = new Map();
   newestKeys = null;
+  digests = new Map();
+
+  constructor(checkpoint) {
+    this.checkpoint = checkpoint;
+  }
 
   /** Takes in what an entry says. One of an unknown kind counts for the tree and says nothing here. */
   add(data, index) {
@@ -36,6 +43,7 @@ class PublishedLog {
     if (!found) return;
     const [, kindLine, digest] = found;
     const [receipt, end, retract] = [RECEIPT.exec(kindLine), VOID.exec(kindLine), RETRACT.exec(kindLine)];
+    if (kindLine === OVER_RUNS || receipt) this.digests.set(index, digest);
     if (kindLine === "key") this.newestKeys = digest;
     else if (receipt) this.receipts.set(receipt[1], [...(this.receipts.get(receipt[1]) ?? []), index]);
     else if (end) this.voids.set(`${end[1]} ${digest}`, end[2]);
@@ -54,7 +62,7 @@ class PublishedLog {
  */
 export async function readLog(source, key) {
   const checkpoint = await readHead(source, key);
-  const [log, hashes] = [new PublishedLog(), []];
+  const [log, hashes] = [new PublishedLog(checkpoint), []];
   for (let start = 0n; start < checkpoint.size; start += BigInt(ENTRIES_PER_BUNDLE)) {
     const entries = await readBundle(source, start, checkpoint.size);
     entries.forEach((data, offset) => log.add(data, hashes.length + offset));

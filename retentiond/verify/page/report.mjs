@@ -7,6 +7,8 @@ import { STEPS } from "./verifier.mjs";
 
 const SHOWN_ROWS = 200;
 const RETRACTED = "the log retracts it: ";
+// How the command line is to be asked, which a reader of the page cannot.
+const OPTION = /(, |: give the log with )--[a-z]+$/;
 const STATES = { held: ["good", "holds"], failed: ["bad", "fails"], open: ["open", "not looked at"] };
 
 /** Gives {title, elements} for a verdict on a receipt that was read, or could not be (null). */
@@ -64,7 +66,7 @@ function validContent(verdict, receipt) {
     ...itemsContent(receipt.bundle.get("items")),
     ...figuresContent(receipt),
     ...list("Note", verdict.notes),
-    ...list("Not proven", verdict.notProven.map((said) => said.replace(/, --[a-z]+$/, ""))),
+    ...list("Not proven", verdict.notProven.map((said) => said.replace(OPTION, ""))),
     ...list("Verified", verdict.proven),
   ];
 }

@@ -1,7 +1,8 @@
 // What a verification found, and how far that goes.
 
-import { sha256Hex } from "./bytes.mjs";
+import { same, sha256Hex } from "./bytes.mjs";
 import { fingerprint } from "./keyring.mjs";
+import { isWitnessed } from "./note.mjs";
 import { quoted } from "./spelling.mjs";
 import { total } from "./statement.mjs";
 
@@ -21,11 +22,11 @@ export async function acceptance(given) {
     receipt: predicate.get("receiptId"),
     notes: await notes(given),
     proven: await proven(given),
-    notProven: notProven(given),
+    notProven: await notProven(given),
   };
 }
 
-async function notes({ receipt, history, log }) {
+async function notes({ receipt, keys, history, log }) {
   const { predicate, annex, leaf } = receipt;
   const found = [];
   if (predicate.get("outcome") === "partial") {
@@ -36,8 +37,12 @@ async function notes({ receipt, history, log }) {
   }
   if (annex === null) found.push("figures not shown: the annex is not in this bundle");
   else if (!receipt.isOverRuns) found.push(...figures(annex));
+  else if (log) found.push(...standsOn(annex.get("runs"), log));
   if (leaf?.get("retained")) {
     found.push(`retained under a legal obligation, records of this account: ${leaf.get("retained")}`);
+  }
+  if (same(keys.issuer, keys.log.key)) {
+    found.push("the issuer and the log have the same key: whoever holds it can say and log anything");
   }
   if (history && log && log.newestKeys !== null && log.newestKeys !== (await sha256Hex(history.data))) {
     found.push("the log names another, newer key history than the one given");
@@ -54,6 +59,16 @@ function figures(annex) {
     found.push("single operator: no second person had to approve (singleOperator)");
   }
   return found;
+}
+
+/** Says which runs, of those that a statement over runs names, the log does not bear out. */
+function standsOn(runs, log) {
+  const retracted = runs.filter(([index, digest]) => log.retractions.has(`${index} ${digest}`));
+  const unknown = runs.filter(([index, digest]) => log.digests.get(index) !== digest);
+  return [
+    ...retracted.map(([index]) => `the log retracts a run that this stands on: entry ${index}`),
+    ...unknown.map(([index]) => `the log has no such receipt of a run that this stands on: entry ${index}`),
+  ];
 }
 
 function unknownMembers(unknown) {
@@ -92,19 +107,29 @@ function disclosed({ bundle, leaf }) {
   return found;
 }
 
-function notProven({ receipt: { predicate }, witnesses, history, log }) {
+async function notProven({ receipt: { predicate }, witnesses, history, log }) {
   const evidence = predicate.get("evidence");
   const missing = [`no cryptography proves deletion: this says what was looked at, and how (evidence: ${evidence})`];
   for (const item of predicate.get("notCovered")) {
     const until = item.get("until") ? ` until ${item.get("until")}` : "";
     missing.push(`${quoted(item.get("what"))} is not covered${until}`);
   }
-  if (!log) {
-    missing.push("that it was not retracted since, and that its plan is in the log: that takes the log, --log");
-  }
+  if (log) missing.push(...(await beyond(log, witnesses)));
+  else missing.push("that it was not retracted since, and that its plan is in the log: give the log with --log");
   if (!witnesses.length) missing.push("that the log shows everybody the same: that takes a witness, --witness");
   if (!history) {
     missing.push("that the issuer's key was not revoked: that takes the key history, --history");
+  }
+  return missing;
+}
+
+/** Says what a log that was given leaves open: what comes after it, and who else sees it. */
+async function beyond(log, witnesses) {
+  const missing = [`what the log says after its ${log.tree.size} entries: a newer log may retract it`];
+  for (const witness of witnesses) {
+    if (await isWitnessed(log.checkpoint, witness)) continue;
+    const who = quoted(witness.name);
+    missing.push(`that others see the log that was given: the witness ${who} did not cosign its checkpoint`);
   }
   return missing;
 }

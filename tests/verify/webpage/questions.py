@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,17 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.verify import test_history, test_keys, test_log, test_steps, test_vector, test_wellformed
 from tests.verify.builder import (
+    LOG,
     ORIGIN,
     TRUSTED,
     Draft,
     Sealed,
+    entry,
     history,
     listed,
     over_runs,
     partial,
+    pem,
     seal,
     tombstone,
     vkey,
@@ -153,6 +157,7 @@ def _keys() -> Iterator[Question]:
         yield Question("an unusable log key", SEALED.data, keys=(issuer, text))
     for kind in (4, 6):
         yield Question("a key of another type", SEALED.data, keys=(issuer, vkey(ORIGIN, bytes(32), kind)))
+    yield Question("one key in both roles", seal(Draft(signers=(LOG,))).data, keys=(pem(LOG), log))
     yield Question("no witness", SEALED.data, witnesses=(log,))
     yield Question("the same witness twice", SEALED.data, witnesses=PINNED * 2)
 
@@ -171,6 +176,10 @@ def _logs(scratch: Path) -> Iterator[Question]:
     """Published logs: as they should be, spoiled, and with something else to say of the receipt."""
     runs = seal(over_runs())
     yield _logged("over runs", scratch, runs, runs.entries)
+    retracted = test_log.later(runs, entry("retract 12 wrong", "1a" * 32))
+    yield _logged("a run was retracted", scratch, runs, retracted)
+    witnessed = seal(test_history.witnessed(7))
+    yield replace(_logged("not witnessed", scratch, witnessed, witnessed.entries), witnesses=PINNED)
     yield _logged("as it should be", scratch, SEALED, SEALED.entries)
     yield _logged("harmless", scratch, SEALED, test_log.later(SEALED, *test_log.harmless(SEALED), total=1300))
     yield _logged("too short", scratch, SEALED, SEALED.entries[:100])
