@@ -150,6 +150,15 @@ def test_a_retracted_receipt_is_called_retracted(visitor: Visitor, tmp_path: Pat
     assert visitor.title == "Valid"
 
 
+def test_a_closure_over_a_run_that_was_retracted_is_valid_with_a_reservation(visitor: Visitor, tmp_path: Path) -> None:
+    closure = seal(over_runs())
+    visitor.page.click("summary")
+    log = write_log(tmp_path / "log", test_log.later(closure, entry("retract 12 wrong", "1a" * 32)))
+    visitor.page.set_input_files("#log", log)
+    assert asked(visitor, closure.data) == "Valid, with a reservation"
+    assert "The log retracts a run that this stands on: entry 12" in visitor.page.inner_text(".banner")
+
+
 def test_a_revoked_key_takes_a_witness(visitor: Visitor) -> None:
     page = visitor.page
     page.click("summary")

@@ -61,7 +61,8 @@ export function grid(caption, columns, rows) {
   return make("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": caption }, make("table", {}, inside));
 }
 
-function capital(sentence) {
+/** Begins a sentence with a capital letter. */
+export function capital(sentence) {
   return sentence.slice(0, 1).toUpperCase() + sentence.slice(1);
 }
 

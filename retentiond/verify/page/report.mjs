@@ -1,14 +1,20 @@
 // Says in plain words what was found.
 
 import { fromBase64, fromUtf8, isUtf8, toHex } from "./bytes.mjs";
-import { code, foreign, grid, icon, list, make, terms } from "./dom.mjs";
+import { capital, code, foreign, grid, icon, list, make, terms } from "./dom.mjs";
 import { ACTION_WORDS, ASKED, EVIDENCE_WORDS, inWords, KIND_WORDS, OUTCOME_WORDS } from "./words.mjs";
 import { STEPS } from "./verifier.mjs";
 
 const SHOWN_ROWS = 200;
+const SHOWN_GRAVE = 5;
 const RETRACTED = "the log retracts it: ";
 // How the command line is to be asked, which a reader of the page cannot.
 const OPTION = /(, |: give the log with )--[a-z]+$/;
+// Beginnings of notes that a reader must not miss.
+const GRAVE = [
+  "the log retracts a run", "the log has no such receipt", "the issuer and the log have the same key",
+  "the log names another, newer key history",
+];
 const STATES = { held: ["good", "holds"], failed: ["bad", "fails"], open: ["open", "not looked at"] };
 
 /** Gives {title, elements} for a verdict on a receipt that was read, or could not be (null). */
@@ -42,6 +48,10 @@ function headline(verdict, receipt) {
   }
   if (verdict.outcome === "partial") {
     return ["warn", "Valid, but partial", genuine, "Something that was due was not removed, and is left to a later run."];
+  }
+  const grave = verdict.notes.filter((note) => GRAVE.some((beginning) => note.startsWith(beginning)));
+  if (grave.length) {
+    return ["warn", "Valid, with a reservation", genuine, ...grave.slice(0, SHOWN_GRAVE).map((note) => foreign(capital(note)))];
   }
   return ["good", "Valid", genuine];
 }
