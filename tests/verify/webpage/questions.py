@@ -57,12 +57,23 @@ SNIPPETS = [
     b"\x01",
     b"\\u",
 ]
+# Spellings at the edge of what is one.
+BASE64 = ["====", "A===", "AA==AA==", "AA=A", "AA==", "AB==", "AAA=", "AAB=", "AAAA", "AAAA====", "AA\u0661="]
+NUMBERS = ["0", "00", "9" * 18, "1" + "0" * 18, "9007199254740993", "-0", "1_0", "\u0661", ""]
+NAMES = ["\x7f", "\xff", "\u0100", "\uffff", "\U00010000", "it's", "it's \"", "\\", "\t"]
+TIMES = [
+    *(f"{year}-02-29T00:00:00Z" for year in ("1900", "2000", "2026", "2028", "2100", "0000", "0001")),
+    *(f"2026-{month:02}-{day}T00:00:00Z" for month in range(14) for day in (30, 31)),
+    *("2026-01-00T00:00:00Z", "2026-01-32T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01T23:60:00Z"),
+    *("2026-01-01T23:59:60Z", "2026-01-01T23:59:59z", "2026-01-01T23:59:59.0Z", "9999-12-31T23:59:59Z"),
+]
 LINES = ["", "\n", "\n\n", "0", "A", "=", "\r", "\x85", "\u2014", " ", "\ufeff"]
 
 
 def everything(scratch: Path) -> Iterator[Question]:
     """Every question."""
     yield from _documents()
+    yield from _spellings()
     yield from _drafts()
     yield from _contradictions()
     yield from _keys()
@@ -104,6 +115,26 @@ def _documents() -> Iterator[Question]:
     for name, old, new in test_wellformed.PROOF_CHANGES:
         proof = SEALED.bundle["tlogProof"].replace(old, new, 1)
         yield Question(name, json.dumps({**SEALED.bundle, "tlogProof": proof}).encode())
+
+
+def _spellings() -> Iterator[Question]:
+    """Base64, numbers, names and times, each where a receipt has one."""
+    for text in BASE64:
+        yield _changed(f"annex {text}", test_wellformed.put("annex", value=text))
+    for text in NUMBERS:
+        proof = SEALED.bundle["tlogProof"]
+        for changed in (proof.replace("index 280", f"index {text}"), proof.replace("\n600\n", f"\n{text}\n")):
+            yield Question(f"number {text}", json.dumps({**SEALED.bundle, "tlogProof": changed}).encode())
+    for text in NAMES:
+        proof = SEALED.bundle["tlogProof"].replace(f"\n{ORIGIN}\n", f"\n{ORIGIN}{text}\n")
+        yield Question(f"name {text}", json.dumps({**SEALED.bundle, "tlogProof": proof}).encode())
+        named = Draft()
+        named.predicate["notCovered"].append({"what": text, "until": None})
+        yield Question(f"what is not covered: {text}", seal(named).data)
+    for text in TIMES:
+        timed = Draft()
+        timed.predicate["issuedAt"] = text
+        yield Question(f"time {text}", seal(timed).data)
 
 
 def _drafts() -> Iterator[Question]:
@@ -183,6 +214,8 @@ def _logs(scratch: Path) -> Iterator[Question]:
     yield _logged("as it should be", scratch, SEALED, SEALED.entries)
     yield _logged("harmless", scratch, SEALED, test_log.later(SEALED, *test_log.harmless(SEALED), total=1300))
     yield _logged("too short", scratch, SEALED, SEALED.entries[:100])
+    many = test_log.later(SEALED, entry(f"retract {10**18} wrong", SEALED.digest), total=4097 * 2)
+    yield _logged("thousands of entries", scratch, SEALED, many)
     yield _logged("forked", scratch, SEALED, [b"else", *SEALED.entries[1:]])
     for name, further in test_log.WRONG_ENTRIES:
         sealed = seal(Draft(further=further))
