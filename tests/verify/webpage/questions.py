@@ -63,7 +63,7 @@ NUMBERS = ["0", "00", "9" * 18, "1" + "0" * 18, "9007199254740993", "-0", "1_0",
 NAMES = ["\x7f", "\xff", "\u0100", "\uffff", "\U00010000", "it's", "it's \"", "\\", "\t"]
 TIMES = [
     *(f"{year}-02-29T00:00:00Z" for year in ("1900", "2000", "2026", "2028", "2100", "0000", "0001")),
-    *(f"2026-{month:02}-{day}T00:00:00Z" for month in range(14) for day in (30, 31)),
+    *(f"2026-{month:02}-{day}T00:00:00Z" for month in range(14) for day in (30, 31, 32)),
     *("2026-01-00T00:00:00Z", "2026-01-32T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01T23:60:00Z"),
     *("2026-01-01T23:59:60Z", "2026-01-01T23:59:59z", "2026-01-01T23:59:59.0Z", "9999-12-31T23:59:59Z"),
 ]
@@ -121,6 +121,13 @@ def _spellings() -> Iterator[Question]:
     """Base64, numbers, names and times, each where a receipt has one."""
     for text in BASE64:
         yield _changed(f"annex {text}", test_wellformed.put("annex", value=text))
+    for length in (70, 78, 79, 80, 81, 200):
+        name = json.dumps("x" * length + "\u00e9")
+        yield Question(f"a name twice of {length}", f"{{{name}:1,{name}:2}}".encode())
+        yield Question(f"a type of {length}", json.dumps({"mediaType": ["\u00e9" + "y" * length, True, None]}).encode())
+        yield _changed(
+            f"an unknown name of {length}", test_wellformed.put("z" * length, value={"a": ["\u00e9"] * length})
+        )
     for text in NUMBERS:
         proof = SEALED.bundle["tlogProof"]
         for changed in (proof.replace("index 280", f"index {text}"), proof.replace("\n600\n", f"\n{text}\n")):
