@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from .errors import UsageError
 from .files import read_at_most
@@ -71,7 +70,7 @@ def verify_files(
     return [(name, verifier.verify(_read(name, MAX_BYTES))) for name in files]
 
 
-def build_page(target: Path, keys: Sequence[str] = (), witnesses: Sequence[str] = ()) -> None:
+def build_page(target: str, keys: Sequence[str] = (), witnesses: Sequence[str] = ()) -> None:
     """Write the page that checks receipts in a browser.
 
     Args:
@@ -87,7 +86,7 @@ def build_page(target: Path, keys: Sequence[str] = (), witnesses: Sequence[str] 
         build(target, *contents)
     except OSError as error:
         raise UsageError(
-            f"the page cannot be written: {error.strerror}", where=str(target), remedy="name a file that you may write"
+            f"the page cannot be written: {error.strerror}", where=target, remedy="name a file that you may write"
         ) from error
 
 

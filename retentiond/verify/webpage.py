@@ -22,7 +22,7 @@ _PRESET = """\
         log&rsquo;s name with what the issuer publishes.</p>"""
 
 
-def build(target: Path, keys: Sequence[str | bytes] = (), witnesses: Sequence[str | bytes] = ()) -> None:
+def build(target: str | Path, keys: Sequence[str | bytes] = (), witnesses: Sequence[str | bytes] = ()) -> None:
     """Write the page.
 
     Args:
@@ -34,7 +34,7 @@ def build(target: Path, keys: Sequence[str | bytes] = (), witnesses: Sequence[st
         UsageError: keys are given, and one is missing or unusable.
         OSError: the file cannot be written.
     """
-    target.write_text(page(keys, witnesses), encoding="utf-8", newline="\n")
+    Path(target).write_text(page(keys, witnesses), encoding="utf-8", newline="\n")
 
 
 def page(keys: Sequence[str | bytes] = (), witnesses: Sequence[str | bytes] = ()) -> str:

@@ -22,7 +22,7 @@ from retentiond.verify import build_page
 def page(output: Path, keys: tuple[str, ...], witnesses: tuple[str, ...]) -> None:
     """Write the page that verifies receipts in a browser, offline; needs no configuration."""
     try:
-        build_page(output, keys, witnesses)
+        build_page(str(output), keys, witnesses)
     except VerifyUsage as error:
         raise UsageError(error.what, where=error.where or "", remedy=error.remedy or "") from error
     show({"file": str(output)}, lambda console: console.print(str(output), markup=False))
