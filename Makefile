@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test browser sigstore coverage lint bench faults guards pyz page wheel clean
+.PHONY: help demo test browser sigstore coverage lint bench faults fuzz guards pyz page wheel clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -13,6 +13,9 @@ ifeq ($(strip $(HOME)),)
 export HOME := $(CURDIR)/.venv/home
 endif
 export PYTHON
+
+# How long the parsers are fuzzed, all together.
+SECONDS ?= 180
 
 # Which points of the fault programme are tried: every STEPth.
 STEP ?= 5
@@ -47,6 +50,9 @@ faults: $(STAMP) ## kill, cut and freeze runs and check the invariants (an hour;
 	$(BIN)/python -m tests.faults.foreground --rows 1000000 --times 2
 	$(BIN)/python -m tests.faults.replicas --seconds 300
 	$(BIN)/python -m tests.faults.programme --step $(STEP)
+
+fuzz: $(STAMP) ## fuzz the verifier's parsers for SECONDS=180 in all; what is found is kept in tests/fuzz/found
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)
 
 guards: $(STAMP) ## take each guard out and check that exactly its own test goes red (20 minutes)
 	$(BIN)/python -m tests.guards.removal $(ARGS)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from retentiond.engine.context import Context
-from retentiond.engine.manifest import derive_account
+from retentiond.engine.manifest import Tree, derive_account
 from retentiond.errors import NotFound, ReceiptError
 from retentiond.evidence.bundle import AccountDisclosure, Bundle
 from retentiond.evidence.commitment import account_commitment, account_salt
@@ -73,7 +73,18 @@ def disclose_account(ctx: Context, row: ReceiptRow, account: str) -> AccountDisc
         raise NotFound(
             f"receipt {row.id} says nothing of that account", remedy="`retentiond receipt list` names others"
         )
+    if derived.tree != _signed_tree(row):
+        raise ReceiptError(
+            f"the manifest of receipt {row.id} does not lead to the root that was signed, so no part is handed out",
+            remedy="restore the manifest from a backup of the receipts",
+        )
     return AccountDisclosure(derived.leaf, derived.index, derived.path, account, salt)
+
+
+def _signed_tree(row: ReceiptRow) -> Tree:
+    payload = Envelope.from_json(json.loads(row.envelope)).payload
+    accounts = json.loads(payload)["predicate"]["accounts"]
+    return Tree(accounts["size"], bytes.fromhex(accounts["root"]))
 
 
 def export_all(ctx: Context, directory: Path, account: str | None) -> list[Path]:

@@ -1,7 +1,8 @@
 """A receipt's manifest: every item's commitment, sorted, on disk; the trees are built from it with flat memory.
 
 Two files: `<receipt>.items` holds fixed-size rows (account commitment, leaf hash, action, size, clock) in ascending
-order; `<receipt>.leaves` the leaf hashes of the accounts tree, padding included, in ascending order.
+order; `<receipt>.leaves` the leaf hashes of the accounts tree, padding included, in ascending order. Of a large
+tree the roots of its parts lie beside it, in `<receipt>.tops`; they can be made again.
 With the receipt's key any account's part can be derived from them; without it they can be linked to nothing.
 """
 
@@ -12,10 +13,11 @@ import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Self, TypeAlias
+from typing import BinaryIO, Self, TypeAlias
 
 from retentiond.domain.record import moment
 from retentiond.engine.sorting import ExternalSort
@@ -28,7 +30,7 @@ from retentiond.evidence.commitment import (
     pad_leaves,
     padded_size,
 )
-from retentiond.evidence.merkle import Frontier, inclusion_path, leaf_hash
+from retentiond.evidence.merkle import Frontier, leaf_hash, packed_tree, root_from_path
 
 _ROW = struct.Struct(">32s32sBQq")
 ROW_BYTES = _ROW.size
@@ -37,6 +39,7 @@ RETAINED = 0
 PRESENT = 255
 _NO_ITEM = frozenset((RETAINED, PRESENT))
 _ROWS_AT_ONCE = 10_000
+_BYTES_AT_ONCE = 8_192 * HASH_BYTES
 _Row: TypeAlias = tuple[bytes, bytes, int, int, int]
 NO_CLOCK = -(2**63)
 _FIELDS = {
@@ -95,11 +98,27 @@ def write_manifest(base: Path, key: bytes, pieces: Iterable[Sequence[bytes]]) ->
         accounts = leaves.count
         for some in _batched(map(leaf_hash, pad_leaves(key, accounts))):
             leaves.extend(some)
-        tree = Frontier()
         with Replacing(base.with_name(base.name + ".leaves")) as file:
-            for hashes in _written(leaves.pieces(), file):
-                tree.extend(hashes)
-    return Tree(padded_size(accounts), tree.root())
+            for hashes in leaves.pieces():
+                file.write(b"".join(hashes))
+    return Tree(padded_size(accounts), _write_tops(base))
+
+
+def _write_tops(base: Path) -> bytes:
+    """Keep the roots of a large tree's parts, so that nobody's part needs all of it; return the tree's root."""
+    with base.with_name(base.name + ".leaves").open("rb") as file:
+        tops = _tops(file)
+    kept = base.with_name(base.name + ".tops")
+    kept.unlink(missing_ok=True)
+    if len(tops) > HASH_BYTES:
+        with Replacing(kept) as file:
+            file.write(tops)
+    return packed_tree(tops)[0]
+
+
+def _tops(leaves: BinaryIO) -> bytes:
+    """Hash the leaves part by part, from the beginning."""
+    return b"".join(packed_tree(part)[0] for part in iter(partial(leaves.read, _BYTES_AT_ONCE), b""))
 
 
 def _written(pieces: Iterable[Sequence[bytes]], file: Replacing) -> Iterator[Sequence[bytes]]:
@@ -207,6 +226,12 @@ class Derived:
     index: int
     path: list[bytes]
 
+    @property
+    def tree(self) -> Tree:
+        """The accounts tree that it leads to."""
+        size = 1 << len(self.path)
+        return Tree(size, root_from_path(leaf_hash(self.leaf), self.index, size, self.path))
+
 
 def derive_account(base: Path, commitment: bytes) -> Derived | None:
     """Derive an account's part of a receipt; None when the receipt is not about it.
@@ -223,26 +248,45 @@ def derive_account(base: Path, commitment: bytes) -> Derived | None:
     if not found:
         return None
     hashed = leaf_hash(found[0])
-    size = leaves.stat().st_size // HASH_BYTES
     with leaves.open("rb") as file:
-        hashes = [file.read(HASH_BYTES) for _ in range(size)]
-    if hashed not in hashes:
-        raise ReceiptError("the receipt's manifest is damaged", where=str(leaves), remedy="restore it from a backup")
-    index = hashes.index(hashed)
-    return Derived(found[0], index, inclusion_path(hashes, index, size))
+        index = _bisect(file, HASH_BYTES, hashed)
+        file.seek(index * HASH_BYTES)
+        if file.read(HASH_BYTES) != hashed:
+            raise _damaged(leaves)
+        return Derived(found[0], index, _path(base, file, index))
+
+
+def _path(base: Path, leaves: BinaryIO, index: int) -> list[bytes]:
+    """Give a leaf's path: inside its part of the tree, and on above the parts."""
+    part, inside = divmod(index, _BYTES_AT_ONCE // HASH_BYTES)
+    leaves.seek(part * _BYTES_AT_ONCE)
+    _, path = packed_tree(leaves.read(_BYTES_AT_ONCE), inside)
+    kept = base.with_name(base.name + ".tops")
+    leaves.seek(0)
+    tops = kept.read_bytes() if kept.is_file() else _tops(leaves)
+    return path + packed_tree(tops, part)[1]
+
+
+def _damaged(file: Path) -> ReceiptError:
+    return ReceiptError("the receipt's manifest is damaged", where=str(file), remedy="restore it from a backup")
 
 
 def _rows_of(path: Path, commitment: bytes) -> Iterator[bytes]:
-    """Give the rows of one account: the file is sorted, so they are found by bisection."""
+    """Give the rows of one account, whose first bytes are its commitment."""
     with path.open("rb") as file:
-        low, high = 0, path.stat().st_size // ROW_BYTES
-        while low < high:
-            middle = (low + high) // 2
-            file.seek(middle * ROW_BYTES)
-            if file.read(HASH_BYTES) < commitment:
-                low = middle + 1
-            else:
-                high = middle
-        file.seek(low * ROW_BYTES)
+        file.seek(_bisect(file, ROW_BYTES, commitment) * ROW_BYTES)
         while (row := file.read(ROW_BYTES)) and row.startswith(commitment):
             yield row
+
+
+def _bisect(file: BinaryIO, row_bytes: int, wanted: bytes) -> int:
+    """Return the number of the first row of a sorted file whose first bytes are not below the wanted ones."""
+    low, high = 0, file.seek(0, os.SEEK_END) // row_bytes
+    while low < high:
+        middle = (low + high) // 2
+        file.seek(middle * row_bytes)
+        if file.read(len(wanted)) < wanted:
+            low = middle + 1
+        else:
+            high = middle
+    return low

@@ -6,13 +6,14 @@ K is 32 random bytes of one receipt. With K a commitment can be opened; without 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 
 from retentiond.errors import ReceiptError
-from retentiond.evidence.canonical import canonical_json, optional_rfc3339
+from retentiond.evidence.canonical import MAX_INTEGER, canonical_json, optional_rfc3339
 from retentiond.evidence.merkle import EMPTY_ROOT, LEAF_PREFIX
 
 SMALLEST_ACCOUNTS_TREE = 16
@@ -110,6 +111,15 @@ def account_commitment(salt: bytes, account: bytes) -> str:
     return hashlib.sha256(_ACCOUNT + salt + account).hexdigest()
 
 
+# The canonical form of an account's leaf, spelled out: a receipt has one for each account, and building it of parts
+# takes ten times as long. Nothing in it needs an escape.
+_LEAF = (
+    '{"account":"%s","actions":{"alreadyGone":%d,"keyDestroyed":%d,"pseudonymised":%d,"purged":%d,"redacted":%d,'
+    '"tombstoned":%d},"bytes":%d,"items":{"root":"%s","size":%d},"newest":%s,"oldest":%s,"records":%d,"retained":%d}'
+)
+_COMMITMENT = re.compile("[0-9a-f]{64}")
+
+
 @dataclass(frozen=True, slots=True)
 class ActionCounts:
     """How many records of an account each action removed, hid, changed, or found gone."""
@@ -177,7 +187,32 @@ class AccountTotals:
 
 
 def account_leaf(totals: AccountTotals) -> bytes:
-    """Return an account's leaf data in the accounts tree."""
+    """Return an account's leaf data in the accounts tree.
+
+    Raises:
+        ReceiptError: A number lies outside 0 to 2^53-1.
+    """
+    counts, oldest, newest = totals.actions, optional_rfc3339(totals.oldest), optional_rfc3339(totals.newest)
+    numbers = (
+        counts.already_gone,
+        counts.key_destroyed,
+        counts.pseudonymised,
+        counts.purged,
+        counts.redacted,
+        counts.tombstoned,
+        totals.size_bytes,
+        totals.records,
+        totals.retained,
+    )
+    if min(numbers) < 0 or max(numbers) > MAX_INTEGER or not _COMMITMENT.fullmatch(totals.account):
+        return _checked_leaf(totals)
+    *actions, size, records, retained = numbers
+    times = [f'"{time}"' if time else "null" for time in (newest, oldest)]
+    tree = (totals.items_root.hex(), totals.items_size)
+    return (_LEAF % (totals.account, *actions, size, *tree, *times, records, retained)).encode()
+
+
+def _checked_leaf(totals: AccountTotals) -> bytes:
     return canonical_json(
         {
             "account": totals.account,

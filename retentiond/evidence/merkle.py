@@ -159,6 +159,29 @@ def inclusion_path(leaves: Iterable[bytes], index: int, size: int) -> list[bytes
     return [parts[span].root() for span in ranges]
 
 
+def packed_tree(leaves: bytes, index: int = 0) -> tuple[bytes, list[bytes]]:
+    """Return the root hash of 2^n leaf hashes that lie one after another, and the inclusion path of one of them.
+
+    Faster than `inclusion_path`, since no hash is taken apart from its neighbour. Larger trees are made of such: the
+    roots of equal parts are the leaves of what is above them.
+
+    Raises:
+        ReceiptError: They are not 2^n hashes, or there is no such leaf.
+    """
+    size, rest = divmod(len(leaves), HASH_BYTES)
+    if rest or not size or size & (size - 1):
+        raise ReceiptError(f"{len(leaves)} bytes are no tree whose size is a power of two", remedy=_DAMAGE)
+    inclusion_ranges(index, size)  # refuses an index that is not there
+    sha256, path, nodes = hashlib.sha256, [], leaves
+    while len(nodes) > HASH_BYTES:
+        sibling = (index ^ 1) * HASH_BYTES
+        path.append(nodes[sibling : sibling + HASH_BYTES])
+        pairs = range(0, len(nodes), 2 * HASH_BYTES)
+        nodes = b"".join([sha256(NODE_PREFIX + nodes[at : at + 2 * HASH_BYTES]).digest() for at in pairs])
+        index >>= 1
+    return nodes, path
+
+
 def root_from_path(leaf: bytes, index: int, size: int, path: Sequence[bytes]) -> bytes:
     """Return the root that an inclusion path leads to from a leaf hash (RFC 9162, 2.1.3.2).
 

@@ -17,8 +17,9 @@ from retentiond.domain.record import Record, Ties, key_bytes, key_names
 from retentiond.engine import manifest, sorting
 from retentiond.engine.identifiers import Ended, Final, decode_ended, encode_ended, encode_records
 from retentiond.engine.sorting import ExternalSort
+from retentiond.errors import ReceiptError
 from retentiond.evidence.commitment import AccountTotals, ActionCounts, account_leaf, pad_leaves
-from retentiond.evidence.merkle import leaf_hash, root_hash
+from retentiond.evidence.merkle import leaf_hash, root_from_path, root_hash
 from retentiond.testing.hostile import NAMES
 
 K = bytes(range(32))
@@ -75,6 +76,41 @@ def test_the_tree_is_that_of_a_plain_reading(tmp_path: Path, monkeypatch: pytest
         derived = manifest.derive_account(tmp_path / "receipt", bytes.fromhex(json.loads(leaf)["account"]))
         assert derived is not None
         assert (derived.leaf, hashes[derived.index]) == (leaf, leaf_hash(leaf))
+
+
+@pytest.mark.parametrize("accounts", [3, 40])
+def test_a_part_is_derived_without_reading_a_whole_manifest_into_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, accounts: int
+) -> None:
+    monkeypatch.setattr(manifest, "_BYTES_AT_ONCE", 8 * 32)
+    names = [hashlib.sha256(b"account %d" % number).digest() for number in range(accounts)]
+    rows = manifest.pack(names, names, [PURGED] * accounts, [7] * accounts, [None] * accounts)
+    base = tmp_path / "receipt"
+    tree = manifest.write_manifest(base, K, [rows])
+    for name in names:
+        derived = manifest.derive_account(base, name)
+        assert derived is not None
+        assert root_from_path(leaf_hash(derived.leaf), derived.index, tree.size, derived.path) == tree.root
+        assert derived.tree == tree
+    kept = tmp_path / "receipt.tops"
+    assert kept.stat().st_size == tree.size * 32 // 8
+    kept.unlink()  # as of a receipt of before it was kept
+    again = manifest.derive_account(base, names[-1])
+    assert again is not None
+    assert again.tree == tree
+    assert manifest.derive_account(base, bytes(32)) is None
+
+
+@pytest.mark.parametrize("left", [slice(-32), slice(-1), slice(0), slice(32, None)])
+def test_a_manifest_that_is_damaged_gives_nobody_s_part(tmp_path: Path, left: slice) -> None:
+    names = [hashlib.sha256(b"account %d" % number).digest() for number in range(20)]
+    base = tmp_path / "receipt"
+    manifest.write_manifest(base, K, [manifest.pack(names, names, [PURGED] * 20, [7] * 20, [None] * 20)])
+    leaves = tmp_path / "receipt.leaves"
+    leaves.write_bytes(leaves.read_bytes()[left])
+    for name in names:
+        with pytest.raises(ReceiptError):
+            manifest.derive_account(base, name)
 
 
 def _leaf(rows: list[tuple[bytes, bytes, int, int, int | None]], commitment: bytes, retained: int) -> bytes:

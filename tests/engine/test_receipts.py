@@ -14,7 +14,7 @@ import pytest
 from retentiond.engine.bundles import export_all
 from retentiond.engine.endings import read_ended
 from retentiond.engine.running import run_all
-from retentiond.errors import LedgerError
+from retentiond.errors import LedgerError, ReceiptError
 from tests.engine.office import Office, carry
 
 Item = tuple[str, str, bytes, int]
@@ -116,6 +116,13 @@ def test_what_one_customer_gets_names_no_other_and_no_figures(office: Office, tm
     for other in ("acct-a", "acct-b", "acct-young", "key-"):
         assert other not in text
     assert exported(office, "acct-young", tmp_path / "none") == []
+    # One bit of somebody else's leaf: what is derived leads to another root than the one that was signed.
+    (leaves,) = (office.root / "receipts" / "manifests").glob("*.leaves")
+    data = bytearray(leaves.read_bytes())
+    data[(bundle["account"]["index"] ^ 1) * 32 + 31] ^= 1
+    leaves.write_bytes(data)
+    with pytest.raises(ReceiptError, match="no part is handed out"):
+        exported(office, "acct-zero", tmp_path / "damaged")
 
 
 def test_the_operators_bundle_names_no_account_and_no_key(office: Office) -> None:

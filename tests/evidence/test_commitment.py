@@ -6,6 +6,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,6 +89,39 @@ def test_padding_fills_up_to_a_power_of_two(accounts: int, size: int) -> None:
     assert padded_size(accounts) == size
     assert accounts + len(padding) == size
     assert len(set(padding)) == len(padding)
+
+
+@given(st.lists(st.integers(1, 2**40), min_size=8, max_size=8), st.integers(0, 2**37) | st.none())
+def test_an_account_s_leaf_is_its_canonical_form(numbers: list[int], seconds: int | None) -> None:
+    time = None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    *counts, size, retained = numbers if time else [*[0] * 6, *numbers[6:]]
+    totals = AccountTotals("0c" * 32, ActionCounts(*counts), size, retained, time, time, sum(counts), bytes(range(32)))
+    leaf = account_leaf(totals)
+    assert leaf == rfc8785.dumps(json.loads(leaf))
+    found = json.loads(leaf)
+    assert found["records"] == sum(counts)
+    assert found["items"] == {"root": bytes(range(32)).hex(), "size": sum(counts)}
+    assert found["actions"] == totals.actions.by_wire_name()
+    assert (found["bytes"], found["retained"], found["account"]) == (size, retained, "0c" * 32)
+    assert found["oldest"] == found["newest"] == (time and f"{time:%Y-%m-%dT%H:%M:%SZ}")
+
+
+@pytest.mark.parametrize(
+    "totals",
+    [
+        AccountTotals("c" * 64, size_bytes=2**53),
+        AccountTotals("c" * 64, retained=-1),
+        AccountTotals("c" * 64, ActionCounts(2**52, 2**52), oldest=DAY, newest=DAY, items_size=2**53),
+    ],
+)
+def test_a_leaf_with_a_number_that_no_receipt_may_hold_is_refused(totals: AccountTotals) -> None:
+    with pytest.raises(ReceiptError, match="outside"):
+        account_leaf(totals)
+
+
+def test_a_commitment_that_is_none_cannot_change_a_leaf_s_form() -> None:
+    leaf = account_leaf(AccountTotals('","records":9,"account":"'))
+    assert json.loads(leaf)["records"] == 0
 
 
 def test_an_account_of_no_records_has_neither_times_nor_items() -> None:

@@ -19,6 +19,7 @@ from retentiond.evidence.merkle import (
     inclusion_path,
     is_consistent,
     leaf_hash,
+    packed_tree,
     root_from_path,
     root_hash,
 )
@@ -109,6 +110,19 @@ def test_inclusion(size: int, draw: st.DataObject) -> None:
     path = inclusion_path(iter(hashes), index, size)
     assert path == rfc_path(index, data)
     assert root_from_path(hashes[index], index, size, path) == mth(data)
+
+
+@pytest.mark.parametrize("size", [1, 2, 16, 64])
+def test_a_packed_tree_is_that_of_the_definition(size: int) -> None:
+    data, hashes = leaves(size)
+    for index in range(size):
+        assert packed_tree(b"".join(hashes), index) == (mth(data), rfc_path(index, data))
+
+
+@pytest.mark.parametrize(("count", "index"), [(0, 0), (33, 0), (96, 0), (160, 0), (128, 4), (128, -1)])
+def test_what_makes_no_packed_tree_is_refused(count: int, index: int) -> None:
+    with pytest.raises(ReceiptError):
+        packed_tree(bytes(count), index)
 
 
 @given(st.integers(2, 70), st.data())

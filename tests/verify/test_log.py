@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from retentiond.verify import UsageError, Verdict, Verifier, verify
 from retentiond.verify.keyring import pin
@@ -23,14 +24,19 @@ from .builder import (
     RECEIPT_INDEX,
     STRANGER,
     TRUSTED,
+    WITNESS,
+    WITNESS_1,
     Draft,
     Sealed,
     checkpoint_body,
+    cosign,
     entry,
     over_runs,
+    raw,
     seal,
     sha256,
     sign_note,
+    vkey,
     write_log,
 )
 from .changes import cases
@@ -310,6 +316,50 @@ def test_a_receipt_over_runs_can_be_retracted(tmp_path: Path) -> None:
     sealed = seal(over_runs())
     data = entry(f"retract {RECEIPT_INDEX} wrong", sealed.digest)
     assert verdict(sealed, write_log(tmp_path, later(sealed, data))).step == "retracted"
+
+
+@pytest.mark.parametrize("kind_line", ["receipt -", "receipt 3"])
+def test_a_run_that_the_log_does_not_bear_out_is_said(tmp_path: Path, kind_line: str) -> None:
+    sealed = seal(over_runs())
+    first, second = entry(kind_line, "1a" * 32), entry(kind_line, "2b" * 32)
+
+    def said(further: dict[int, bytes], *more: bytes) -> list[str]:
+        draft = over_runs()
+        draft.further = further
+        found = verdict(seal(draft), write_log(tmp_path, [*seal(draft).entries, *more]))
+        assert found.valid
+        return [note for note in found.notes if "stands on" in note]
+
+    assert said({12: first, 40: second}) == []
+    assert said({12: first}) == ["the log has no such receipt of a run that this stands on: entry 40"]
+    assert said({12: second, 40: entry("plan", "2b" * 32)})[1].endswith("entry 40")
+    retracts = entry("retract 12 wrong", "1a" * 32)
+    assert said({12: first, 40: second}, retracts) == ["the log retracts a run that this stands on: entry 12"]
+    assert said({12: first, 40: second}, entry("retract 12 wrong", sealed.digest)) == []
+
+
+def test_a_log_is_said_to_end_somewhere(tmp_path: Path) -> None:
+    sealed = seal(Draft())
+    missing = verdict(sealed, write_log(tmp_path, later(sealed))).not_proven
+    assert any("700 entries" in line and "newer log" in line for line in missing)
+
+
+@pytest.mark.parametrize(("signer", "said"), [(WITNESS_1, False), (STRANGER, True), (None, True)])
+def test_a_log_that_no_pinned_witness_saw_is_said(
+    tmp_path: Path, signer: Ed25519PrivateKey | None, *, said: bool
+) -> None:
+    """The receipt's checkpoint is cosigned; the log given may be a fork that goes on from there."""
+    draft = Draft()
+    draft.write_note = lambda body: f"{body}\n{sign_note(body)}{cosign(body, 7)}"
+    sealed = seal(draft)
+
+    def note(body: str) -> str:
+        return f"{body}\n{sign_note(body)}" + (cosign(body, 8, signer=signer) if signer else "")
+
+    log = write_log(tmp_path, later(sealed), note)
+    found = verify(sealed.data, TRUSTED, log=str(log), witnesses=[vkey(WITNESS, raw(WITNESS_1), 4)])
+    assert found.valid
+    assert any("others see the log" in line for line in found.not_proven) is said
 
 
 def test_a_receipt_over_runs_has_no_plan_that_could_end_twice(tmp_path: Path) -> None:

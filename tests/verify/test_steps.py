@@ -208,6 +208,15 @@ def test_a_single_operator_is_said(single: bool) -> None:  # noqa: FBT001 - a ca
     assert any("singleOperator" in note for note in verdict(draft).notes) is single
 
 
+def test_one_key_in_two_roles_is_said() -> None:
+    draft = Draft()
+    draft.write_note = lambda body: f"{body}\n{sign_note(body, signer=ISSUER)}"
+    keys = (TRUSTED[0], vkey(ORIGIN, raw(ISSUER)))
+    found = verify(seal(draft).data, keys)
+    assert any("the same key" in note for note in found.notes)
+    assert not any("the same key" in note for note in verdict(Draft()).notes)
+
+
 def test_what_is_not_proven_is_said() -> None:
     missing = "\n".join(verdict(Draft()).not_proven)
     for said in ("no cryptography proves deletion", "--log", "--witness", "--history", "backup", "write-ahead log"):
