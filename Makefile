@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test coverage lint bench faults fuzz guards pyz wheel clean
+.PHONY: help demo test browser sigstore coverage lint bench faults fuzz guards pyz page wheel clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -28,6 +28,12 @@ demo: $(STAMP) ## tell the whole story on sample data, in about a minute
 
 test: $(STAMP) ## run every test
 	$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
+
+browser: $(STAMP) ## try the page in a real browser (Chromium; CHROMIUM=/path names one)
+	$(BIN)/python -m pytest tests/browser $(ARGS)
+
+sigstore: $(STAMP) ## have npm's @sigstore/verify read a receipt
+	$(BIN)/python -m pytest tests/sigstore $(ARGS)
 
 coverage: $(STAMP) ## run every test, with branch coverage (half as long again)
 	$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term $(ARGS)
@@ -59,6 +65,10 @@ bench: $(STAMP) ## measure against peers, side by side (minutes)
 pyz: $(STAMP) ## build dist/retentiond-verify.pyz, the verifier in one file
 	@mkdir -p dist
 	$(BIN)/python -c "from pathlib import Path; from retentiond.verify.pyz import build; build(Path('dist/retentiond-verify.pyz'))"
+
+page: $(STAMP) ## build dist/retentiond-verify.html, the verifier as a page for browsers
+	@mkdir -p dist
+	$(BIN)/retentiond receipt page -o dist/retentiond-verify.html
 
 wheel: $(STAMP) ## build dist/retentiond-*.whl
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .

@@ -6,9 +6,9 @@ carried away by itself (`retentiond.verify.pyz` builds it into one file).
 
 from __future__ import annotations
 
-from .command import verify_files
+from .command import build_page, verify_files
 from .errors import UsageError
 from .verdict import Verdict
 from .verifier import Verifier, verify
 
-__all__ = ["UsageError", "Verdict", "Verifier", "verify", "verify_files"]
+__all__ = ["UsageError", "Verdict", "Verifier", "build_page", "verify", "verify_files"]

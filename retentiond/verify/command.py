@@ -13,6 +13,7 @@ from .report import as_json, as_text, error_as_json, error_as_text
 from .strictjson import MAX_BYTES
 from .verdict import Verdict
 from .verifier import Verifier
+from .webpage import build
 
 _VALID, _INVALID, _USAGE, _INTERRUPTED = 0, 1, 2, 130
 _MAX_KEY_BYTES = 64 * 1024
@@ -67,6 +68,26 @@ def verify_files(
     listed = None if history is None else _read(history, MAX_BYTES)
     verifier = Verifier(pinned, log, listed, cosigners)
     return [(name, verifier.verify(_read(name, MAX_BYTES))) for name in files]
+
+
+def build_page(target: str, keys: Sequence[str] = (), witnesses: Sequence[str] = ()) -> None:
+    """Write the page that checks receipts in a browser.
+
+    Args:
+        target: the file to write.
+        keys: the files of the issuer's and the log's key, to be filled in; none leaves the field empty.
+        witnesses: the files of the witnesses' keys, to be filled in.
+
+    Raises:
+        UsageError: a file cannot be read or written; else as `pin` and `pin_witnesses` raise it.
+    """
+    contents = [[_read(name, _MAX_KEY_BYTES) for name in names] for names in (keys, witnesses)]
+    try:
+        build(target, *contents)
+    except OSError as error:
+        raise UsageError(
+            f"the page cannot be written: {error.strerror}", where=target, remedy="name a file that you may write"
+        ) from error
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
+from .ed25519 import KEY_BYTES
+from .encoding import from_base64, sha256_hex
 from .errors import UsageError
 from .note import LOG_KEY, WITNESS_KEY, NoteKey, read_key
 
 _Key = TypeVar("_Key")
+_PEM = re.compile(r"-----BEGIN PUBLIC KEY-----\r?\n([A-Za-z0-9+/=\r\n]+)-----END PUBLIC KEY-----")
+_LINE_END = re.compile(r"\r?\n")
+# What stands before the 32 bytes of an Ed25519 key in its SubjectPublicKeyInfo (RFC 8410, section 4).
+_SPKI_PREFIX = bytes.fromhex("302a300506032b6570032100")
 _ISSUER_REMEDY = "give the issuer's public key (keys/issuer.pem) with --key"
 _LOG_REMEDY = "give the log's verifier key (keys/log.vkey) with --key"
 
@@ -62,20 +64,21 @@ def issuer_key(pem: str) -> bytes:
     """Read an Ed25519 public key (SubjectPublicKeyInfo in PEM) as its raw 32 bytes; ValueError otherwise."""
     if pem.count("-----BEGIN") != 1:
         raise ValueError("not exactly one public key in PEM")
+    found = _PEM.search(pem)
     try:
-        key = serialization.load_pem_public_key(pem.encode())
-    except (ValueError, UnsupportedAlgorithm) as error:
+        info = from_base64(_LINE_END.sub("", found[1])) if found else b""
+    except ValueError as error:
         raise ValueError("not a public key in PEM") from error
-    if isinstance(key, Ed25519PublicKey):
-        return key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    if not info:
+        raise ValueError("not a public key in PEM")
+    if info.startswith(_SPKI_PREFIX) and len(info) == len(_SPKI_PREFIX) + KEY_BYTES:
+        return info.removeprefix(_SPKI_PREFIX)
     raise ValueError("a public key, but not Ed25519")
 
 
 def fingerprint(key: bytes) -> str:
     """Give the `keyid` of a raw Ed25519 key: lower-case hex SHA-256 of its SubjectPublicKeyInfo (DER)."""
-    public = Ed25519PublicKey.from_public_bytes(key)
-    form = serialization.PublicFormat.SubjectPublicKeyInfo
-    return hashlib.sha256(public.public_bytes(serialization.Encoding.DER, form)).hexdigest()
+    return sha256_hex(_SPKI_PREFIX + key)
 
 
 def _as_text(content: str | bytes) -> str:

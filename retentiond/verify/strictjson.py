@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
 from itertools import chain
 from typing import Any, NoReturn
 
@@ -13,6 +12,8 @@ MAX_BYTES = 16 * 1024 * 1024
 MAX_OPEN_BRACKETS = 64
 MAX_INTEGER = 2**53 - 1
 _BOM = b"\xef\xbb\xbf"
+# A text, closed or not, or a bracket outside of one; possessive, so that it never looks back.
+_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -34,12 +35,13 @@ def parse(data: bytes) -> Any:  # noqa: ANN401 - JSON holds anything
             more than `MAX_OPEN_BRACKETS` brackets open at once.
     """
     text = _decode(data)
+    # What has few brackets is not nested deeply.
+    if text.count("[") + text.count("{") > MAX_OPEN_BRACKETS:
+        _refuse_depth(text)
     value = _load(text)
-    # What has few brackets is not nested deeply, and only an escape can name a lone surrogate: UTF-8 has none.
+    # Only an escape can name a lone surrogate: UTF-8 has none.
     if _SURROGATE.search(text):
-        _inspect(value, _refuse_surrogates)
-    elif text.count("[") + text.count("{") > MAX_OPEN_BRACKETS:
-        _inspect(value)
+        _refuse_surrogates(value)
     return value
 
 
@@ -66,8 +68,6 @@ def _load(text: str) -> Any:  # noqa: ANN401 - JSON holds anything
     except json.JSONDecodeError as error:
         # What the library says of it differs from one Python to the next; a reason has to be the same everywhere.
         raise NotStrictError("not JSON") from error
-    except RecursionError as error:
-        raise NotStrictError(_too_deep()) from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -89,29 +89,29 @@ def _refuse_number(literal: str) -> NoReturn:
     raise NotStrictError(f"the number {literal[:40]} is not an integer without point or exponent")
 
 
-def _inspect(root: object, also: Callable[[list[object]], None] | None = None) -> None:
-    """Refuse what `json` lets through: deep nesting, and what else is asked for. Level by level, without recursion."""
+def _refuse_depth(text: str) -> None:
+    """Refuse too many open brackets, also in what is not JSON: not every parser would get to see what else is wrong."""
+    depth = 0
+    for found in _BRACKETS.finditer(text):
+        bracket = found[0]
+        if bracket in "[{":
+            depth += 1
+            if depth > MAX_OPEN_BRACKETS:
+                raise NotStrictError(f"more than {MAX_OPEN_BRACKETS} brackets are open at once")
+        elif bracket in "]}":
+            depth -= 1
+
+
+def _refuse_surrogates(root: object) -> None:
+    """Refuse lone surrogates, level by level: of several, every verifier names the same."""
     level: list[object] = [root]
-    open_brackets = 0
     while level:
-        if also:
-            also(level)
+        for value in level:
+            if isinstance(value, str) and not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+                raise NotStrictError(f"the text {json.dumps(value)[:80]} has a lone surrogate")
         containers = [value for value in level if isinstance(value, (dict, list))]
-        open_brackets += bool(containers)
-        if open_brackets > MAX_OPEN_BRACKETS:
-            raise NotStrictError(_too_deep())
         level = list(chain.from_iterable(map(_contents, containers)))
 
 
 def _contents(container: dict[str, Any] | list[Any]) -> list[Any]:
     return [*container.keys(), *container.values()] if isinstance(container, dict) else container
-
-
-def _refuse_surrogates(values: list[object]) -> None:
-    for value in values:
-        if isinstance(value, str) and not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
-            raise NotStrictError(f"the text {json.dumps(value)[:80]} has a lone surrogate")
-
-
-def _too_deep() -> str:
-    return f"more than {MAX_OPEN_BRACKETS} brackets are open at once"

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TARGETS = {"help", "demo", "test", "coverage", "lint", "bench", "faults", "fuzz", "guards", "pyz", "wheel", "clean"}
+TARGETS = {
+    *("help", "demo", "test", "browser", "sigstore", "coverage", "lint", "bench", "faults", "fuzz", "guards"),
+    *("pyz", "page", "wheel", "clean"),
+}
 OLD_PYTHON = "#!/bin/sh\nexit 1\n"
 NO_VENV = '#!/bin/sh\ncase "$2" in *ensurepip*) exit 1 ;; *print*) echo 3.12 ;; esac\n'
 

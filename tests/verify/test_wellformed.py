@@ -489,3 +489,19 @@ def test_well_formed_comes_before_the_signature() -> None:
     draft.signers = (STRANGER,)
     draft.predicate["outcome"] = "splendid"
     assert verdict_step(seal(draft)) == "well-formed"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b'{"a": 1,}', "the bundle: not JSON"),
+        (b"[" * 64, "the bundle: not JSON"),
+        (b"[" * 65, "the bundle: more than 64 brackets are open at once"),
+        (b"[" * 65 + b"]" * 65 + b"x", "the bundle: more than 64 brackets are open at once"),
+        (b'{"a":1,"a":2,"b":' + b"[" * 65, "the bundle: more than 64 brackets are open at once"),
+        (b'["' + b"\\u005b[" * 65 + b'\\"]', "the bundle: not JSON"),
+        (b'{"a":1,"a":2}', 'the bundle: the name "a" stands twice in one object'),
+    ],
+)
+def test_the_reason_is_the_same_in_every_implementation(data: bytes, reason: str) -> None:
+    assert verify(data, TRUSTED).reason == reason

@@ -16,6 +16,7 @@ _HERE = "retentiond.cli.receipt"
         "show": f"{_HERE}.listing:show_",
         "export": f"{_HERE}.export:export",
         "verify": f"{_HERE}.verify:verify",
+        "page": f"{_HERE}.page:page",
     },
 )
 def receipt() -> None:
