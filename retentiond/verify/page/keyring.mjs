@@ -14,14 +14,19 @@ const AROUND = new RegExp(`^[${SPACES}]+|[${SPACES}]+$`, "g");
 // What stands before the 32 bytes of an Ed25519 key in its SubjectPublicKeyInfo (RFC 8410, section 4).
 const SPKI_PREFIX = Uint8Array.of(0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00);
 
-/** Tells the issuer's key and the log's key apart: {issuer (32 bytes), log}; UsageError where one is missing. */
+/**
+ * Tells the issuer's keys and the log's keys apart: {issuers (32 bytes each), logs}. There is one of each, or more where
+ * a rotation put another in its place. UsageError where one is missing, given twice or unusable.
+ */
 export async function pin(contents) {
   const [issuers, logs] = [[], []];
   for (const text of contents.map(asText)) {
     if (text.includes("-----BEGIN")) issuers.push(readIssuer(text));
     else logs.push(await readNoteKey(text, LOG_KEY, "a log's verifier key", LOG_REMEDY));
   }
-  return { issuer: theOne(issuers, "issuer", ISSUER_REMEDY), log: theOne(logs, "log", LOG_REMEDY) };
+  requireSome(issuers.map(toHex), "issuer", ISSUER_REMEDY);
+  requireSome(logs.map(({ name, key }) => `${name}+${toHex(key)}`), "log", LOG_REMEDY);
+  return { issuers, logs };
 }
 
 /** Reads the verifier keys of witnesses (cosignature/v1); UsageError where one is unusable or given twice. */
@@ -86,7 +91,8 @@ async function readNoteKey(text, kind, whatItIs, remedy) {
   );
 }
 
-function theOne(keys, role, remedy) {
-  if (keys.length === 1) return keys[0];
-  throw new UsageError(`${keys.length} keys for the role ${role}, where exactly one is needed`, remedy);
+function requireSome(keys, role, remedy) {
+  if (!keys.length) throw new UsageError(`0 keys for the role ${role}, where one is needed`, remedy);
+  if (new Set(keys).size === keys.length) return;
+  throw new UsageError(`a key for the role ${role} is given twice`, "name each key once");
 }

@@ -8,7 +8,7 @@ import { KEYS_MEDIA_TYPE } from "./formats.mjs";
 import { canonical } from "./jcs.mjs";
 import { issuerKey } from "./keyring.mjs";
 import { isIncluded, leafHash } from "./merkle.mjs";
-import { requireLog, witnessTimes } from "./note.mjs";
+import { readKey, requireLog, witnessTimes } from "./note.mjs";
 import { logEntry } from "./publishedlog.mjs";
 import { quoted } from "./spelling.mjs";
 
@@ -21,8 +21,25 @@ export function requireCanonical({ receipt }) {
 
 /** Demands the issuer's signature and, where a key history is given, that the key was in force. */
 export async function requireIssuer(given) {
-  await requireSignature(given.receipt.envelope, given.signed, given.keys.issuer, "issuer");
-  if (given.history) await requireKeyInForce(given);
+  await issuerOf(given);
+}
+
+/** Gives the pinned key of the issuer that signed the statement and, where a key history is given, was in force. */
+export async function issuerOf(given) {
+  const signers = await requireSignature(given.receipt.envelope, given.signed, given.keys.issuers, "issuer");
+  if (!given.history) return signers[0];
+  await requireHistory(given);
+  const refused = [];
+  for (const key of signers) {
+    try {
+      await requireKeyInForce(given, key);
+      return key;
+    } catch (error) {
+      if (!(error instanceof FailedStep)) throw error;
+      refused.push(error);
+    }
+  }
+  throw refused[0];
 }
 
 /** Demands that the plan was logged before the receipt; with a log, that both entries stand where they should. */
@@ -43,9 +60,11 @@ export async function requireInclusion({ receipt, entry }) {
 }
 
 /** Demands the log's signature, every pinned witness's cosignature, and agreement with the log where one is given. */
-export async function requireCheckpoint({ receipt, keys, witnesses, log }) {
+export async function requireCheckpoint(given) {
+  const { receipt, keys, witnesses, history, log } = given;
   const { checkpoint } = receipt.proof;
-  await requireLog(checkpoint, keys.log);
+  const signers = await requireLog(checkpoint, keys.logs);
+  if (history) await requireLogKeyInForce(given, signers);
   for (const witness of witnesses) {
     if ((await witnessTimes(checkpoint, witness)).length) continue;
     throw new FailedStep(`the pinned witness ${quoted(witness.name)} did not cosign it`);
@@ -87,14 +106,18 @@ async function requirePlanBefore({ proof, predicate }, log) {
   }
 }
 
-async function requireKeyInForce({ receipt, keys, witnesses, history }) {
+async function requireHistory({ keys, history }) {
   if (!same(canonical(history.document), history.body)) {
     throw new FailedStep("the key history is not in the canonical form of RFC 8785");
   }
-  await requireSignature(history.envelope, pae(KEYS_MEDIA_TYPE, history.body), keys.log.key, "log");
+  const logKeys = keys.logs.map((log) => log.key);
+  await requireSignature(history.envelope, pae(KEYS_MEDIA_TYPE, history.body), logKeys, "log");
+}
+
+async function requireKeyInForce({ receipt, witnesses, history }, issuer) {
   const listed = history.document
     .get("keys")
-    .filter((key) => key.get("role") === "issuer" && isKey(key.get("key"), keys.issuer));
+    .filter((key) => key.get("role") === "issuer" && isKey(key.get("key"), issuer));
   if (listed.length !== 1) {
     throw new FailedStep(`the pinned issuer key stands ${listed.length} times in the key history, not once`);
   }
@@ -121,10 +144,47 @@ function isKey(pem, key) {
 async function requireBeforeRevocation({ predicate, proof }, witnesses, revokedAt) {
   const issuedAt = predicate.get("issuedAt");
   if (issuedAt >= revokedAt) throw new FailedStep(`issued at ${issuedAt}, after the key was revoked (${revokedAt})`);
-  const revoked = BigInt(Date.parse(revokedAt)) / 1000n;
-  const times = [];
-  for (const witness of witnesses) times.push(...(await witnessTimes(proof.checkpoint, witness)));
-  if (!times.some((seconds) => seconds < revoked)) {
+  if (!(await isWitnessedBefore(proof.checkpoint, witnesses, revokedAt))) {
     throw new FailedStep(`the key was revoked (${revokedAt}) and no pinned witness saw the receipt before`);
+  }
+}
+
+async function isWitnessedBefore(checkpoint, witnesses, moment) {
+  const end = BigInt(Date.parse(moment)) / 1000n;
+  const times = [];
+  for (const witness of witnesses) times.push(...(await witnessTimes(checkpoint, witness)));
+  return times.some((seconds) => seconds < end);
+}
+
+/** Demands that one of the log's keys that signed was not revoked, or that a pinned witness saw it before that. */
+async function requireLogKeyInForce({ receipt, witnesses, history }, signers) {
+  const firsts = [];
+  for (const key of signers) firsts.push(await firstRevocation(history, key));
+  if (firsts.includes(null)) return;
+  for (const moment of firsts) {
+    if (await isWitnessedBefore(receipt.proof.checkpoint, witnesses, moment)) return;
+  }
+  throw new FailedStep(`the log's key was revoked (${firsts[0]}) and no pinned witness saw the checkpoint before`);
+}
+
+/** Gives when the history revokes this key of the log, the earliest time of several, or null. */
+async function firstRevocation(history, key) {
+  const moments = [];
+  for (const listed of history.document.get("keys")) {
+    const revokedAt = listed.get("revokedAt");
+    if (listed.get("role") !== "log" || revokedAt === null) continue;
+    if (await isNoteKey(listed.get("key"), key)) moments.push(revokedAt);
+  }
+  return moments.sort()[0] ?? null;
+}
+
+/** A key of a make that this verifier does not know is another one. */
+async function isNoteKey(text, key) {
+  try {
+    const listed = await readKey(text);
+    return listed.name === key.name && listed.kind === key.kind && same(listed.key, key.key);
+  } catch (error) {
+    if (error instanceof Misspelled) return false;
+    throw error;
   }
 }

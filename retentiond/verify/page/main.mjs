@@ -1,5 +1,6 @@
 // The page itself: takes what the visitor gives, asks the verifier, shows what it says.
 
+import { toHex } from "./bytes.mjs";
 import { foreign, make } from "./dom.mjs";
 import { UsageError } from "./errors.mjs";
 import { pinned, publishedFiles, read, readTexts } from "./files.mjs";
@@ -29,9 +30,10 @@ async function showKeys() {
 async function describeKeys(text) {
   requireCryptography();
   const { keys, witnesses } = await pinned(text);
-  const issuer = make("li", {}, "Issuer’s key, fingerprint ", make("code", {}, await fingerprint(keys.issuer)));
-  const log = make("li", {}, "Log ", foreign(keys.log.name));
-  return make("ul", {}, issuer, log, witnesses.map((witness) => make("li", {}, "Witness ", foreign(witness.name))));
+  const fingerprints = await Promise.all(keys.issuers.map(fingerprint));
+  const issuers = fingerprints.map((text) => make("li", {}, "Issuer’s key, fingerprint ", make("code", {}, text)));
+  const logs = keys.logs.map((log) => make("li", {}, "Log ", foreign(log.name), ", key id ", make("code", {}, toHex(log.keyId))));
+  return make("ul", {}, issuers, logs, witnesses.map((witness) => make("li", {}, "Witness ", foreign(witness.name))));
 }
 
 async function addKeys() {

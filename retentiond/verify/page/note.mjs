@@ -57,21 +57,29 @@ export function readCheckpoint(text) {
   };
 }
 
-/** Demands that the log's pinned key signed this checkpoint, under its own name, without extension lines. */
-export async function requireLog(checkpoint, key) {
-  if (checkpoint.origin !== key.name) {
-    throw new FailedStep(`its origin is ${quoted(checkpoint.origin)}, the pinned log key's name is ${quoted(key.name)}`);
+/**
+ * Demands that a pinned key of the log signed this checkpoint, under its own name, without extension lines.
+ * Gives those of the pinned keys that signed.
+ */
+export async function requireLog(checkpoint, pinnedKeys) {
+  const origin = quoted(checkpoint.origin);
+  const keys = pinnedKeys.filter((key) => key.name === checkpoint.origin);
+  if (!keys.length) {
+    const names = [...new Set(pinnedKeys.map((key) => quoted(key.name)))].join(", ");
+    throw new FailedStep(`its origin is ${origin}, the pinned log key's name is ${names}`);
   }
   if (checkpoint.extensions.length) throw new FailedStep("it has extension lines, which nobody audits");
-  if (isWeak(key.key)) {
+  if (keys.some((key) => isWeak(key.key))) {
     throw new FailedStep("the pinned log key is of small order: a signature under it proves nothing");
   }
-  const blobs = signaturesBy(checkpoint, key);
-  if (!blobs.length) throw new FailedStep(`the pinned log key of ${quoted(key.name)} did not sign it`);
-  for (const blob of blobs) {
+  const signatures = noteSignatures(checkpoint);
+  const found = signatures.flatMap((each) => keys.filter((key) => isBy(each, key)).map((key) => ({ key, blob: each.blob })));
+  if (!found.length) throw new FailedStep(`the pinned log key of ${origin} did not sign it`);
+  for (const { key, blob } of found) {
     if (await holds(key.key, blob, utf8(checkpoint.body))) continue;
     throw new FailedStep("a signature under the pinned log key's name and id is wrong");
   }
+  return found.map(({ key }) => key);
 }
 
 /**
@@ -80,7 +88,7 @@ export async function requireLog(checkpoint, key) {
  */
 export async function witnessTimes(checkpoint, key) {
   const times = [];
-  for (const blob of signaturesBy(checkpoint, key)) {
+  for (const { blob } of noteSignatures(checkpoint).filter((each) => isBy(each, key))) {
     const seconds = BigInt(`0x${toHex(blob.slice(0, TIME_BYTES)) || "0"}`);
     const message = utf8(`cosignature/v1\ntime ${seconds}\n${checkpoint.body}`);
     if (seconds > LATEST_TIME || !(await holds(key.key, blob.slice(TIME_BYTES), message))) {
@@ -101,15 +109,17 @@ export async function isWitnessed(checkpoint, key) {
   }
 }
 
-/** What the signature lines under the key's name and id hold. That they are by the key remains to be verified. */
-function signaturesBy(checkpoint, key) {
+/** What the signature lines hold. That they are by whom they name remains to be verified. */
+function noteSignatures(checkpoint) {
   const lines = checkpoint.signatureLines.split("\n");
   if (lines.pop() || !lines.length || lines.length > MAX_NOTE_SIGNATURES) {
     throw new FailedStep(`it does not end with 1 to ${MAX_NOTE_SIGNATURES} signature lines`);
   }
-  const signatures = lines.map(readSignature);
-  const found = signatures.filter((signature) => signature.name === key.name && same(signature.keyId, key.keyId));
-  return found.map((signature) => signature.blob);
+  return lines.map(readSignature);
+}
+
+function isBy(signature, key) {
+  return signature.name === key.name && same(signature.keyId, key.keyId);
 }
 
 function readSignature(line) {

@@ -59,9 +59,10 @@ class PublishedLog {
 /**
  * Reads a published log whole.
  * `source.read(path, limit)` promises a file's bytes (at most limit + 1), or null where it is known not to be there.
+ * One of `keys`, the log's pinned keys, must have signed its checkpoint.
  */
-export async function readLog(source, key) {
-  const checkpoint = await readHead(source, key);
+export async function readLog(source, keys) {
+  const checkpoint = await readHead(source, keys);
   const [log, hashes] = [new PublishedLog(checkpoint), []];
   for (let start = 0n; start < checkpoint.size; start += BigInt(ENTRIES_PER_BUNDLE)) {
     const entries = await readBundle(source, start, checkpoint.size);
@@ -75,13 +76,13 @@ export async function readLog(source, key) {
   return log;
 }
 
-async function readHead(source, key) {
+async function readHead(source, keys) {
   const note = await bounded(source, "checkpoint", MAX_CHECKPOINT_BYTES);
   if (note === null) throw new FailedStep("the log has no checkpoint");
   try {
     if (!isUtf8(note)) throw new Misspelled("not UTF-8");
     const checkpoint = readCheckpoint(fromUtf8(note));
-    await requireLog(checkpoint, key);
+    await requireLog(checkpoint, keys);
     return checkpoint;
   } catch (error) {
     if (!(error instanceof Misspelled || error instanceof FailedStep)) throw error;

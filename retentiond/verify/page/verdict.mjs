@@ -2,6 +2,7 @@
 
 import { same, sha256Hex } from "./bytes.mjs";
 import { fingerprint } from "./keyring.mjs";
+import { issuerOf } from "./logsteps.mjs";
 import { isWitnessed } from "./note.mjs";
 import { quoted } from "./spelling.mjs";
 import { total } from "./statement.mjs";
@@ -41,7 +42,7 @@ async function notes({ receipt, keys, history, log }) {
   if (leaf?.get("retained")) {
     found.push(`retained under a legal obligation, records of this account: ${leaf.get("retained")}`);
   }
-  if (same(keys.issuer, keys.log.key)) {
+  if (keys.logs.some((log) => keys.issuers.some((issuer) => same(issuer, log.key)))) {
     found.push("the issuer and the log have the same key: whoever holds it can say and log anything");
   }
   if (history && log && log.newestKeys !== null && log.newestKeys !== (await sha256Hex(history.data))) {
@@ -77,13 +78,14 @@ function unknownMembers(unknown) {
   return more ? [...found, `${more} further unknown members`] : found;
 }
 
-async function proven({ receipt, keys, witnesses, history, log }) {
+async function proven(given) {
+  const { receipt, witnesses, history, log } = given;
   const { proof, predicate } = receipt;
   const [run, issuedAt] = [predicate.get("run"), predicate.get("issuedAt")];
-  const issuer = (await fingerprint(keys.issuer)).slice(0, 16);
+  const issuer = (await fingerprint(await issuerOf(given))).slice(0, 16);
   const found = [
     `the issuer's pinned key (${issuer}...) signed it, issued at ${issuedAt}`,
-    `it is entry ${proof.index} of ${proof.checkpoint.size} that the pinned key of ${keys.log.name} signed for`,
+    `it is entry ${proof.index} of ${proof.checkpoint.size} that the pinned key of ${proof.checkpoint.origin} signed for`,
   ];
   if (log) found.push(`it stands in the log given (${log.tree.size} entries), which does not retract it`);
   if (log && run) {

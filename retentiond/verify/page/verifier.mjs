@@ -47,7 +47,7 @@ export async function verify(bundle, { keys, witnesses = [], history = null, log
       // Where the log cannot be read, the first step that asks it cannot be answered; unknown is not "it holds".
       step = name === READ_LOG ? "entry" : name;
       if (name !== READ_LOG) await require(given);
-      else if (log) given.log = await readLog(log, keys.log);
+      else if (log) given.log = await readLog(log, keys.logs);
     }
     return { verdict: await acceptance(given), receipt };
   } catch (error) {

@@ -32,6 +32,7 @@ from tests.verify.builder import (
     write_log,
 )
 from tests.verify.webpage.engine import Question
+from tests.verify.webpage.rotated import revoked_log_keys, several_keys
 
 VECTORS = Path(__file__).parents[2] / "vectors" / "receipts"
 SEALED = seal(Draft())
@@ -78,6 +79,8 @@ def everything(scratch: Path) -> Iterator[Question]:
     yield from _contradictions()
     yield from _keys()
     yield from _histories()
+    yield from several_keys(scratch)
+    yield from revoked_log_keys()
     yield from _logs(scratch)
     yield from _at_random()
     yield from published()
