@@ -17,6 +17,7 @@ from tests.engine.office import carry, make_office
 from tests.verify import test_history, test_log, test_steps
 from tests.verify.builder import (
     ISSUER,
+    ORIGIN,
     RECEIPT_INDEX,
     STRANGER,
     TRUSTED,
@@ -27,8 +28,10 @@ from tests.verify.builder import (
     over_runs,
     partial,
     pem,
+    raw,
     seal,
     tombstone,
+    vkey,
     write_log,
 )
 from tests.verify.changes import put
@@ -168,6 +171,15 @@ def test_a_revoked_key_takes_a_witness(visitor: Visitor) -> None:
     assert "no pinned witness saw the receipt before" in visitor.said
     assert asked(visitor, seen, *TRUSTED, *test_history.PINNED) == "Valid"
     assert f"Witness {test_steps.WITNESS}" in page.inner_text("#keys-status")
+
+
+def test_keys_from_before_a_rotation_stand_beside_the_others(visitor: Visitor) -> None:
+    before = pem(STRANGER), vkey(ORIGIN, raw(STRANGER))
+    assert asked(visitor, SEALED.data, *before, *TRUSTED) == "Valid"
+    said = visitor.page.inner_text("#keys-status")
+    assert [said.count(f"{what} ") for what in ("fingerprint", f"Log {ORIGIN}, key id")] == [2, 2]
+    for key in (before[1], TRUSTED[1]):
+        assert key.split("+")[1] in said
 
 
 def test_what_cannot_be_asked_is_no_verdict(visitor: Visitor) -> None:

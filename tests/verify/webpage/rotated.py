@@ -7,6 +7,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
 from tests.verify import test_history
 from tests.verify.builder import (
     ISSUER,
@@ -31,6 +34,9 @@ from tests.verify.webpage.engine import Question
 ISSUER_PEM, LOG_VKEY = TRUSTED
 NEXT_PEM, NEXT_VKEY, OTHER_VKEY = pem(STRANGER), vkey(ORIGIN, raw(STRANGER)), vkey("other.example", raw(STRANGER))
 WEAK = (1).to_bytes(32, "little")
+WEAK_PEM = (
+    Ed25519PublicKey.from_public_bytes(WEAK).public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+)
 PINNED = (test_history.PINNED[0],)
 SEEN = test_history.REVOKED_SECONDS
 KEYS: list[tuple[str, ...]] = [
@@ -43,6 +49,7 @@ KEYS: list[tuple[str, ...]] = [
     (ISSUER_PEM, OTHER_VKEY, vkey("it's", WEAK)),
     (ISSUER_PEM, LOG_VKEY, vkey("other.example", WEAK)),
     (ISSUER_PEM, LOG_VKEY, vkey(ORIGIN, WEAK)),
+    (*TRUSTED, WEAK_PEM),
     (ISSUER_PEM, pem(LOG), LOG_VKEY),
     (NEXT_PEM, pem(LOG), LOG_VKEY),
     (ISSUER_PEM, ISSUER_PEM, LOG_VKEY),
@@ -72,6 +79,7 @@ LOG_KEYS: list[list[dict[str, Any]]] = [
     [REVOKED, {**SOONER, "key": NEXT_VKEY}],
     [{**REVOKED, "role": "issuer"}],
     [{**REVOKED, "key": vkey("other.example", raw(LOG))}],
+    [{**REVOKED, "key": vkey(ORIGIN, raw(LOG), 4)}],
     [{**REVOKED, "key": text} for text in MAKES],
 ]
 ENDED = listed(validUntil=test_history.ISSUED)
