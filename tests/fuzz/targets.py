@@ -139,14 +139,14 @@ def _envelope(data: bytes) -> None:
     envelope = parse(data)
     shapes.envelope(shapes.STATEMENT_MEDIA_TYPE)(envelope, Place("envelope", Unknown()))
     body = from_base64(envelope["payload"])
-    require_signature(envelope, pae(envelope["payloadType"], body), _PINNED.issuer, "issuer")
+    require_signature(envelope, pae(envelope["payloadType"], body), _PINNED.issuers, "issuer")
     _require(envelope["payload"] == json.loads(_RUN)["dsseEnvelope"]["payload"], "a signature for another statement")
 
 
 def _note(data: bytes) -> None:
     checkpoint = read_checkpoint(data.decode())
     times = [witness_times(checkpoint, witness) for witness in _WITNESSES]
-    require_log(checkpoint, _PINNED.log)
+    require_log(checkpoint, _PINNED.logs)
     _require(checkpoint.body in (_note_of(_RUN)[0], _note_of(_SEEN)[0]), "a signature for another checkpoint")
     _require(all(time == 1_795_491_000 for found in times for time in found), "a cosignature of another time")
 
