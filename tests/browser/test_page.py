@@ -21,6 +21,7 @@ from tests.verify.builder import (
     RECEIPT_INDEX,
     STRANGER,
     TRUSTED,
+    WITNESS_1,
     Draft,
     entry,
     history,
@@ -174,7 +175,7 @@ def test_a_revoked_key_takes_a_witness(visitor: Visitor) -> None:
 
 
 def test_keys_from_before_a_rotation_stand_beside_the_others(visitor: Visitor) -> None:
-    before = pem(STRANGER), vkey(ORIGIN, raw(STRANGER))
+    before = pem(STRANGER), vkey(ORIGIN, raw(WITNESS_1))
     assert asked(visitor, SEALED.data, *before, *TRUSTED) == "Valid"
     said = visitor.page.inner_text("#keys-status")
     assert [said.count(f"{what} ") for what in ("fingerprint", f"Log {ORIGIN}, key id")] == [2, 2]
@@ -277,7 +278,7 @@ def test_it_can_be_used_with_the_keyboard_and_read_aloud(visitor: Visitor) -> No
     assert visitor.title == "Valid"
     page.focus("button")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.activeElement.id === 'verdict'")
+    expect(page.locator("#verdict")).to_be_focused()
     assert visitor.title == "Valid"
 
 
