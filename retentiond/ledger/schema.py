@@ -23,7 +23,7 @@ from retentiond.domain.policy import Action
 from retentiond.ledger.columns import AnyText, Moment, Reference, Structure, Whole, Word
 from retentiond.ports.orders import OrderState
 
-REVISION = "0005"
+REVISION = "0008"
 APPLICATION_ID = 0x72746E64  # "rtnd", in the header of the file
 
 metadata = MetaData()
@@ -240,6 +240,11 @@ receipts = Table(
     _text("file"),
 )
 
+# Receipts that were taken back, by the index of their entry: a receipt may be known to the log alone.
+retractions = Table(
+    "retractions", metadata, _number("receipt_index"), _text("reason"), _moment("at"), _integer("log_index")
+)
+
 log_entries = Table("log_entries", metadata, _number("index"), _bytes("entry"))
 
 log_checkpoint = Table(
@@ -313,7 +318,7 @@ orders = Table(
 # Triggers that keep history from being changed, whoever writes; `check` names those that are gone.
 _HISTORY = (
     "plans", "parts", "runs", "approvals", "used_nonces", "approved_pairs", "holds", "closures", "receipts",
-    "log_entries", "events", "batches", "journal", "plan_closures",
+    "log_entries", "events", "batches", "journal", "plan_closures", "retractions",
 )  # fmt: skip
 GUARDS = frozenset(
     (
@@ -323,6 +328,8 @@ GUARDS = frozenset(
         "events_in_order",
         "log_checkpoint_stay",
         "log_entries_in_order",
+        "receipts_key_gone",
+        "runs_key_gone",
     )
 )
 
