@@ -10,6 +10,7 @@ from pathlib import Path
 
 from retentiond.engine.context import Context
 from retentiond.engine.manifest import derive_account
+from retentiond.engine.retractions import check_not_retracted, retractions_in
 from retentiond.errors import NotFound, ReceiptError
 from retentiond.evidence.bundle import AccountDisclosure, Bundle
 from retentiond.evidence.commitment import account_commitment, account_salt
@@ -60,32 +61,54 @@ def disclose_account(ctx: Context, row: ReceiptRow, account: str) -> AccountDisc
         NotFound: The receipt is not about that account.
         ReceiptError: The manifest is missing, or the receipt's key was destroyed.
     """
-    if not row.commitment_key:
-        raise ReceiptError(
-            f"the key of receipt {row.id} is gone, so no account's part of it can be derived any more",
-            remedy="the receipt itself stays valid; whoever was given their part before still has it",
-        )
-    key = ctx.wrapping.open(row.commitment_key, f"receipt/{row.id}".encode())
-    salt = account_salt(key, account.encode())
-    commitment = bytes.fromhex(account_commitment(salt, account.encode()))
+    raw = account.encode()
+    commitment = bytes.fromhex(account_commitment(account_salt(key_of(ctx, row), raw), raw))
+    return disclosure_of(ctx, row, commitment, account)
+
+
+def disclosure_of(ctx: Context, row: ReceiptRow, commitment: bytes, account: str | None) -> AccountDisclosure:
+    """Derive the part of an account that is known by its commitment; it is named only where `account` is.
+
+    Raises:
+        NotFound: The receipt is not about that account.
+        ReceiptError: The manifest is missing, or the receipt's key was destroyed.
+    """
     derived = derive_account(ctx.terms.receipts / "manifests" / row.id, commitment)
     if derived is None:
         raise NotFound(
             f"receipt {row.id} says nothing of that account", remedy="`retentiond receipt list` names others"
         )
+    salt = None if account is None else account_salt(key_of(ctx, row), account.encode())
     return AccountDisclosure(derived.leaf, derived.index, derived.path, account, salt)
 
 
-def export_all(ctx: Context, directory: Path, account: str | None) -> list[Path]:
+def key_of(ctx: Context, row: ReceiptRow) -> bytes:
+    """Return the receipt's K.
+
+    Raises:
+        ReceiptError: It was destroyed.
+    """
+    if not row.commitment_key:
+        raise ReceiptError(
+            f"the key of receipt {row.id} is gone, so no account's or record's part of it can be derived any more",
+            remedy="the receipt itself stays valid; whoever was given their part before still has it",
+        )
+    return ctx.wrapping.open(row.commitment_key, f"receipt/{row.id}".encode())
+
+
+def export_all(ctx: Context, directory: Path, account: str | None, *, retracted: bool = False) -> list[Path]:
     """Write bundles of all receipts; with an account, only those about it, without annex.
+
+    Args:
+        retracted: Those that were taken back, too.
 
     Raises:
         ReceiptError: The directory cannot be written.
     """
     with ctx.ledger.begin() as tx:
-        rows = tx.receipts.all()
+        rows, taken = tx.receipts.all(), {} if retracted else retractions_in(tx)
     written = []
-    for row in rows:
+    for row in [each for each in rows if each.log_index not in taken]:
         path = directory / f"{row.id}.bundle.json"
         try:
             bundle = build_bundle(ctx, row, annex=account is None, account=account)
@@ -96,13 +119,21 @@ def export_all(ctx: Context, directory: Path, account: str | None) -> list[Path]
     return written
 
 
-def export_one(ctx: Context, receipt_id: str, output: Path | None, account: str | None) -> Path:
+def export_one(
+    ctx: Context, receipt_id: str, output: Path | None, account: str | None, *, retracted: bool = False
+) -> Path:
     """Write one receipt's bundle; with an account, that account's part without annex.
+
+    Args:
+        retracted: Even where it was taken back.
 
     Raises:
         NotFound: There is no such receipt, or it says nothing of the account.
+        ReceiptError: It was taken back.
     """
     row = get_receipt(ctx, receipt_id)
+    if not retracted:
+        check_not_retracted(ctx, row)
     path = output or Path(f"{row.id}.bundle.json")
     write_durably(path, build_bundle(ctx, row, annex=account is None, account=account).encode())
     return path

@@ -23,9 +23,8 @@ _WITH_KEYS = (
     .where(receipts.c.issued_at < bindparam("moment"), func.length(receipts.c.commitment_key) > 0)
     .order_by(receipts.c.log_index)
 )
-_NAMED = bindparam("named", expanding=True)
 _DESTROY_KEYS = tuple(
-    update(table).where(column.in_(_NAMED), func.length(table.c.commitment_key) > 0).values(commitment_key=b"")
+    update(table).where(column.in_(bindparam("named", expanding=True)), func.length(table.c.commitment_key) > 0).values(commitment_key=b"")
     for table, column in ((receipts, receipts.c.id), (runs, runs.c.receipt))
 )
 _RETRACT = insert(retractions)
