@@ -158,12 +158,6 @@ def get_receipt(ctx: Context, receipt_id: str) -> ReceiptRow:
     return row
 
 
-def readable(row: ReceiptRow) -> dict[str, object]:
-    """Return a receipt's statement and annex as JSON values."""
-    payload = Envelope.from_json(json.loads(row.envelope)).payload
-    return {"receipt": row.id, "kind": row.kind, "statement": json.loads(payload), "annex": json.loads(row.annex)}
-
-
 def write_durably(path: Path, data: bytes) -> None:
     """Write a file so that it is either whole or not there.
 

@@ -24,7 +24,9 @@ _WITH_KEYS = (
     .order_by(receipts.c.log_index)
 )
 _DESTROY_KEYS = tuple(
-    update(table).where(column.in_(bindparam("named", expanding=True)), func.length(table.c.commitment_key) > 0).values(commitment_key=b"")
+    update(table)
+    .where(column.in_(bindparam("named", expanding=True)), func.length(table.c.commitment_key) > 0)
+    .values(commitment_key=b"")
     for table, column in ((receipts, receipts.c.id), (runs, runs.c.receipt))
 )
 _RETRACT = insert(retractions)
