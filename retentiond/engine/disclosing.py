@@ -10,7 +10,7 @@ from functools import reduce
 from pathlib import Path
 from uuid import UUID
 
-from retentiond.domain.record import canonical_strings, key_bytes
+from retentiond.domain.record import Record, canonical_strings, key_bytes
 from retentiond.engine.bundles import disclosure_of, get_receipt, key_of, write_durably
 from retentiond.engine.context import Context
 from retentiond.engine.endings import read_ended
@@ -23,7 +23,7 @@ from retentiond.evidence.bundle import Bundle, ItemDisclosure
 from retentiond.evidence.commitment import ItemAction, encode_item, item_leaf, item_salt
 from retentiond.evidence.envelope import Envelope
 from retentiond.evidence.merkle import leaf_hash
-from retentiond.ports.rows import ReceiptRow
+from retentiond.ports.rows import BatchRow, ReceiptRow
 
 _BYTES = "\\x"
 
@@ -155,8 +155,12 @@ def _versions(ctx: Context, row: ReceiptRow, dataset: str, key: str) -> Iterator
     with ctx.ledger.begin() as tx:
         parts, batches = tx.plans.parts(row.plan), tx.batches.of_plan(row.plan)
     for batch in batches:
-        if parts[batch.part].dataset == dataset:
-            with suppress(LedgerError):  # its identifiers were destroyed
-                for record in read_ended(ctx, batch).records:
-                    if record.version and key_bytes(record.key) in names:
-                        yield record.version.decode("utf-8", "backslashreplace")
+        records = _readable(ctx, batch) if parts[batch.part].dataset == dataset else ()
+        found = (record for record in records if record.version and key_bytes(record.key) in names)
+        yield from (record.version.decode("utf-8", "backslashreplace") for record in found)
+
+
+def _readable(ctx: Context, batch: BatchRow) -> Sequence[Record]:
+    with suppress(LedgerError):  # its identifiers were destroyed
+        return read_ended(ctx, batch).records
+    return ()

@@ -65,7 +65,7 @@ def of_bundle(
         "leaf": leaf,
         "items": items,
     }
-    return Shown(predicate, annex, leaf, account or "", items), document
+    return Shown(predicate, annex, leaf, account or "", items, unverified=True), document
 
 
 def _text(encoded: str) -> str:

@@ -41,7 +41,7 @@ _ACTIONS = {
 }
 _EVIDENCE = {
     "hidden": "The records are hidden from users. They are still there, and can be brought back until they are purged.",
-    "deleted": "No query of the store finds what was removed. Its bytes may lie in unused space until it is overwritten.",
+    "deleted": "No query of the store finds what was removed. Its bytes may lie in unused space for a time.",
     "all-versions-deleted": "The store has no version of what was removed any more.",
     "absent-from-live-files": "What was removed is in none of the files that the store works with any more.",
     "key-destroyed": "What was removed can't be read any more: the only key to it is destroyed.",
@@ -69,6 +69,7 @@ class Shown:
         account: That account, by its name; empty where it is not named.
         items: Disclosed records: dataset, key and version as text, and the action.
         retraction: Why and when it was taken back; None where that is not known.
+        unverified: Whether it comes from a file that nobody has checked.
         linked_until: Until when an account's part can be handed out; empty where that is not known, `gone` after it.
     """
 
@@ -79,6 +80,7 @@ class Shown:
     items: Sequence[Document] = ()
     retraction: tuple[str, str] | None = None
     linked_until: str = ""
+    unverified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,8 @@ def _what_it_is(shown: Shown) -> Iterator[str]:
     if shown.retraction is not None:
         reason, at = shown.retraction
         yield f"RETRACTED on {_time(at)} ({reason}): the issuer took it back. Do not rely on anything that it says."
+    if shown.unverified:
+        yield "This is what the file says. Nothing of it was checked: see the end."
     yield f"Receipt {predicate['receiptId']}, of the kind {predicate['kind']}."
     yield _KINDS[predicate["kind"]]
     yield f"Issued on {_time(predicate['issuedAt'])} by {issuer['id']} (instance {issuer['instance']})."
@@ -127,17 +131,21 @@ def _what_happened(shown: Shown) -> Iterator[str]:
     if annex is None and predicate["kind"] not in ("closure", "erasure", "hold-notice"):
         yield "The figures stand in an annex, which this copy does not have."
     if annex is not None:
-        yield from map(_part, annex.get("parts", ()))
-        if any(part["outcomes"].get("tombstoned") for part in annex.get("parts", ())):
-            yield _NOT_GONE
-        yield from map(_dataset, _looked_at(annex))
-        yield from map(_carried, annex.get("carriedOver", ()))
-        if held := sum(each["count"] for each in annex.get("held", ())):
-            yield f"{_records(held)} that were due stay under a legal hold."
+        yield from map(_dataset, _looked_at(annex)) if predicate["kind"] in _OVER_RUNS else _figures(annex)
     if predicate["kind"] in _OVER_RUNS and (runs := predicate["runs"]["count"]):
         yield f"It rests on the receipts of runs: {runs:,}."
     if due is not None:
         yield f"It is due to be purged by {_time(due)}, and goes with the next run, which has a receipt of its own."
+
+
+def _figures(annex: Document) -> Iterator[str]:
+    """Say what the annex of one run says; that of several runs has another form."""
+    yield from map(_part, annex["parts"])
+    if any(part["outcomes"].get("tombstoned") for part in annex["parts"]):
+        yield _NOT_GONE
+    yield from map(_carried, annex["carriedOver"])
+    if held := sum(each["count"] for each in annex["held"]):
+        yield f"{_records(held)} that were due stay under a legal hold."
 
 
 def _part(part: Document) -> str:
@@ -222,17 +230,22 @@ def _why(shown: Shown) -> Iterator[str]:
 
 
 def _how_sure(shown: Shown) -> Iterator[str]:
-    predicate, annex = shown.predicate, shown.annex or {}
+    predicate = shown.predicate
     if predicate["kind"] not in _OVER_RUNS or predicate["runs"]["count"]:
         yield f"Evidence, the weakest of all: {predicate['evidence']}. {_EVIDENCE[predicate['evidence']]}"
-    ways = {(part["verifiedBy"], part["verifiedAs"]) for part in annex.get("parts", ()) if part["verifiedBy"]}
+    if shown.annex is not None and predicate["kind"] not in _OVER_RUNS:
+        yield from _verified(shown.annex)
+    yield "No signature proves that anything is gone: it proves who says so, and that it was not altered since."
+
+
+def _verified(annex: Document) -> Iterator[str]:
+    ways = {(part["verifiedBy"], str(part["verifiedAs"])) for part in annex["parts"] if part["verifiedBy"]}
     for method, role in sorted(ways):
         yield f"A separate read confirmed it ({method}, {role})."
-    residue = annex.get("residue")
+    residue = annex["residue"]
     if residue is not None:
         seen = f"found {residue['found']:,} of it there ({residue['method']})"
         yield f"A second look on {_time(residue['checkedAt'])} {seen}."
-    yield "No signature proves that anything is gone: it proves who says so, and that it was not altered since."
 
 
 def _not_covered(predicate: Document) -> Iterator[str]:
