@@ -145,7 +145,7 @@ def _figures(annex: Document) -> Iterator[str]:
         yield _NOT_GONE
     yield from map(_carried, annex["carriedOver"])
     if held := sum(each["count"] for each in annex["held"]):
-        yield f"{_records(held)} that were due stay under a legal hold."
+        yield f"Due, and kept under a legal hold: {_records(held)}."
 
 
 def _part(part: Document) -> str:
@@ -153,6 +153,7 @@ def _part(part: Document) -> str:
     rule = f"policy {part['policy']}, rule {part['rule']}" if part["policy"] and part["rule"] else "no policy's rule"
     hidden = part.get("tombstonedBetween")
     since = f"; hidden before, since {_time(hidden[0])}" if isinstance(hidden, list) and hidden else ""
+    since += f"; to be purged by {_time(part['purgeDue'])}, with the next run" if part.get("purgeDue") else ""
     return f"{part['dataset']} (store {part['store']}, {rule}): {_records(part['due'])} due: {counts}{since}."
 
 
@@ -193,7 +194,7 @@ def _account(shown: Shown) -> Iterator[str]:
     else:
         yield f"{whose}: no record was worked on."
     if leaf["retained"]:
-        yield f"{_records(leaf['retained'])} of it are retained under a legal obligation."
+        yield f"Retained under a legal obligation: {_records(leaf['retained'])}."
 
 
 def _item(item: Document) -> str:
