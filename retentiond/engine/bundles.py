@@ -97,7 +97,7 @@ def key_of(ctx: Context, row: ReceiptRow) -> bytes:
 
 
 def export_all(ctx: Context, directory: Path, account: str | None, *, retracted: bool = False) -> list[Path]:
-    """Write bundles of all receipts; with an account, only those about it, without annex.
+    """Write bundles of all receipts; with an account, only those about it, without annex, as far as that can be told.
 
     Args:
         retracted: Those that were taken back, too.
@@ -108,7 +108,12 @@ def export_all(ctx: Context, directory: Path, account: str | None, *, retracted:
     with ctx.ledger.begin() as tx:
         rows, taken = tx.receipts.all(), {} if retracted else retractions_in(tx)
     written = []
-    for row in [each for each in rows if each.log_index not in taken]:
+    sound = [each for each in rows if each.log_index not in taken]
+    open_ones = [each for each in sound if each.commitment_key or account is None]
+    if closed := len(sound) - len(open_ones):
+        what = "receipts are left out: their keys are gone, so nobody can tell whether they are about that account"
+        ctx.reporter.note(f"{closed:,} {what}")
+    for row in open_ones:
         path = directory / f"{row.id}.bundle.json"
         try:
             bundle = build_bundle(ctx, row, annex=account is None, account=account)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from retentiond.engine import manifest, searching
-from retentiond.engine.bundles import export_all, get_receipt
+from retentiond.engine.bundles import export_all, export_one, get_receipt
 from retentiond.engine.checking import check
 from retentiond.engine.disclosing import Named, disclose
 from retentiond.engine.running import run_all
@@ -21,7 +21,7 @@ from retentiond.engine.searching import ManifestItems
 from retentiond.errors import NotFound, ReceiptError, UsageError
 from retentiond.evidence.merkle import leaf_hash, root_from_path
 from tests.engine.handed_out import leaf, read, verdict
-from tests.engine.office import Office, carry
+from tests.engine.office import Office, Quiet, carry
 
 MINE, OTHER = "acct-'mine'\u202e", "acct-other"
 
@@ -111,7 +111,11 @@ def test_a_destroyed_key_ends_disclosure_and_the_receipt_still_verifies(office: 
         with pytest.raises(ReceiptError, match="is gone, so no account's or record's part"):
             disclose(ctx, receipt, Named("requests", ["other-1"]), tmp_path / "late.json")
         with pytest.raises(ReceiptError, match="is gone"):
-            export_all(ctx, tmp_path / "late", OTHER)
+            export_one(ctx, receipt, tmp_path / "late", OTHER)
+        newer = export_all(ctx, tmp_path / "late", OTHER)  # what was hidden was purged since
+        assert receipt not in {read(path)[1]["receiptId"] for path in newer}
+        assert isinstance(ctx.reporter, Quiet)
+        assert [note for note in ctx.reporter.notes if note.startswith("1 receipts are left out: their keys are gone")]
     assert verdict(office, row.file).reason is None
     assert verdict(office, given).reason is None
 
