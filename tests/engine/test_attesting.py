@@ -92,8 +92,8 @@ def test_what_became_due_after_the_period_is_not_overdue_in_it(office: Office) -
     office.feedback(1, 29.9)
     office.clock.at += HOURS
     question = period(office)
-    office.feedback(2, 0)  # made after the period's end
     office.clock.at += 12 * HOURS
+    office.feedback(2, 0.25)  # made after the period's end
     with office.open() as ctx:
         assert verdict(office, attest(ctx, question).receipt.file).valid
     assert "1 records of dataset feedback are overdue" in refusal(office)

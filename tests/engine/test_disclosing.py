@@ -139,6 +139,7 @@ def test_an_item_is_found_in_every_place_of_a_manifest(
         assert found.owners([items[accounts[3]][0], bytes(31) + b"x"]) == {
             items[accounts[3]][0]: frozenset((accounts[1], accounts[3]))
         }
+        assert found.owners([accounts[3]]) == {}  # there, and no item
         for account, own in items.items():
             derived = manifest.derive_account(tmp_path / "r", account)
             for leaf_of in own:
