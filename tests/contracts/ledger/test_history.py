@@ -75,7 +75,6 @@ def test_no_row_of_history_is_deleted(raw: Raw, table: str) -> None:
         "receipts SET annex = x'00'",
         "receipts SET plan = NULL",
         "receipts SET commitment_key = x'00' WHERE id = 'c'",
-        "runs SET plan = 'other'",
         "retractions SET reason = 'other'",
         "plan_closures SET closure = 'other'",
         "log_entries SET entry = x'00'",
