@@ -311,6 +311,7 @@ def account_document(found: AccountStatus) -> dict[str, Any]:
         "deadline_at": optional_rfc3339(closure.deadline_at if closure else None),
         "datasets": [{"dataset": dataset, "remaining": remaining} for dataset, remaining in found.remaining],
         "receipt": (closure.receipt or None) if closure else None,
+        "receipt_retracted": found.retracted or None,
         "stays": stays_document(closure),
     }
 

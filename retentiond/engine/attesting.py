@@ -18,6 +18,7 @@ from retentiond.domain.record import moment
 from retentiond.engine import chains
 from retentiond.engine.accounts import account_commitment
 from retentiond.engine.approvals import lists_commitment
+from retentiond.engine.checking import unmapped
 from retentiond.engine.context import Context
 from retentiond.engine.counting import Count
 from retentiond.engine.failover import looks, uncounted
@@ -28,6 +29,7 @@ from retentiond.errors import ConnectorError, NotAttested, UsageError
 from retentiond.evidence.annex import RunsAnnex
 from retentiond.evidence.canonical import Json, optional_rfc3339, rfc3339
 from retentiond.evidence.entry import EntryKind, parse_entry
+from retentiond.evidence.statement import POLICIES_LIMIT
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ReceiptBrief, ReceiptRow
 
@@ -66,6 +68,10 @@ def attest(ctx: Context, question: Question) -> Attested:
     """
     if question.start >= question.end:
         raise UsageError("a period ends after it begins", where="--to", remedy="--from TIME --to a later TIME")
+    if len(question.policies or ctx.policies.policies) > POLICIES_LIMIT:
+        raise UsageError(
+            f"an attestation names at most {POLICIES_LIMIT} policies", where="--policy", remedy="name them"
+        )
     only = () if question.account is None else (question.account,)
     with ctx.ledger.begin() as tx:
         epoch = tx.holds.epoch()
@@ -111,6 +117,7 @@ def _refused(found: Sequence[str]) -> NotAttested:
 def _doubts(ctx: Context, question: Question, looked: Looked) -> Iterator[str]:
     """Say why what was looked at is not all, or was not looked at as people approved it."""
     yield from (f"dataset {name} could not be looked at: {why}" for name, why in looked.failures)
+    yield from (f"{finding.where}: {finding.what}" for finding in unmapped(ctx))
     since = _known_since(ctx)
     if since is None or question.start < since:
         known = "nothing tells since when" if since is None else f"only since {rfc3339(since)}"

@@ -63,7 +63,7 @@ def check(ctx: Context) -> Report:
         findings.extend(probed.findings)
         notes.extend(probed.notes)
     findings.extend(_replicas(ctx))
-    findings.extend(_unmapped(ctx))
+    findings.extend(unmapped(ctx))
     findings.extend(_classes(ctx))
     retention = [each for policy in ctx.policies.policies for each in _retention(ctx, policy, locks)]
     findings.extend(_promises(retention))
@@ -204,7 +204,8 @@ def _undo(ctx: Context, dataset: Dataset) -> Iterator[str]:
         )
 
 
-def _unmapped(ctx: Context) -> Iterator[Finding]:
+def unmapped(ctx: Context) -> Iterator[Finding]:
+    """Find what holds data that no dataset names, where the data map says that this is to be refused."""
     for store in ctx.datamap.stores.values():
         datasets = [dataset for dataset in ctx.datamap.datasets.values() if dataset.store == store.name]
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 
 from retentiond.domain.account import AccountState
 from retentiond.domain.plan import Trigger
@@ -38,6 +39,9 @@ def hold_notice(ctx: Context, account: str) -> tuple[ReceiptRow, int]:
         raise _refused("; ".join(f"dataset {name} could not be looked at: {why}" for name, why in failures))
     if not retained:
         raise _refused("no record of that account is retained under a legal obligation")
+    kept = tuple(count for count in looked.counts if count.held)
+    named = {count.policy for count in kept}
+    looked = replace(looked, counts=kept, policies=tuple(each for each in looked.policies if each.id in named))
     saying = Saying("hold-notice", RunsAnnex(secrets.token_bytes(32), ()), account, retained)
 
     def still_true(tx: Transaction) -> None:

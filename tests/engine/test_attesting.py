@@ -130,6 +130,12 @@ def _change_a_policy(office: Office) -> None:
     office.edit("policies.yaml", "keep: 30 days", "keep: 31 days")
 
 
+def _add_a_table(office: Office) -> None:
+    with office.db() as db:
+        db.execute("CREATE TABLE strange (id INTEGER)")
+        db.execute("INSERT INTO strange VALUES (1)")
+
+
 class _Dead(Proxy):
     def scan(self, *_: Any) -> Any:
         raise ConnectorError("it is down")
@@ -144,6 +150,7 @@ def _break_a_store(office: Office) -> None:
     [
         (lambda office: office.feedback(1, 31), "1 records of dataset feedback are overdue"),
         (_forget_owner, "1 records of dataset feedback are undetermined (owner-unreadable 1)"),
+        (_add_a_table, "store app: 'strange' holds data that no dataset names"),
         (_break_a_store, "dataset requests could not be looked at: it is down"),
         (_leave, "1 accounts whose grace is over are not closed"),
         (_stop, "has not ended"),

@@ -9,6 +9,7 @@ import pytest
 
 from retentiond.domain.hold import Scope
 from retentiond.engine import retracting
+from retentiond.engine.accounts import account_status
 from retentiond.engine.attesting import Question, attest
 from retentiond.engine.bundles import export_all, export_one, get_receipt, list_receipts
 from retentiond.engine.checking import check_ledger
@@ -99,6 +100,7 @@ def test_what_was_built_on_it_goes_with_it_and_nothing_more_is_built_on_it(offic
         (closure,) = by_kind["closure"]
         found = retract(ctx, first.id, "mistaken", None)
         assert [each.id for each in found.built_on_it] == [closure.id]
+        assert account_status(ctx, "acct-a").retracted == "mistaken"
         retract(ctx, second.id, "mistaken", None)
         release_hold(ctx, "Case", None)
         run_all(ctx)
@@ -108,6 +110,8 @@ def test_what_was_built_on_it_goes_with_it_and_nothing_more_is_built_on_it(offic
     assert [verdict(office, row.file).step for row in (first, second, closure)] == ["retracted"] * 3
     assert verdict(office, last.file).reason is None
     assert read(last.file)[1]["runs"]["count"] == 1
+    with office.open() as ctx:
+        assert account_status(ctx, "acct-b").retracted == ""
 
 
 def test_no_time_is_attested_of_which_a_receipt_was_retracted(office: Office) -> None:
