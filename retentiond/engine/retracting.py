@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +25,7 @@ from retentiond.ports.rows import ReceiptBrief, RetractionRow
 from retentiond.telemetry import logger
 
 VERB, KIND = "receipt retract", "receipt-retract"
+_AT_ONCE = 500
 _WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
 
 
@@ -55,14 +56,17 @@ def retract(ctx: Context, receipt_id: str, reason: str, key_file: Path | None) -
             remedy="lower-case letters, and hyphens between them, such as `mistaken` or `wrong-policy`",
         )
     get_receipt(ctx, receipt_id)
-    with ctx.ledger.begin() as tx:
-        receipts = _concerned(tx, receipt_id)
+    receipts, seen = _concerned(ctx, receipt_id)
     listed: list[Json] = [[each.log_index, each.entry_sha256] for each in receipts]
     signed = request(ctx, VERB, {"verb": VERB, "receipts": listed, "reason": reason}, key_file)
     ctx.log.compare()
     now = ctx.now()
     with ctx.ledger.begin() as tx:
-        if _concerned(tx, receipt_id) != receipts:
+        taken = retractions_in(tx)
+        for each in receipts:
+            _check_not_taken(taken, each)
+        newer = [each for each in tx.receipts.briefs() if each.id not in seen]
+        if any(_is_built_on(tx, each, receipts[0]) for each in newer):
             raise ReceiptError("more was built on that receipt at the same time", remedy="ask again")
         record: dict[str, Json] = {"kind": KIND, "receipts": listed, "reason": reason, **signed.to_json()}
         record_state(ctx, tx, record)
@@ -75,22 +79,31 @@ def retract(ctx: Context, receipt_id: str, reason: str, key_file: Path | None) -
     return Retracted(receipts[0], receipts[1:], reason, now)
 
 
-def _concerned(tx: Transaction, receipt_id: str) -> tuple[ReceiptBrief, ...]:
-    """Return a receipt and those that were built on it and stand still, the former first."""
-    known = tx.receipts.briefs()
-    (named,) = (each for each in known if each.id == receipt_id)
-    taken = retractions_in(tx)
-    if named.log_index in taken:
-        found = taken[named.log_index]
+def _concerned(ctx: Context, receipt_id: str) -> tuple[tuple[ReceiptBrief, ...], frozenset[str]]:
+    """Return a receipt and those that were built on it and stand still, the former first; and which were looked at."""
+    with ctx.ledger.begin() as tx:
+        known = tx.receipts.briefs()
+        (named,) = (each for each in known if each.id == receipt_id)
+        taken = retractions_in(tx)
+    _check_not_taken(taken, named)
+    standing = [each for each in known if each.log_index > named.log_index and each.log_index not in taken]
+    built = []
+    for start in range(0, len(standing), _AT_ONCE):
+        with ctx.ledger.begin() as tx:
+            built += [each for each in standing[start : start + _AT_ONCE] if _is_built_on(tx, each, named)]
+    return (named, *built), frozenset(each.id for each in known)
+
+
+def _check_not_taken(taken: Mapping[int, RetractionRow], receipt: ReceiptBrief) -> None:
+    found = taken.get(receipt.log_index)
+    if found is not None:
         raise ReceiptError(
-            f"receipt {named.id} was retracted before, on {found.at:%Y-%m-%d} ({found.reason})",
+            f"receipt {receipt.id} was retracted before, on {found.at:%Y-%m-%d} ({found.reason})",
             remedy="nothing needs doing",
         )
-    over_runs = (each for each in known if each.kind in KINDS_OVER_RUNS and each.log_index not in taken)
-    return (named, *(each for each in over_runs if _is_built_on(tx, each, named)))
 
 
 def _is_built_on(tx: Transaction, receipt: ReceiptBrief, run: ReceiptBrief) -> bool:
-    row = tx.receipts.get(receipt.id) if receipt.log_index > run.log_index else None
+    row = tx.receipts.get(receipt.id) if receipt.kind in KINDS_OVER_RUNS else None
     runs: Sequence[object] = json.loads(row.annex)["runs"] if row else ()
     return [run.log_index, run.entry_sha256] in runs
