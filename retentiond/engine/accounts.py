@@ -9,6 +9,7 @@ from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import closure_cases, named_cases
 from retentiond.engine.context import Context
 from retentiond.engine.retractions import retractions_in
+from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ClosureRow
 
 
@@ -32,10 +33,15 @@ def account_commitment(ctx: Context, account: str) -> str:
     return ctx.replay.commit("account", account)
 
 
+def closure_of(ctx: Context, tx: Transaction, account: str) -> ClosureRow | None:
+    """Return the newest closure of an account; None where it never asked to leave."""
+    return tx.closures.newest_of(account_commitment(ctx, account))
+
+
 def account_status(ctx: Context, account: str) -> AccountStatus:
     """Return where an account stands and how many of its records each dataset still has."""
     with ctx.ledger.begin() as tx:
-        closure = tx.closures.newest_of(account_commitment(ctx, account))
+        closure = closure_of(ctx, tx, account)
         receipt = tx.receipts.get(closure.receipt) if closure and closure.receipt else None
         taken = retractions_in(tx).get(receipt.log_index) if receipt else None
     state = closure.state if closure else AccountState.OPEN

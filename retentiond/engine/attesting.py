@@ -16,7 +16,7 @@ from datetime import datetime
 from retentiond.domain.account import AccountState
 from retentiond.domain.record import moment
 from retentiond.engine import chains
-from retentiond.engine.accounts import account_commitment
+from retentiond.engine.accounts import closure_of
 from retentiond.engine.approvals import lists_commitment
 from retentiond.engine.checking import unmapped
 from retentiond.engine.context import Context
@@ -31,7 +31,7 @@ from retentiond.evidence.canonical import Json, optional_rfc3339, rfc3339
 from retentiond.evidence.entry import EntryKind, parse_entry
 from retentiond.evidence.statement import POLICIES_LIMIT
 from retentiond.ports.ledger import Transaction
-from retentiond.ports.rows import ReceiptBrief, ReceiptRow
+from retentiond.ports.rows import ClosureRow, ReceiptBrief, ReceiptRow
 
 METHOD = "full-scan"
 HISTORY = "keys/history.json"
@@ -153,13 +153,19 @@ def _unsettled(ctx: Context, tx: Transaction, question: Question) -> list[str]:
         run = tx.runs.of_plan(plan.id)
         if run is None or run.started_at <= question.end:
             found.append(f"the run of plan {plan.id} has not ended")
-    only = None if question.account is None else account_commitment(ctx, question.account)
-    leaving = [row for row in tx.closures.in_state(*_NOT_CLOSED) if row.due_at <= question.end]
-    if open_ones := sum(only in (None, row.commitment) for row in leaving):
-        found.append(f"{open_ones:,} accounts whose grace is over are not closed")
+    if leaving := sum(row.due_at <= question.end for row in _leaving(ctx, tx, question)):
+        found.append(f"{leaving:,} accounts whose grace is over are not closed")
     taken = retractions_in(tx)
     found += [f"receipt {each.id} was retracted" for each in _receipts(tx, question) if each.log_index in taken]
     return found
+
+
+def _leaving(ctx: Context, tx: Transaction, question: Question) -> Sequence[ClosureRow]:
+    """Return the closures under way of those who are asked about."""
+    if question.account is None:
+        return tx.closures.in_state(*_NOT_CLOSED)
+    closure = closure_of(ctx, tx, question.account)
+    return [closure] if closure is not None and closure.state in _NOT_CLOSED else []
 
 
 def _receipts(tx: Transaction, question: Question) -> tuple[ReceiptBrief, ...]:

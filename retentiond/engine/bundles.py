@@ -12,7 +12,7 @@ from retentiond.engine.context import Context
 from retentiond.engine.manifest import derive_account
 from retentiond.engine.retractions import check_not_retracted, retractions_in
 from retentiond.errors import NotFound, ReceiptError
-from retentiond.evidence.bundle import AccountDisclosure, Bundle
+from retentiond.evidence.bundle import AccountDisclosure, Bundle, ItemDisclosure
 from retentiond.evidence.commitment import account_commitment, account_salt
 from retentiond.evidence.envelope import Envelope
 from retentiond.ports.rows import ReceiptRow
@@ -35,21 +35,30 @@ def write_bundles(ctx: Context, rows: Sequence[ReceiptRow]) -> list[ReceiptRow]:
     return written
 
 
-def build_bundle(ctx: Context, row: ReceiptRow, *, annex: bool = True, account: str | None = None) -> Bundle:
+def build_bundle(
+    ctx: Context,
+    row: ReceiptRow,
+    *,
+    annex: bool = True,
+    account: str | None = None,
+    disclosed: tuple[AccountDisclosure, Sequence[ItemDisclosure]] | None = None,
+) -> Bundle:
     """Return a receipt's bundle.
 
     Args:
         account: Disclose this account's part, and nothing of others.
+        disclosed: In its place: what is disclosed of an account, and of its records.
 
     Raises:
         NotFound: The receipt is not about that account.
     """
-    disclosure = None if account is None else disclose_account(ctx, row, account)
+    part, items = disclosed or (None if account is None else disclose_account(ctx, row, account), ())
     return Bundle(
         envelope=Envelope.from_json(json.loads(row.envelope)),
         tlog_proof=ctx.log.prove(row.log_index),
         annex=row.annex if annex else None,
-        account=disclosure,
+        account=part,
+        items=items,
         keys=ctx.terms.verifier_keys,
     )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from uuid import UUID
 
 from retentiond.domain.record import Record, canonical_strings, key_bytes
-from retentiond.engine.bundles import disclosure_of, get_receipt, key_of, write_durably
+from retentiond.engine.bundles import build_bundle, disclosure_of, get_receipt, key_of, write_durably
 from retentiond.engine.context import Context
 from retentiond.engine.endings import read_ended
 from retentiond.engine.items import commitment_under
@@ -19,9 +19,8 @@ from retentiond.engine.receipts import manifest_base
 from retentiond.engine.retractions import check_not_retracted
 from retentiond.engine.searching import ManifestItems
 from retentiond.errors import LedgerError, NotFound, UsageError
-from retentiond.evidence.bundle import Bundle, ItemDisclosure
+from retentiond.evidence.bundle import ItemDisclosure
 from retentiond.evidence.commitment import ItemAction, encode_item, item_leaf, item_salt
-from retentiond.evidence.envelope import Envelope
 from retentiond.evidence.merkle import leaf_hash
 from retentiond.ports.rows import BatchRow, ReceiptRow
 
@@ -76,13 +75,8 @@ def disclose(ctx: Context, receipt_id: str, named: Named, output: Path | None) -
         commitment = _account(ctx, row, named, items, wanted)
         found = [(leaf, each[leaf]) for each in wanted for leaf in each if items.has(commitment, leaf)]
         disclosed = [_disclosed(key, item, items.place(commitment, leaf)) for leaf, item in found]
-    bundle = Bundle(
-        envelope=Envelope.from_json(json.loads(row.envelope)),
-        tlog_proof=ctx.log.prove(row.log_index),
-        account=disclosure_of(ctx, row, commitment, named.account),
-        items=disclosed,
-        keys=ctx.terms.verifier_keys,
-    )
+    account = disclosure_of(ctx, row, commitment, named.account)
+    bundle = build_bundle(ctx, row, annex=False, disclosed=(account, disclosed))
     path = output or Path(f"{row.id}.disclosure.json")
     write_durably(path, bundle.encode())
     return path

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from retentiond.domain.account import AccountState
 from retentiond.domain.plan import Trigger
-from retentiond.engine.accounts import account_commitment
+from retentiond.engine.accounts import closure_of
 from retentiond.engine.context import Context
 from retentiond.engine.planning import Request, look, look_at_all
 from retentiond.engine.stating import Saying, state
@@ -53,7 +53,7 @@ def hold_notice(ctx: Context, account: str) -> tuple[ReceiptRow, int]:
 
 def _closing(ctx: Context, account: str) -> str:
     with ctx.ledger.begin() as tx:
-        closure = tx.closures.newest_of(account_commitment(ctx, account))
+        closure = closure_of(ctx, tx, account)
     return closure.id if closure and closure.state is AccountState.CLOSING else ""
 
 
