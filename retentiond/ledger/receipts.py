@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
-from retentiond.ledger.schema import columns_of, receipts, retractions, runs
+from retentiond.ledger.schema import HAS_KEY, columns_of, receipts, retractions, runs
 from retentiond.ledger.session import Session, values_of
 from retentiond.ports.rows import ReceiptBrief, ReceiptRow, RetractionRow
 
@@ -19,14 +19,10 @@ _WITHOUT_FILE = _RECEIPTS.where(receipts.c.file == "")
 _SET_FILE = update(receipts).where(receipts.c.id == bindparam("reference")).values(file=bindparam("new_file"))
 _BRIEFS = select(*columns_of(receipts, ReceiptBrief)).order_by(receipts.c.log_index)
 _WITH_KEYS = (
-    select(receipts.c.id)
-    .where(receipts.c.issued_at < bindparam("moment"), func.length(receipts.c.commitment_key) > 0)
-    .order_by(receipts.c.log_index)
+    select(receipts.c.id).where(receipts.c.issued_at < bindparam("moment"), HAS_KEY).order_by(receipts.c.issued_at)
 )
 _DESTROY_KEYS = tuple(
-    update(table)
-    .where(column.in_(bindparam("named", expanding=True)), func.length(table.c.commitment_key) > 0)
-    .values(commitment_key=b"")
+    update(table).where(column.in_(bindparam("named", expanding=True)), HAS_KEY).values(commitment_key=b"")
     for table, column in ((receipts, receipts.c.id), (runs, runs.c.receipt))
 )
 _RETRACT = insert(retractions)

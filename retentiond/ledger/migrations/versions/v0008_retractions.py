@@ -30,6 +30,8 @@ def upgrade() -> None:
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("log_index", _WHOLE, nullable=False),
     )
+    with_key = sa.text("length(commitment_key) > 0")
+    op.create_index("receipts_with_key", "receipts", ["issued_at"], sqlite_where=with_key, postgresql_where=with_key)
     server = op.get_bind().dialect.name == "postgresql"
     for table, may_change in _MAY_CHANGE.items():
         _let_keys_go(table, may_change, server=server)
