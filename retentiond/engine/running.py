@@ -14,6 +14,7 @@ from retentiond.engine.closing import Pass, close_due, due_closures, fresh_closu
 from retentiond.engine.context import Context
 from retentiond.engine.enforcement import Carried, carry_out_chain
 from retentiond.engine.failover import counted, notice, uncounted
+from retentiond.engine.forgetting import forget_keys
 from retentiond.engine.keychange import publish_files
 from retentiond.engine.overview import known_overdue, remember_idle, remember_run
 from retentiond.engine.pending import OPEN_BATCHES, pending
@@ -340,7 +341,8 @@ def _take(session: Session, closures: Pass) -> None:
 
 
 def _tidy(ctx: Context) -> None:
-    """Let the ledger forget identifiers at the end of their retention period, unless a closure still needs them."""
+    """Let the ledger forget identifiers at the end of their time, unless a closure still needs them, and old keys."""
     with ctx.ledger.begin() as tx:
         if not tx.closures.in_state(AccountState.CLOSING):
             tx.batches.destroy_identifiers(ctx.terms.identifiers_keep.before(ctx.now()))
+    forget_keys(ctx)

@@ -37,6 +37,7 @@ from retentiond.ports import recovery as recovery_port
 from retentiond.ports.closures import Closures
 from retentiond.ports.log import Entries, LogState
 from retentiond.ports.orders import Orders, Role
+from retentiond.ports.receipts import Receipts
 from retentiond.ports.rows import OwnTables
 from retentiond.ports.seals import Seals
 from retentiond.ports.slots import Slots
@@ -54,7 +55,7 @@ class SqlTransaction:
         self.approvals: port.Approvals = SqlApprovals(session)
         self.holds: port.Holds = SqlHolds(session)
         self.closures: Closures = SqlClosures(session)
-        self.receipts: port.Receipts = SqlReceipts(session)
+        self.receipts: Receipts = SqlReceipts(session)
         self.entries: Entries = SqlEntries(session)
         self.journal: recovery_port.Journals = SqlJournal(session)
         self.pending: recovery_port.Pendings = SqlPending(session)

@@ -16,6 +16,7 @@ from retentiond.domain.plan import Part, RunState
 from retentiond.ports.closures import Closures
 from retentiond.ports.log import Entries, LogState
 from retentiond.ports.orders import OrderBook
+from retentiond.ports.receipts import Receipts
 from retentiond.ports.recovery import Journals, Pendings, Recovery
 from retentiond.ports.rows import (
     ApprovalRow,
@@ -25,7 +26,6 @@ from retentiond.ports.rows import (
     EventRow,
     OwnTables,
     PlanRow,
-    ReceiptRow,
     RunRow,
 )
 from retentiond.ports.seals import Seals
@@ -242,30 +242,6 @@ class Holds(Protocol):
 
     def epoch(self) -> int:
         """Return the epoch, read under the lock that changes of holds take."""
-        ...
-
-
-class Receipts(Protocol):
-    """Receipts."""
-
-    def add(self, receipt: ReceiptRow) -> None:
-        """Store a receipt."""
-        ...
-
-    def get(self, receipt: str) -> ReceiptRow | None:
-        """Return a receipt by its id."""
-        ...
-
-    def all(self) -> Sequence[ReceiptRow]:
-        """Return all receipts, oldest first, without envelope and annex bytes left out."""
-        ...
-
-    def without_file(self) -> Sequence[ReceiptRow]:
-        """Return receipts whose bundle was not written yet."""
-        ...
-
-    def set_file(self, receipt: str, file: str) -> None:
-        """Note where the bundle stands."""
         ...
 
 

@@ -112,6 +112,12 @@ class Identifiers(Declared):
     keep: PeriodValue = Period(days=7)
 
 
+class Commitments(Declared):
+    """How long receipts can be opened: the keys of what they commit to, sealed, and the lists of it."""
+
+    keep: PeriodValue = Period(days=400)
+
+
 class ServiceSettings(BaseSettings):
     """Settings of one instance; paths are absolute once they are loaded.
 
@@ -142,6 +148,7 @@ class ServiceSettings(BaseSettings):
     stop_file: _PathValue = Path("STOP")
     single_operator: Annotated[bool, BeforeValidator(_switch, json_schema_input_type=bool)] = False
     identifiers: Identifiers = Identifiers()
+    commitments: Commitments = Commitments()
     plan_expires: PeriodValue = Period(days=1)
     clock_ahead: FixedPeriod = Period(days=1)
     ledger: Annotated[Path | LedgerDatabase, BeforeValidator(_ledger, json_schema_input_type=str | LedgerModel)] = Path(
@@ -269,7 +276,12 @@ def _from_environment(document: Document, environ: Mapping[str, str]) -> Mapping
 
 
 def _trails() -> list[tuple[str, ...]]:
-    nested: dict[str, type[BaseModel]] = {"identifiers": Identifiers, "ledger": LedgerModel, "keys": KeysModel}
+    nested: dict[str, type[BaseModel]] = {
+        "identifiers": Identifiers,
+        "commitments": Commitments,
+        "ledger": LedgerModel,
+        "keys": KeysModel,
+    }
     fields = [
         (name, *inner)
         for name in ServiceSettings.model_fields
