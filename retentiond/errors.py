@@ -107,6 +107,14 @@ class Deferred(GuardStopped):
     """A run stands still until its stores may be worked on again; what was begun is safe, and `run` goes on with it."""
 
 
+class KeyNotInForce(GuardStopped):
+    """A key that would sign was revoked, has ended, or is not in the history of keys; nothing was signed with it."""
+
+
+class KeyServiceError(RetentiondError):
+    """A service that holds a key did not sign; nothing was signed."""
+
+
 class ApprovalError(RetentiondError):
     """A signature does not approve what it should: forged, expired, foreign, self-given or replayed."""
 

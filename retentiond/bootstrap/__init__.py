@@ -19,16 +19,17 @@ from retentiond.bootstrap.parts import (
     ConnectorKinds,
     OptionModels,
     Stores,
-    key_files,
+    key_sources,
     ledger_place,
     make_log,
+    open_keys,
 )
 from retentiond.clock import SystemClock
 from retentiond.domain.dataset import DataMap
 from retentiond.domain.policy import Policy, PolicySet
 from retentiond.engine.context import Approvers, Context, Principal, Reporter, Terms
 from retentiond.engine.orders import Counter
-from retentiond.keys import Keys, load_keys
+from retentiond.keys import KeySources, LocalKeys
 from retentiond.ledger import SqlLedger, open_for_upgrade, open_ledger
 from retentiond.settings import (
     ServiceSettings,
@@ -70,6 +71,7 @@ class Configuration:
     policies: PolicySet
     approvers: Approvers
     fingerprint: str
+    key_sources: KeySources
 
     @property
     def listen(self) -> str:
@@ -97,29 +99,33 @@ class Configuration:
         config_changed: Callable[[], bool],
         *,
         create_ledger: bool = False,
+        mending: bool = False,
     ) -> Iterator[Context]:
         """Open ledger, log and keys; stores open when they are needed.
 
         Args:
             config_changed: Tells whether another configuration is to be in force.
             create_ledger: Make an empty ledger where there is none, to be filled from the log.
+            mending: Whether keys may be missing, since others are to take their place.
 
         Raises:
             RetentiondError: Something is wrong with one of them; nothing was done.
         """
         service = self.service
-        keys = load_keys(service.keys, service.origin)
+        clock = SystemClock()
         with ExitStack() as stack:
             ledger = open_ledger(ledger_place(service), create=create_ledger)
             stack.callback(ledger.close)
+            keys = open_keys(service, self.key_sources, ledger, clock, mending=mending)
             stores = Stores(self.datamap, self.kinds, self.directory)
             stack.callback(stores.close)
             yield Context(
                 ledger=ledger,
                 log=make_log(service, keys, ledger),
                 journal=DirectoryJournal(service.journal, keys.wrapping),
-                clock=SystemClock(),
-                issuer=keys.issuer,
+                clock=clock,
+                keys=keys,
+                issuer=keys.guarded("issuer"),
                 wrapping=keys.wrapping,
                 replay=keys.replay,
                 datamap=self.datamap,
@@ -146,7 +152,8 @@ def read_configuration(directory: Path, environ: Mapping[str, str]) -> Configura
     datamap = load_datamap(directory / DATAMAP, OptionModels(kinds))
     policies = load_policies(directory / POLICIES, datamap)
     approvers = _approvers(directory / APPROVERS)
-    return Configuration(directory, service, kinds, datamap, policies, approvers, fingerprint)
+    sources = key_sources(service, environ)
+    return Configuration(directory, service, kinds, datamap, policies, approvers, fingerprint, sources)
 
 
 @contextmanager
@@ -157,13 +164,14 @@ def open_context(
     stop_requested: Callable[[], bool],
     *,
     create_ledger: bool = False,
+    mending: bool = False,
 ) -> Iterator[Context]:
     """Open an instance: read and check its configuration, then open it.
 
     What operators wrote is in force until its files change: then nothing more is removed by this.
 
     Args:
-        create_ledger: As `Configuration.open`.
+        create_ledger, mending: As `Configuration.open`.
 
     Raises:
         RetentiondError: Something is wrong; nothing was done.
@@ -171,7 +179,8 @@ def open_context(
     fingerprint = _fingerprint(directory, *_WATCHED)
     configuration = read_configuration(directory, environ)
     changed = _Changed(directory, fingerprint)
-    with configuration.open(reporter, stop_requested, changed, create_ledger=create_ledger) as ctx:
+    wanted = {"create_ledger": create_ledger, "mending": mending}
+    with configuration.open(reporter, stop_requested, changed, **wanted) as ctx:
         yield ctx
 
 
@@ -221,7 +230,7 @@ def open_old_ledger(directory: Path, environ: Mapping[str, str]) -> Iterator[Sql
 
 def _terms(
     service: ServiceSettings,
-    keys: Keys,
+    keys: LocalKeys,
     config_changed: Callable[[], bool],
     policy_of: Callable[[bytes], Policy],
 ) -> Terms:
@@ -236,8 +245,7 @@ def _terms(
         identifiers_keep=service.identifiers.keep,
         clock_ahead=service.clock_ahead,
         receipts=Path(os.path.normpath(service.receipts)),
-        verifier_keys={"issuer": keys.issuer.public_pem, "log": keys.vkey},
-        key_files=key_files(keys),
+        verifier_keys={"issuer": keys.issuer_pem, "log": keys.vkey},
         config_changed=config_changed,
         policy_of=policy_of,
     )

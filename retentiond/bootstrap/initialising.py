@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -11,17 +10,24 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from retentiond.bootstrap.parts import APPROVERS, DATAMAP, POLICIES, SERVICE, key_files, ledger_place, make_log
+from retentiond.bootstrap.parts import (
+    APPROVERS,
+    DATAMAP,
+    POLICIES,
+    SERVICE,
+    key_sources,
+    ledger_place,
+    make_log,
+    open_keys,
+)
 from retentiond.clock import Clock, SystemClock
+from retentiond.engine.keychange import log_first_keys
 from retentiond.errors import ConfigError, RetentiondError
-from retentiond.evidence.entry import key_entry
-from retentiond.keys import create_all, load_keys
+from retentiond.keys import create_all
 from retentiond.ledger import Database, SqlLedger, open_ledger
-from retentiond.ports.ledger import Ledger
-from retentiond.settings import ServiceSettings, load_service
+from retentiond.settings import load_service
 from retentiond.settings.ledger import read_ledger
 from retentiond.settings.problems import Problem
-from retentiond.tlog import TileLog
 
 _PLACE = re.compile(r"@(\w+)@([\w.]*)")
 # What YAML reads as the text that it is, without quotes.
@@ -91,11 +97,13 @@ def initialise(
         raise
     try:
         _require_unused(ledger)
-        create_all(service.keys, service.origin, now)
-        _publish_keys(make_log(service, load_keys(service.keys, service.origin), ledger), ledger, service)
+        sources = key_sources(service, {})
+        create_all(sources.directory, service.origin, now)
+        keys = open_keys(service, sources, ledger, clock or SystemClock(), mending=False)
+        log_first_keys(make_log(service, keys, ledger), ledger, keys)
     finally:
         ledger.close()
-    return [*map(str, (*written, service.keys)), ledger.where, str(service.log)]
+    return [*map(str, (*written, sources.directory)), ledger.where, str(service.log)]
 
 
 def _scalar(text: str) -> str:
@@ -125,16 +133,6 @@ def _require_unused(ledger: SqlLedger) -> None:
             where=ledger.where,
             remedy="name another database or another `schema`, and remove the files that were written here",
         )
-
-
-def _publish_keys(log: TileLog, ledger: Ledger, service: ServiceSettings) -> None:
-    """Publish the public keys beside the log, and log the key history."""
-    keys = load_keys(service.keys, service.origin)
-    for path, data in key_files(keys).items():
-        log.publish_file(path, data)
-    with ledger.begin() as tx:
-        tx.entries.stage(key_entry(hashlib.sha256(keys.history).hexdigest()))
-    log.publish()
 
 
 def _make(directory: Path) -> None:

@@ -9,13 +9,16 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
+from retentiond.clock import Clock
 from retentiond.domain.dataset import DataMap
-from retentiond.keys import Keys
+from retentiond.engine.keychange import HISTORY
+from retentiond.keys import VARIABLE, KeySources, LocalKeys
+from retentiond.keys.store import Surroundings
 from retentiond.ledger import Database
 from retentiond.ports.ledger import Ledger
 from retentiond.ports.stores import Connector, ConnectorKind
-from retentiond.settings import LedgerDatabase, ServiceSettings
-from retentiond.tlog import DirectoryStore, TileLog
+from retentiond.settings import KeyPlaces, LedgerDatabase, ServiceSettings
+from retentiond.tlog import DirectoryStore, LogKeys, TileLog
 
 ENTRY_POINTS = "retentiond.connectors"
 SERVICE, DATAMAP, POLICIES, APPROVERS = "retentiond.yaml", "datamap.yaml", "policies.yaml", "approvers"
@@ -93,15 +96,33 @@ def ledger_place(service: ServiceSettings) -> Path | Database:
     return Database(place.dsn, place.schema) if isinstance(place, LedgerDatabase) else place
 
 
-def make_log(service: ServiceSettings, keys: Keys, ledger: Ledger) -> TileLog:
+def key_sources(service: ServiceSettings, environ: Mapping[str, str]) -> KeySources:
+    """Return where the keys of an instance are."""
+    places = service.keys if isinstance(service.keys, KeyPlaces) else KeyPlaces(service.keys)
+    given = {name: value for name, value in environ.items() if name.startswith(VARIABLE)}
+    return KeySources(places.directory, places.issuer, places.log, given)
+
+
+def open_keys(
+    service: ServiceSettings, sources: KeySources, ledger: Ledger, clock: Clock, *, mending: bool
+) -> LocalKeys:
+    """Return the keys of an instance; their history is the one that the ledger logged last.
+
+    Args:
+        mending: Whether keys may be missing, since others are to take their place.
+    """
+
+    def logged() -> bytes | None:
+        with ledger.begin(shared=True) as tx:
+            text = tx.facts.get(HISTORY)
+        return text.encode() if text else None
+
+    keys = LocalKeys(sources, service.origin, Surroundings(logged, clock.now), mending=mending)
+    keys.settle()
+    return keys
+
+
+def make_log(service: ServiceSettings, keys: LocalKeys, ledger: Ledger) -> TileLog:
     """Return the log of an instance."""
-    return TileLog(service.origin, keys.log, ledger.log_state, DirectoryStore(service.log))
-
-
-def key_files(keys: Keys) -> dict[str, bytes]:
-    """Return the public keys and their history as they are published beside the log, by path."""
-    return {
-        "keys/issuer.pem": keys.issuer.public_pem.encode(),
-        "keys/log.vkey": f"{keys.vkey}\n".encode(),
-        "keys/history.json": keys.history,
-    }
+    log_keys = LogKeys(keys.log_signers, keys.log_verifiers)
+    return TileLog(service.origin, log_keys, ledger.log_state, DirectoryStore(service.log))

@@ -13,7 +13,7 @@ from retentiond.clock import Clock
 from retentiond.domain.dataset import DataMap, Dataset
 from retentiond.domain.period import Period
 from retentiond.domain.policy import Policy, PolicySet
-from retentiond.ports.keys import Committer, Sealer, Signer
+from retentiond.ports.keys import Committer, KeyStore, Sealer, Signer
 from retentiond.ports.ledger import Ledger
 from retentiond.ports.log import Journal, Log
 from retentiond.ports.stores import Connector
@@ -48,7 +48,6 @@ class Terms:
         stop_file: Nothing is changed in any store while it exists; None for none.
         receipts: Directory of bundles and manifests.
         verifier_keys: Public keys by name, put into bundles for information.
-        key_files: Public keys and their history as they are published beside the log, by path.
         clock_ahead: How far the clock may be ahead of the last time that was seen, besides the longest schedule.
         config_changed: Tells whether policies, data map or approvers changed on disk since they were read.
         policy_of: Reads a policy's canonical form again; raises PolicyError where it can't be read any more.
@@ -65,7 +64,6 @@ class Terms:
     clock_ahead: Period
     receipts: Path
     verifier_keys: Mapping[str, str]
-    key_files: Mapping[str, bytes]
     config_changed: Callable[[], bool]
     policy_of: Callable[[bytes], Policy]
 
@@ -104,6 +102,7 @@ class Context:
     """The engine's surroundings.
 
     Attributes:
+        issuer: The issuer's key in use; it signs only while it is in force.
         store: Returns the open connector of a store by its name; the same one each time.
         stop_requested: Whether the operator asked to stop after the batch in hand.
         pen: Signs for whoever asked; None where they are here, with a key file or an agent.
@@ -113,6 +112,7 @@ class Context:
     log: Log
     journal: Journal
     clock: Clock
+    keys: KeyStore
     issuer: Signer
     wrapping: Sealer
     replay: Committer

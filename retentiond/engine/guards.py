@@ -30,17 +30,28 @@ CANCELLED = "cancelled"
 _PLAN_AGAIN = "make a new plan, and approve it"
 
 
-def before_planning(ctx: Context) -> datetime:
-    """Check clock and log, and return the run's one reading of the clock.
+def before_planning(ctx: Context, *, signing: bool = True) -> datetime:
+    """Check clock, log and keys, and return the run's one reading of the clock.
+
+    Args:
+        signing: Whether the keys have to be in force.
 
     Raises:
         GuardStopped: The clock is doubtful.
+        KeyNotInForce: A key that would sign was revoked, or has ended.
         LedgerBehindLog: The ledger is older than its log.
     """
     now = check_clock(ctx)
     ctx.log.compare()
     check_recovered(ctx)
+    if signing:
+        check_keys(ctx)
     return now
+
+
+def check_keys(ctx: Context) -> None:
+    """Raise KeyNotInForce where what would be done could not be signed."""
+    ctx.keys.check()
 
 
 def before_acting(ctx: Context, plan: PlanRow, *, begun: bool) -> None:
@@ -53,6 +64,7 @@ def before_acting(ctx: Context, plan: PlanRow, *, begun: bool) -> None:
     now = check_clock(ctx)
     ctx.log.compare()
     check_recovered(ctx)
+    check_keys(ctx)
     check_stop(ctx)
     with ctx.ledger.begin() as tx:
         check_paused(tx)

@@ -62,7 +62,7 @@ def _write_journal(ctx: Context) -> int:
 
 
 def _write_files(ctx: Context) -> tuple[int, tuple[str, ...]]:
-    files = dict(ctx.terms.key_files)
+    files = ctx.keys.files()
     lost = []
     for entry in map(parse_entry, own_entries(ctx)):
         if entry.kind is EntryKind.POLICY:

@@ -41,9 +41,14 @@ def pae_sha256(payload: bytes, payload_type: str = IN_TOTO) -> str:
     return hashlib.sha256(pae(payload_type, payload)).hexdigest()
 
 
+def spki(public_key: bytes) -> bytes:
+    """Return a raw Ed25519 key as SubjectPublicKeyInfo (DER, RFC 8410)."""
+    return _ED25519_SPKI + public_key
+
+
 def key_id(public_key: bytes) -> str:
     """Return the hex SHA-256 of a raw Ed25519 key's SubjectPublicKeyInfo (DER, RFC 8410)."""
-    return hashlib.sha256(_ED25519_SPKI + public_key).hexdigest()
+    return hashlib.sha256(spki(public_key)).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,44 @@ def create(path: Path, data: bytes, mode: int) -> None:
         raise _unusable(path, "written", error) from error
 
 
+def replace(path: Path, data: bytes) -> None:
+    """Write a public file durably, over the one that is there: whole or not at all.
+
+    Raises:
+        KeyFileError: It cannot be written.
+    """
+    part = path.with_name(f"{path.name}.part")
+    remove(part)
+    create(part, data, PUBLIC_MODE)
+    move(part, path)
+
+
+def move(path: Path, target: Path) -> None:
+    """Give a file another name durably, in place of what has that name.
+
+    Raises:
+        KeyFileError: That cannot be done.
+    """
+    try:
+        path.replace(target)
+    except OSError as error:
+        raise _unusable(target, "written", error) from error
+    sync_directory(target.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove a file durably; one that is not there is no error.
+
+    Raises:
+        KeyFileError: That cannot be done.
+    """
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise _unusable(path, "removed", error) from error
+    sync_directory(path.parent)
+
+
 def already_there(path: Path) -> KeyFileError:
     """Return the error for a key that would be overwritten."""
     remedy = "use the keys that are there, or name another directory"
@@ -118,7 +156,7 @@ def _check_mode(path: Path, mode: int, *, private: bool) -> None:
 
 def _unusable(path: Path, verb: str, error: OSError) -> KeyFileError:
     if error.errno == errno.ENOENT:
-        remedy = "restore it from its backup, or make new keys with `retentiond init`"
+        remedy = "restore it from its backup; docs/keys.md says what its loss means, and what is left to do"
         return KeyFileError("a key is missing", where=str(path), remedy=remedy)
     if error.errno == errno.ELOOP:
         remedy = "put the key's file itself there"

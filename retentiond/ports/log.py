@@ -97,8 +97,12 @@ class Log(Protocol):
         """Return a file that was published beside the log; None where it is not there."""
         ...
 
-    def publish_file(self, path: str, data: bytes) -> None:
-        """Publish a file beside the log, such as `policies/<sha256>.json`; the same path always has the same bytes."""
+    def publish_file(self, path: str, data: bytes, *, replace: bool = False) -> None:
+        """Publish a file beside the log, such as `policies/<sha256>.json`.
+
+        Args:
+            replace: Whether a file there may change, such as `keys/history.json`; others have the same bytes for ever.
+        """
         ...
 
 

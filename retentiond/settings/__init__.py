@@ -6,6 +6,7 @@ from retentiond.settings.approved import read_canonical
 from retentiond.settings.approvers import Approver, ApproversFile, load_approvers, parse_approvers
 from retentiond.settings.canonical import list_commitment_input
 from retentiond.settings.datamap import load_datamap
+from retentiond.settings.keys import KeyPlaces
 from retentiond.settings.ledger import LedgerDatabase
 from retentiond.settings.policies import idle_policies, load_policies, uncovered_classes
 from retentiond.settings.schema import json_schema, write_schemas
@@ -15,6 +16,7 @@ from retentiond.settings.where import read_where
 __all__ = [
     "Approver",
     "ApproversFile",
+    "KeyPlaces",
     "LedgerDatabase",
     "ServiceSettings",
     "idle_policies",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,6 +15,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSett
 from retentiond.domain.period import Period
 from retentiond.errors import ConfigError
 from retentiond.settings.document import Document, Trail, read_document
+from retentiond.settings.keys import KeyPlaces, KeysModel
 from retentiond.settings.ledger import LedgerDatabase, LedgerModel, looks_like_dsn, read_ledger
 from retentiond.settings.problems import (
     Problem,
@@ -24,11 +26,13 @@ from retentiond.settings.problems import (
     raise_first,
     refuse,
     shown,
+    validated,
 )
 from retentiond.settings.values import Declared, FixedPeriod, PeriodValue
 
 FILE = "retentiond.yaml"
 PREFIX = "RETENTIOND_"
+KEY_VARIABLE = "RETENTIOND_KEY_"  # what follows is a kind of key; `retentiond.keys` reads it
 NESTED = "__"
 CONFIG_DIRECTORY = "RETENTIOND_CONFIG"
 
@@ -79,6 +83,11 @@ def _ledger(value: object) -> object:
     return value if isinstance(value, LedgerDatabase) else _path(value)
 
 
+def _keys(value: object) -> object:
+    """Take a directory, or places that were read already."""
+    return value if isinstance(value, KeyPlaces) else _path(value)
+
+
 def _switch(value: object) -> object:
     """Take true and false as words too: the environment has nothing else."""
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
@@ -117,6 +126,7 @@ class ServiceSettings(BaseSettings):
         clock_ahead: How far the clock may be ahead of the last time that was seen, besides the longest schedule, when
             no store can confirm it.
         ledger: A file of SQLite, or a database of PostgreSQL.
+        keys: A directory, or that and keys of KMS.
         listen: Where the daemon answers to health checks and monitoring, as `host:port`; empty for nowhere.
     """
 
@@ -139,7 +149,7 @@ class ServiceSettings(BaseSettings):
     )
     log: _PathValue = Path("log")
     receipts: _PathValue = Path("receipts")
-    keys: _PathValue = Path("keys")
+    keys: Annotated[Path | KeyPlaces, BeforeValidator(_keys, json_schema_input_type=str | KeysModel)] = Path("keys")
     journal: _PathValue = Path("journal")
     listen: Annotated[str, BeforeValidator(_listen, json_schema_input_type=str)] = "127.0.0.1:9464"
 
@@ -156,6 +166,7 @@ class ServiceSettings(BaseSettings):
         return tuple(InitSettingsSource(settings_cls, dict(each)) for each in _SOURCES_READ.get())
 
 
+_KEY_VARIABLES = frozenset(f"{KEY_VARIABLE}{kind}" for kind in ("ISSUER", "LOG", "WRAPPING", "REPLAY"))
 _SOURCES = frozenset(("dsn_env", "dsn_file"))
 _PATHS = ("stop_file", "ledger", "log", "receipts", "keys", "journal")
 
@@ -173,8 +184,9 @@ def load_service(config_dir: Path, environ: Mapping[str, str]) -> ServiceSetting
     document = read_document(config_dir / FILE)
     given = _from_environment(document, environ)
     raise_first(document, blanks(document))
-    ledger = _read_ledger(document, given, config_dir, environ)
-    sources = _SOURCES_READ.set([{"ledger": ledger} if ledger else {}, given, document.root])
+    ledger, places = _read_ledger(document, given, config_dir, environ), _read_keys(document, given)
+    read = {name: value for name, value in (("ledger", ledger), ("keys", places)) if value is not None}
+    sources = _SOURCES_READ.set([read, given, document.root])
     try:
         found = ServiceSettings()
     except ValidationError as error:
@@ -183,7 +195,29 @@ def load_service(config_dir: Path, environ: Mapping[str, str]) -> ServiceSetting
         _SOURCES_READ.reset(sources)
     base = config_dir.absolute()
     paths = {name: getattr(found, name) for name in _PATHS}
-    return found.model_copy(update={name: base / path for name, path in paths.items() if isinstance(path, Path)})
+    whole = {name: base / path for name, path in paths.items() if isinstance(path, Path)}
+    return found.model_copy(update=whole | {"keys": _absolute(base, found.keys)})
+
+
+def _absolute(base: Path, keys: Path | KeyPlaces) -> Path | KeyPlaces:
+    return base / keys if isinstance(keys, Path) else replace(keys, directory=base / keys.directory)
+
+
+def _read_keys(document: Document, given: Mapping[str, Any]) -> KeyPlaces | None:
+    """Return where the keys are; None where that is a directory alone. A variable wins over the file's field."""
+    written, set_there = document.root.get("keys"), given.get("keys")
+    if isinstance(set_there, str) or not (isinstance(set_there, dict) or isinstance(written, dict)):
+        return None
+    merged: dict[str, Any] = dict(written) if isinstance(written, dict) else {}
+    if isinstance(written, str):
+        merged["directory"] = written
+    if isinstance(set_there, dict):
+        merged |= set_there
+    problems: list[Problem] = []
+    model = validated(KeysModel, merged, ("keys",), problems)
+    if model is None:
+        raise _first(document, given, problems)
+    return model.places()
 
 
 def _read_ledger(
@@ -213,7 +247,7 @@ def _from_environment(document: Document, environ: Mapping[str, str]) -> Mapping
     holds_dsn = environ.get(_variable(("ledger", "dsn_env")), named)  # it may be called RETENTIOND_… too
     given: dict[str, Any] = {}
     for variable, value in environ.items():
-        if not variable.startswith(PREFIX) or variable == CONFIG_DIRECTORY:
+        if not variable.startswith(PREFIX) or variable == CONFIG_DIRECTORY or variable in _KEY_VARIABLES:
             continue
         if variable == holds_dsn:
             continue
@@ -235,13 +269,13 @@ def _from_environment(document: Document, environ: Mapping[str, str]) -> Mapping
 
 
 def _trails() -> list[tuple[str, ...]]:
-    nested: dict[str, type[BaseModel]] = {"identifiers": Identifiers, "ledger": LedgerModel}
+    nested: dict[str, type[BaseModel]] = {"identifiers": Identifiers, "ledger": LedgerModel, "keys": KeysModel}
     fields = [
         (name, *inner)
         for name in ServiceSettings.model_fields
         for inner in (_fields_of(nested[name]) if name in nested else [()])
     ]
-    return [*fields, ("ledger",)]
+    return [*fields, ("ledger",), ("keys",)]
 
 
 def _fields_of(model: type[BaseModel]) -> list[tuple[str, ...]]:

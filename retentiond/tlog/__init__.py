@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from retentiond.tlog.directory import DirectoryStore
-from retentiond.tlog.publish import TileLog
+from retentiond.tlog.publish import LogKeys, TileLog
 
-__all__ = ["DirectoryStore", "TileLog"]
+__all__ = ["DirectoryStore", "LogKeys", "TileLog"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
@@ -23,29 +24,38 @@ _NAME = re.compile(r"[^\s+]+")
 _REMEDY = "nothing was signed; compare the log's key and directory with the configuration"
 
 
-def sign_note(text: str, name: str, signer: Signer) -> bytes:
-    """Return a note with one signature. The text ends in a newline."""
-    key = VerifierKey(name, signer.public_key)
-    signature = to_base64(key.id + signer.sign(text.encode()))
-    return f"{text}\n— {name} {signature}\n".encode()
+def sign_note(text: str, name: str, *signers: Signer) -> bytes:
+    """Return a note with a signature of each signer. The text ends in a newline."""
+    lines = []
+    for signer in signers:
+        key = VerifierKey(name, signer.public_key)
+        lines.append(f"— {name} {to_base64(key.id + signer.sign(text.encode()))}\n")
+    return f"{text}\n{''.join(lines)}".encode()
 
 
-def open_note(note: bytes, key: VerifierKey) -> str:
-    """Return a note's text once the key's signature has been verified; signatures of other keys are ignored.
+def open_note(note: bytes, *keys: VerifierKey) -> str:
+    """Return a note's text once the signatures of these keys have been verified; those of other keys are ignored.
 
     Raises:
-        LogIntegrityError: It is no signed note, has no signature of the key, or one that does not verify.
+        LogIntegrityError: It is no signed note, has no signature of one of the keys, or one that does not verify.
     """
     text, signatures = _split(note)
-    mine = [sig for name, key_id, sig in map(_signature, signatures) if (name, key_id) == (key.name, key.id)]
+    known = {(key.name, key.id): key for key in keys}
+    mine = [(known[name, key_id], sig) for name, key_id, sig in map(_signature, signatures) if (name, key_id) in known]
     if not mine:
-        raise LogIntegrityError(f"a checkpoint is not signed by {key.encode()}", remedy=_REMEDY)
-    try:
-        for signature in mine:
+        raise LogIntegrityError(f"a checkpoint is not signed by {keys[0].encode()}", remedy=_REMEDY)
+    for key, signature in mine:
+        try:
             Ed25519PublicKey.from_public_bytes(key.public_key).verify(signature, text.encode())
-    except InvalidSignature as error:
-        raise LogIntegrityError(f"a checkpoint's signature by {key.encode()} is false", remedy=_REMEDY) from error
+        except InvalidSignature as error:
+            raise LogIntegrityError(f"a checkpoint's signature by {key.encode()} is false", remedy=_REMEDY) from error
     return text
+
+
+def is_signed_by(note: bytes, keys: Iterable[VerifierKey]) -> bool:
+    """Tell whether a note bears the name of each key; whether that is true is for `open_note` to say."""
+    found = {(name, key_id) for name, key_id, _ in map(_signature, _split(note)[1])}
+    return all((key.name, key.id) in found for key in keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +87,15 @@ class Checkpoint:
         return found
 
 
-def open_checkpoint(note: bytes, key: VerifierKey) -> Checkpoint:
-    """Return the checkpoint of a note once it has been verified.
+def open_checkpoint(note: bytes, *keys: VerifierKey) -> Checkpoint:
+    """Return the checkpoint of a note once it has been verified under one key of its log, or more.
 
     Raises:
         LogIntegrityError: The note does not verify, is no checkpoint, or is one of another log.
     """
-    checkpoint = Checkpoint.parse(open_note(note, key))
-    if checkpoint.origin != key.name:
-        what = f"a checkpoint is of the log {checkpoint.origin!r}, not {key.name!r}"
+    checkpoint = Checkpoint.parse(open_note(note, *keys))
+    if checkpoint.origin != keys[0].name:
+        what = f"a checkpoint is of the log {checkpoint.origin!r}, not {keys[0].name!r}"
         raise LogIntegrityError(what, remedy="set `origin` back, or begin a new log with a new key")
     return checkpoint
 

@@ -8,7 +8,7 @@ it, byte for byte: tiles follow from the entries, and Ed25519 signs the same tex
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from retentiond.errors import LedgerBehindLog, LogIntegrityError
@@ -16,7 +16,7 @@ from retentiond.evidence.merkle import inclusion_ranges, leaf_hash, root_from_pa
 from retentiond.evidence.vkey import VerifierKey
 from retentiond.ports.keys import Signer
 from retentiond.ports.log import LogState
-from retentiond.tlog.note import Checkpoint, open_checkpoint, sign_note
+from retentiond.tlog.note import Checkpoint, is_signed_by, open_checkpoint, sign_note
 from retentiond.tlog.proof import encode_proof
 from retentiond.tlog.store import TileStore
 from retentiond.tlog.tiles import TILE_WIDTH, bundle_path, decode_bundle
@@ -44,12 +44,30 @@ class _Seen:
         return [each for each in (self.published, self.signed) if each]
 
 
+@dataclass(frozen=True, slots=True)
+class LogKeys:
+    """The log's keys, asked for anew each time: one may take another's place.
+
+    Attributes:
+        signers: Those that sign checkpoints now, the one in use first; while a rotation's overlap lasts, also others.
+        verifiers: Those under which checkpoints of this log are known, the one in use first.
+    """
+
+    signers: Callable[[], Sequence[Signer]]
+    verifiers: Callable[[], Sequence[VerifierKey]]
+
+
+def _alone(origin: str, signer: Signer) -> LogKeys:
+    key = VerifierKey(origin, signer.public_key)
+    return LogKeys(lambda: [signer], lambda: [key])
+
+
 class TileLog:
     """The append-only log, one writer among possibly many. Implements the port `Log`.
 
     Args:
         origin: The log's name, which its key signs under.
-        signer: The log's key.
+        keys: The log's key, or several of them: see `LogKeys`.
         state: The ledger as the log sees it.
         store: Where the log is published.
 
@@ -57,9 +75,9 @@ class TileLog:
         LogIntegrityError: The origin cannot name a key.
     """
 
-    def __init__(self, origin: str, signer: Signer, state: LogState, store: TileStore) -> None:
-        self._key = VerifierKey(origin, signer.public_key)
-        self._signer = signer
+    def __init__(self, origin: str, keys: Signer | LogKeys, state: LogState, store: TileStore) -> None:
+        self._origin = origin
+        self._keys = keys if isinstance(keys, LogKeys) else _alone(origin, keys)
         self._state = state
         self._store = store
 
@@ -83,7 +101,7 @@ class TileLog:
                 return seen.staged
         raise LogIntegrityError(
             f"the log's checkpoint was changed by others {_MOST_ATTEMPTS} times in a row",
-            where=self._key.name,
+            where=self._origin,
             remedy="find out which other processes publish this log, then run the command again",
         )
 
@@ -143,7 +161,7 @@ class TileLog:
         """Return the tree size of the checkpoint in an inclusion proof; 0 where it is not one that this log signed."""
         _, _, note = proof.partition("\n\n")
         try:
-            return open_checkpoint(note.encode(), self._key).size
+            return open_checkpoint(note.encode(), *self._keys.verifiers()).size
         except (LogIntegrityError, UnicodeEncodeError):
             return 0
 
@@ -199,11 +217,15 @@ class TileLog:
 
         root = self._walk(self._edge(seen.published, write), seen.checkpoints, seen.staged)
         self._store.sync()
-        if seen.note is not None and seen.signed is not None and seen.signed.size == seen.staged:
+        signers = self._keys.signers()
+        keys = [VerifierKey(self._origin, each.public_key) for each in signers]
+        whole = seen.note is not None and seen.signed is not None and seen.signed.size == seen.staged
+        # What another key signed alone is signed again: whoever knows only the newer one must be able to read it.
+        if whole and seen.note is not None and is_signed_by(seen.note, keys):
             return seen.note
-        checkpoint = Checkpoint(self._key.name, seen.staged, root)
-        note = sign_note(checkpoint.encode(), self._key.name, self._signer)
-        open_checkpoint(note, self._key)
+        checkpoint = Checkpoint(self._origin, seen.staged, root)
+        note = sign_note(checkpoint.encode(), self._origin, *signers)
+        open_checkpoint(note, *keys)
         return note
 
     def _walk(self, edge: Edge, checks: Sequence[Checkpoint], size: int) -> bytes:
@@ -217,7 +239,7 @@ class TileLog:
             if known.get(stop, root) != root:
                 raise LogIntegrityError(
                     f"the checkpoint of {stop} entries is not of the entries that the ledger and the log have",
-                    where=self._key.name,
+                    where=self._origin,
                     remedy=_AUDIT,
                 )
             edge.flush_partials()
@@ -255,7 +277,7 @@ class TileLog:
             shown, newest = newest, self._state.checkpoint()
 
     def _opened(self, note: bytes | None) -> Checkpoint | None:
-        return None if note is None else open_checkpoint(note, self._key)
+        return None if note is None else open_checkpoint(note, *self._keys.verifiers())
 
     def _entries(self, start: int, end: int) -> Iterator[bytes]:
         while start < end:

@@ -42,7 +42,7 @@ from retentiond.evidence.statement import (
     plan_statement,
     receipt_statement,
 )
-from retentiond.keys import Keys, create_all, load_keys
+from retentiond.keys import LocalKeys, create_all, load_keys
 from retentiond.tlog import DirectoryStore, TileLog
 from retentiond.verify import verify
 from tests.tlog.parts import MemoryState
@@ -59,7 +59,7 @@ ACCOUNTS = ["acct-a", "<script>\u202e\x00", ""]
 class Issued:
     """A run's receipt, and everything that was made on the way."""
 
-    keys: Keys
+    keys: LocalKeys
     state: MemoryState
     log: TileLog
     directory: Path
@@ -67,7 +67,7 @@ class Issued:
     bundle: Bundle
 
     def pinned(self) -> list[str | bytes]:
-        return [self.keys.issuer.public_pem, self.keys.vkey]
+        return [self.keys.issuer_pem, self.keys.vkey]
 
     def verdict(self, bundle: bytes | None = None) -> Any:
         return verify(bundle or self.bundle.encode(), self.pinned(), log=str(self.directory), history=self.keys.history)

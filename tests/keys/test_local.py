@@ -29,7 +29,8 @@ from retentiond.errors import ConfigError, KeyFileError, LogIntegrityError
 from retentiond.evidence.envelope import Envelope, pae
 from retentiond.evidence.vkey import VerifierKey
 from retentiond.keys import files
-from retentiond.keys.local import LocalCommitter, LocalSealer, create_all, load_keys
+from retentiond.keys.local import create_all, load_keys
+from retentiond.keys.rings import LocalCommitter, LocalSealer
 
 ORIGIN = "log.example/retentiond"
 NOW = datetime(2026, 11, 24, 3, 0, 0, 999_999, tzinfo=UTC)
@@ -71,8 +72,8 @@ def test_issuer_and_log_sign_under_what_is_published(directory: Path) -> None:
     Ed25519PublicKey.from_public_bytes(vkey.public_key).verify(keys.log.sign(b"message"), b"message")
     assert (vkey.name, keys.vkey) == (ORIGIN, vkey.encode())
     der = b"".join(line.encode() for line in (directory / "issuer.pem").read_text().splitlines()[1:-1])
-    assert keys.issuer.keyid == hashlib.sha256(base64.b64decode(der)).hexdigest()
-    assert keys.issuer.public_pem == (directory / "issuer.pem").read_text()
+    assert keys.records()[0].keyid == hashlib.sha256(base64.b64decode(der)).hexdigest()
+    assert keys.issuer_pem == (directory / "issuer.pem").read_text()
 
 
 def test_the_history_is_signed_by_the_log_s_key(directory: Path) -> None:
@@ -86,7 +87,7 @@ def test_the_history_is_signed_by_the_log_s_key(directory: Path) -> None:
     always = {"validFrom": "2026-11-24T03:00:00Z", "validUntil": None, "revokedAt": None, "reason": None}
     assert json.loads(envelope.payload) == {
         "keys": [
-            {"role": "issuer", "key": keys.issuer.public_pem, **always},
+            {"role": "issuer", "key": keys.issuer_pem, **always},
             {"role": "log", "key": keys.vkey, **always},
         ]
     }

@@ -74,7 +74,8 @@ def test_everything_can_be_set_in_the_environment_which_wins(tmp_path: Path) -> 
     assert (found.mode, found.single_operator, found.stop_file) == ("observe", True, Path("/run/stop"))
     assert (found.identifiers.keep, found.plan_expires) == (Period(days=3), Period(seconds=7200))
     assert found.ledger == tmp_path / "a"
-    assert [path.name for path in (found.log, found.receipts, found.keys, found.journal)] == list("bcde")
+    assert found.keys == tmp_path / "d"
+    assert [path.name for path in (found.log, found.receipts, found.journal)] == list("bce")
 
 
 def test_only_the_environment_that_is_handed_in_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

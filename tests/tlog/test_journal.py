@@ -12,7 +12,7 @@ import pytest
 
 from retentiond.errors import KeyFileError, LogIntegrityError
 from retentiond.evidence.canonical import Json
-from retentiond.keys.local import LocalSealer
+from retentiond.keys.rings import LocalSealer
 from retentiond.tlog.journal import DirectoryJournal
 
 NOW = datetime(2026, 11, 24, 3, 0, 0, tzinfo=UTC)
