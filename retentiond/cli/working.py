@@ -17,10 +17,14 @@ from retentiond.telemetry import configure
 
 
 @contextmanager
-def working(*, create_ledger: bool = False) -> Iterator[Context]:
+def working(*, create_ledger: bool = False, mending: bool = False) -> Iterator[Context]:
     """Open the instance for a verb, unless the daemon has it open for that.
 
     Ctrl-C and SIGTERM finish the batch in hand, a second one ends at once.
+
+    Args:
+        create_ledger: Make an empty ledger where there is none, to be filled from the log.
+        mending: Whether keys may be missing, since others are to take their place.
     """
     captured = current().captured
     if captured is not None:
@@ -30,7 +34,7 @@ def working(*, create_ledger: bool = False) -> Iterator[Context]:
     stopping = StopFlag("stopping after the batch in hand; once more to stop at once")
     reporter = TerminalReporter(console(stderr=True))
     directory, asked = current().directory, stopping.asked
-    opened = open_context(directory, os.environ, reporter, asked, create_ledger=create_ledger)
+    opened = open_context(directory, os.environ, reporter, asked, create_ledger=create_ledger, mending=mending)
     with opened as ctx, stopping, reporter, _settled():
         yield ctx
 

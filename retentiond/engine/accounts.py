@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from retentiond.domain.account import AccountState
@@ -26,10 +27,15 @@ def account_commitment(ctx: Context, account: str) -> str:
     return ctx.replay.commit("account", account)
 
 
+def account_commitments(ctx: Context, account: str) -> Sequence[str]:
+    """Return the commitments under which an account may have been remembered, one of each replay key."""
+    return ctx.replay.commitments("account", account)
+
+
 def account_status(ctx: Context, account: str) -> AccountStatus:
     """Return where an account stands and how many of its records each dataset still has."""
     with ctx.ledger.begin() as tx:
-        closure = tx.closures.newest_of(account_commitment(ctx, account))
+        closure = tx.closures.newest_of(*account_commitments(ctx, account))
     state = closure.state if closure else AccountState.OPEN
     remaining = tuple((each.name, count_of(ctx, each, account)) for each in _owned(ctx))
     return AccountStatus(account, state, closure, remaining)

@@ -6,7 +6,7 @@ Every approval gets a log entry, and a sealed record in the journal, before it c
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -134,7 +134,7 @@ def others(given: set[str], asked: str) -> set[str]:
 
 def _approve_pairs(ctx: Context, tx: Transaction, plan: PlanRow) -> None:
     """Approve what the plan is bound to, each policy with its own lists: another plan may hold fewer policies."""
-    if plan.trigger is not Trigger.SCHEDULE or plan.lists != lists_commitment(ctx, plan.policies):
+    if plan.trigger is not Trigger.SCHEDULE or plan.lists not in lists_commitments(ctx, plan.policies):
         return  # a closure or a manual purge approves no policy; a list that changed after the plan, nobody approved
     classes = {dataset.name: dataset.data_class for dataset in ctx.datamap.datasets.values()}
     for policy in plan.policies:
@@ -147,12 +147,17 @@ def _approve_pairs(ctx: Context, tx: Transaction, plan: PlanRow) -> None:
 
 def lists_commitment(ctx: Context, policies: Iterable[tuple[str, str]]) -> str:
     """Return a keyed commitment to the members of all named lists of the policies; empty where there are none."""
+    return lists_commitments(ctx, policies)[0]
+
+
+def lists_commitments(ctx: Context, policies: Iterable[tuple[str, str]]) -> Sequence[str]:
+    """Return what may have been remembered of these lists: a commitment of each replay key, the newest key's first."""
     named: dict[str, Json] = {}
     for name, _ in policies:
         policy = ctx.policies.policies.get(name)
         if policy is not None and policy.lists:
             named[name] = {each: sorted(members) for each, members in policy.lists.items()}
-    return ctx.replay.commit("lists", canonical_json(named).decode()) if named else ""
+    return ctx.replay.commitments("lists", canonical_json(named).decode()) if named else [""]
 
 
 def void(ctx: Context, plan: PlanRow, reason: str) -> None:

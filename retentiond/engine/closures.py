@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from retentiond.domain.account import AccountState, ClosureEvent, next_state, open_closure
-from retentiond.engine.accounts import account_commitment
+from retentiond.engine.accounts import account_commitments
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.leaving import seal_account
 from retentiond.engine.signing import deliver_what_waits, record_state, request
@@ -30,9 +30,9 @@ def close_account(ctx: Context, account: str, reason: str, key_file: Path | None
     """
     if not account or not reason.strip():
         raise AccountStateError("a closure names an account and a reason", remedy="account close ACCOUNT --reason R")
-    commitment = account_commitment(ctx, account)
+    commitments = account_commitments(ctx, account)
     with ctx.ledger.begin() as tx:
-        known = tx.closures.newest_of(commitment)
+        known = tx.closures.newest_of(*commitments)
     if known is not None and known.state in _LIVE:
         raise AccountStateError(
             f"the account is in state {known.state} since {known.requested_at:%Y-%m-%d}",
@@ -45,7 +45,7 @@ def close_account(ctx: Context, account: str, reason: str, key_file: Path | None
     closure = open_closure(new_id(now), account, reason, ctx.policies.closure, now)
     row = ClosureRow(
         id=closure.id,
-        commitment=commitment,
+        commitment=commitments[0],
         account_sealed=seal_account(ctx, closure.id, account),
         state=AccountState.OPEN,  # until its entry is published
         reason=reason,
@@ -64,7 +64,7 @@ def close_account(ctx: Context, account: str, reason: str, key_file: Path | None
         **signed.to_json(),
     }
     with ctx.ledger.begin() as tx:
-        if tx.closures.newest_of(commitment) != known:  # somebody else asked for it meanwhile
+        if tx.closures.newest_of(*commitments) != known:  # somebody else asked for it meanwhile
             raise AccountStateError(
                 "another closure of that account was asked for at the same time",
                 remedy="`retentiond account status` tells how far it is",
@@ -82,9 +82,8 @@ def cancel_closure(ctx: Context, account: str, key_file: Path | None) -> Closure
     Raises:
         AccountStateError: There is none, or its grace is over.
     """
-    commitment = account_commitment(ctx, account)
     with ctx.ledger.begin() as tx:
-        closure = tx.closures.newest_of(commitment)
+        closure = tx.closures.newest_of(*account_commitments(ctx, account))
     state = closure.state if closure else AccountState.OPEN
     try:
         after = next_state(state, ClosureEvent.CANCEL)

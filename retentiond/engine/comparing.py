@@ -12,7 +12,7 @@ from retentiond.domain.hold import HoldIndex
 from retentiond.domain.policy import Action, Policy
 from retentiond.domain.record import Record, moment
 from retentiond.engine import guards
-from retentiond.engine.approvals import lists_commitment
+from retentiond.engine.approvals import lists_commitments
 from retentiond.engine.context import Context
 from retentiond.engine.scanning import refuse
 from retentiond.engine.surveying import survey
@@ -74,7 +74,7 @@ def _differences(ctx: Context, policies: tuple[str, ...], reference: datetime) -
             approved = tx.approvals.approved_policy(policy.id, dataset.name)
             text = tx.facts.get(f"canonical:{approved[0]}") if approved else None
         pairs = ((policy.id, policy.sha256),)
-        changed = approved != (policy.sha256, lists_commitment(ctx, pairs))
+        changed = approved not in [(policy.sha256, lists) for lists in lists_commitments(ctx, pairs)]
         bare = Difference(dataset.name, policy.id, approved[0] if approved else "", changed)
         try:
             yield _difference(ctx, bare, policy, _read(ctx, text), reference) if changed else bare

@@ -11,7 +11,7 @@ from retentiond.domain.plan import Forecast, RunState
 from retentiond.domain.policy import Limits, Policy
 from retentiond.domain.promise import interval
 from retentiond.engine import chains
-from retentiond.engine.approvals import check_approval, lists_commitment, others
+from retentiond.engine.approvals import check_approval, lists_commitments, others
 from retentiond.engine.context import Context
 from retentiond.engine.manual import asked_by, check_asked
 from retentiond.errors import ConnectorError, GuardStopped, LedgerBehindLog
@@ -276,7 +276,7 @@ def _check_datasets(ctx: Context, plan: PlanRow) -> None:
 
 
 def _check_lists(ctx: Context, plan: PlanRow) -> None:
-    if plan.lists != lists_commitment(ctx, plan.policies):
+    if plan.lists not in lists_commitments(ctx, plan.policies):
         raise GuardStopped(
             f"a named list changed after plan {plan.id} was made", guard="policy-changed", remedy=_PLAN_AGAIN
         )
@@ -303,7 +303,7 @@ def approval_reasons(
         if policy is None:
             continue
         pair = ((policy.id, policy.sha256), (dataset.name, dataset.sha256))
-        if not tx.approvals.is_approved(*pair, lists_commitment(ctx, pair[:1])):
+        if not any(tx.approvals.is_approved(*pair, lists) for lists in lists_commitments(ctx, pair[:1])):
             reasons.append(f"policy {policy.id} for dataset {dataset.name} was not approved in its present form")
     return reasons
 

@@ -11,10 +11,11 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
+from retentiond.domain.period import Period
 from retentiond.engine import guards
 from retentiond.engine.context import Context
 from retentiond.engine.signing import Signed, deliver, deliver_what_stops, record_state, request
@@ -36,6 +37,7 @@ from retentiond.ports.keys import KeyStore, Signer
 from retentiond.ports.ledger import Ledger
 
 HISTORY = "keys:history"
+HISTORY_FILE = "keys/history.json"
 CHANGED = "keys"
 ROLES: tuple[KeyRole, ...] = ("issuer", "log")
 _KEY_ID = re.compile(r"[0-9a-f]{8,64}")
@@ -66,14 +68,14 @@ def log_first_keys(log: _Publishing, ledger: Ledger, keys: KeyStore) -> None:
     """Publish the public keys of a new instance beside its log, and log their history."""
     for path, data in keys.files().items():
         log.publish_file(path, data)
-    history = keys.files()["keys/history.json"]
+    history = keys.files()[HISTORY_FILE]
     with ledger.begin() as tx:
         tx.entries.stage(key_entry(hashlib.sha256(history).hexdigest()))
         tx.facts.set(HISTORY, history.decode())
     log.publish()
 
 
-def rotate(ctx: Context, role: KeyRole, overlap: timedelta, key_file: Path | None) -> Changed:
+def rotate(ctx: Context, role: KeyRole, overlap: Period, key_file: Path | None) -> Changed:
     """Have another key take the place of the one that signs: one that was made or configured for it, else a new one.
 
     Args:
@@ -88,14 +90,22 @@ def rotate(ctx: Context, role: KeyRole, overlap: timedelta, key_file: Path | Non
         publish(ctx)
         return Changed(of_role(ctx.keys.records(), role)[-1], went_on=True)
     guards.before_planning(ctx, signing=False)
-    arguments: dict[str, Json] = {"verb": "keys rotate", "role": role, "overlapSeconds": int(overlap.total_seconds())}
+    arguments: dict[str, Json] = {"verb": "keys rotate", "role": role, "overlap": overlap.iso()}
     signed = request(ctx, "keys rotate", arguments, key_file)
     before = ctx.keys.records()
     signers = list(ctx.keys.log_signers())
     new = _next(ctx, role)
-    record = KeyRecord(role, _public_text(before, role, new), ctx.now())
+    record = KeyRecord(
+        role, pem_of_raw(new.public_key) if role == "issuer" else vkey_of(ctx, new.public_key), ctx.now()
+    )
     signers += [new] if role == "log" else []
-    _log(ctx, before, rotated(before, record, overlap), signers, _said(arguments, record, signed))
+    _log(
+        ctx,
+        before,
+        rotated(before, record, overlap.after(record.valid_from)),
+        signers,
+        _said(arguments, record, signed),
+    )
     ctx.keys.use(role, new)
     publish(ctx)
     return Changed(record)
@@ -136,7 +146,7 @@ def publish(ctx: Context) -> int:
     """
     for role in ROLES:
         ctx.keys.keep(role)
-    ctx.keys.keep_history(ctx.keys.files()["keys/history.json"])
+    ctx.keys.keep_history(ctx.keys.files()[HISTORY_FILE])
     publish_files(ctx)
     return deliver(ctx)
 
@@ -169,10 +179,20 @@ def _next(ctx: Context, role: KeyRole) -> Signer:
     return ctx.keys.make(role)
 
 
-def _public_text(records: Sequence[KeyRecord], role: KeyRole, signer: Signer) -> str:
-    if role == "issuer":
-        return pem_of_raw(signer.public_key)
-    return VerifierKey(VerifierKey.parse(of_role(records, role)[-1].key).name, signer.public_key).encode()
+def vkey_of(ctx: Context, public_key: bytes) -> str:
+    """Return a raw key as a verifier key of this log."""
+    name = VerifierKey.parse(of_role(ctx.keys.records(), "log")[-1].key).name
+    return VerifierKey(name, public_key).encode()
+
+
+def destroy_ended(ctx: Context, role: KeyRole) -> tuple[str, ...]:
+    """Remove the files of keys that count no more; return their ids."""
+    now = ctx.now()
+    counting = [each.keyid for each in of_role(ctx.keys.records(), role) if each.counts_at(now)]
+    ended = [key for key in ctx.keys.older(role) if not any(each.startswith(key) for each in counting)]
+    for key in ended:
+        ctx.keys.destroy(role, key)
+    return tuple(ended)
 
 
 def _log(

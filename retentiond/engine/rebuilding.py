@@ -6,6 +6,7 @@ ledger did not know and nothing can tell any more is named, never guessed.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -22,6 +23,7 @@ from retentiond.engine import (
     closure_receipts,
     closures,
     guards,
+    keychange,
     leaving,
     manual,
     pausing,
@@ -30,7 +32,7 @@ from retentiond.engine import (
 from retentiond.engine.context import Context
 from retentiond.engine.finding import Surroundings
 from retentiond.engine.holds import RELEASE, settle_releases_in
-from retentiond.errors import RetentiondError
+from retentiond.errors import LogIntegrityError, RetentiondError
 from retentiond.evidence.entry import Entry, EntryKind
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ApprovalRow, ClosureRow, JournalRow, PendingRow
@@ -93,6 +95,7 @@ class Rebuilding:
                 self._tx.facts.set(f"canonical:{entry.sha256}", text.decode() if text else "logged")
             elif (record := records[index]) is not None:
                 self._apply(index, record, found)
+        self._take_keys(first)
         self._remember_time(found)
         return found
 
@@ -229,6 +232,22 @@ class Rebuilding:
         found.receipts += 1
         found.saw(row.issued_at)
 
+    def _take_keys(self, first: int) -> None:
+        """Take the history of the keys that the log names last: without it nobody can tell which may sign."""
+        named = [entry.sha256 for entry in self._entries[first:] if entry.kind is EntryKind.KEY]
+        if not named:
+            return
+        path = keychange.HISTORY_FILE
+        known = (self._ctx.log.read_file(path), self._ctx.keys.files()[path], self._ctx.keys.kept_history())
+        right = [data for data in known if data is not None and hashlib.sha256(data).hexdigest() == named[-1]]
+        if not right:
+            raise LogIntegrityError(
+                "the history of keys that the log names last is not there, so nobody can tell which may sign",
+                where=path,
+                remedy="put it back as it was published, beside the log or among the keys; nothing was written",
+            )
+        self._tx.facts.set(keychange.HISTORY, right[0].decode())
+
     def _remember_time(self, found: Rebuilt) -> None:
         """Raise the latest time that was ever seen, so that a clock that runs backwards is noticed still."""
         known = self._tx.facts.get(guards.CLOCK_HIGH_WATER)
@@ -249,6 +268,7 @@ _APPLY: dict[str, Callable[[Rebuilding, int, Mapping[str, Any], datetime, Rebuil
     pausing.RESUME: Rebuilding._resume,  # noqa: SLF001
     pausing.CANCEL: Rebuilding._run_cancel,  # noqa: SLF001
     approvers.SIGNED: Rebuilding._nothing,  # noqa: SLF001
+    keychange.CHANGED: Rebuilding._nothing,  # noqa: SLF001
     "recovery": Rebuilding._nothing,  # noqa: SLF001
     "clock": Rebuilding._nothing,  # noqa: SLF001
     undoing.VERB: Rebuilding._nothing,  # noqa: SLF001

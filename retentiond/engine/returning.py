@@ -23,7 +23,7 @@ from retentiond.domain.plan import Outcome, Sighting
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record, key_bytes
 from retentiond.engine import guards
-from retentiond.engine.accounts import account_commitment
+from retentiond.engine.accounts import account_commitments
 from retentiond.engine.context import Context
 from retentiond.engine.drafting import BATCH_RECORDS
 from retentiond.engine.hidings import Hidden, Hidings
@@ -212,7 +212,7 @@ class Returning:
             if len(self._leaving) > _MOST_ACCOUNTS:
                 self._leaving.clear()
             with self._ctx.ledger.begin() as tx:
-                closure = tx.closures.newest_of(account_commitment(self._ctx, account))
+                closure = tx.closures.newest_of(*account_commitments(self._ctx, account))
             self._leaving[account] = closure is not None and closure.state is not AccountState.OPEN
         return self._leaving[account]
 

@@ -14,6 +14,7 @@ from retentiond.engine.closing import Pass, close_due, due_closures, fresh_closu
 from retentiond.engine.context import Context
 from retentiond.engine.enforcement import Carried, carry_out_chain
 from retentiond.engine.failover import counted, notice, uncounted
+from retentiond.engine.keychange import publish_files
 from retentiond.engine.overview import known_overdue, remember_idle, remember_run
 from retentiond.engine.pending import OPEN_BATCHES, pending
 from retentiond.engine.planning import Planned, Request, expire_plans, make_plan
@@ -70,6 +71,7 @@ def apply_plan(ctx: Context, reference: str) -> Session:
         _check_history(ctx)
         guards.check_clock(ctx)  # before anything ends by the clock: plans expire for good
         settle(ctx)
+        publish_files(ctx)
         finish_bundles(ctx)
         notice(ctx)
         expire_plans(ctx)
@@ -129,6 +131,7 @@ def _taken_up(ctx: Context) -> Session:
     _check_history(ctx)
     guards.check_clock(ctx)  # before anything ends by the clock: graces of closures, too
     settle(ctx)
+    publish_files(ctx)
     finish_bundles(ctx)
     notice(ctx)
     for plan in chains.begun(ctx):

@@ -26,8 +26,8 @@ _DIGEST_BYTES = 12
 class Waiting:
     """The records of one dataset that wait, at a reference time."""
 
-    def __init__(self, key: bytes, digests: frozenset[bytes]) -> None:
-        self._key = key
+    def __init__(self, keys: Sequence[bytes], digests: frozenset[bytes]) -> None:
+        self._keys = keys
         self._digests = digests
 
     def __bool__(self) -> bool:
@@ -36,13 +36,13 @@ class Waiting:
 
     def __contains__(self, record: Record) -> bool:
         """Tell whether a record waits."""
-        return bool(self._digests) and _digest(self._key, record) in self._digests
+        return bool(self._digests) and any(_digest(key, record) in self._digests for key in self._keys)
 
 
 def waiting(ctx: Context, tx: Transaction, dataset: str, reference: datetime) -> Waiting:
     """Return the records of a dataset that wait longer than a reference time."""
     known = _read(tx, dataset, reference)
-    return Waiting(_key(ctx, dataset), frozenset(digest for digests in known.values() for digest in _split(digests)))
+    return Waiting(_keys(ctx, dataset), frozenset(digest for digests in known.values() for digest in _split(digests)))
 
 
 def remember(
@@ -54,7 +54,7 @@ def remember(
     if not dated:
         return
     known = _read(tx, dataset, ctx.now())
-    key = _key(ctx, dataset)
+    key = _keys(ctx, dataset)[0]
     digests = {each: until for until, many in known.items() for each in _split(many)}
     for index, until in dated:
         if len(digests) < MOST:
@@ -79,8 +79,8 @@ def _name(dataset: str) -> str:
     return f"waiting:{dataset}"
 
 
-def _key(ctx: Context, dataset: str) -> bytes:
-    return bytes.fromhex(ctx.replay.commit("waiting", dataset))
+def _keys(ctx: Context, dataset: str) -> list[bytes]:
+    return [bytes.fromhex(each) for each in ctx.replay.commitments("waiting", dataset)]
 
 
 def _digest(key: bytes, record: Record) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal, cast
 
 from retentiond.errors import LogIntegrityError
@@ -127,9 +127,8 @@ def of_role(records: Sequence[KeyRecord], role: str) -> list[KeyRecord]:
     return [each for each in records if each.role == role]
 
 
-def rotated(records: Sequence[KeyRecord], new: KeyRecord, overlap: timedelta) -> tuple[KeyRecord, ...]:
+def rotated(records: Sequence[KeyRecord], new: KeyRecord, end: datetime) -> tuple[KeyRecord, ...]:
     """Add a key; the others of its role count until the overlap ends, and no longer than before."""
-    end = new.valid_from + overlap
 
     def ended(each: KeyRecord) -> KeyRecord:
         if each.role != new.role or (each.valid_until is not None and each.valid_until <= end):

@@ -247,6 +247,10 @@ class LocalKeys:
             files.replace(self._sources.directory / HISTORY, data)
             self._history_file = data
 
+    def kept_history(self) -> bytes:
+        """Return the copy of `history.json` beside the keys."""
+        return self._history_file
+
     def files(self) -> dict[str, bytes]:
         """Return the newest public keys, and their history, as they are published beside the log, by path."""
         return {

@@ -18,7 +18,9 @@ _ADD = insert(closures)
 _CLOSURES = select(*columns_of(closures, ClosureRow))
 _GET = _CLOSURES.where(closures.c.id == bindparam("reference"))
 _NEWEST_OF = (
-    _CLOSURES.where(closures.c.commitment == bindparam("of_account")).order_by(closures.c.sequence.desc()).limit(1)
+    _CLOSURES.where(closures.c.commitment.in_(bindparam("of_account", expanding=True)))
+    .order_by(closures.c.sequence.desc())
+    .limit(1)
 )
 _IN_STATE = _CLOSURES.where(closures.c.state.in_(bindparam("states", expanding=True))).order_by(
     closures.c.deadline_at, closures.c.sequence
@@ -44,9 +46,9 @@ class SqlClosures:
         """Store a closure; LedgerError where its id is taken."""
         self._session.insert(_ADD, asdict(closure))
 
-    def newest_of(self, commitment: str) -> ClosureRow | None:
-        """Return an account's newest closure by the account's commitment."""
-        return self._one(_NEWEST_OF, of_account=commitment)
+    def newest_of(self, *commitments: str) -> ClosureRow | None:
+        """Return an account's newest closure by the account's commitments, one of each replay key."""
+        return self._one(_NEWEST_OF, of_account=commitments)
 
     def get(self, closure: str) -> ClosureRow | None:
         """Return a closure by its id."""

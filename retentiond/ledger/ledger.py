@@ -27,6 +27,7 @@ from retentiond.ledger.receipts import SqlReceipts
 from retentiond.ledger.recovery import SqlRecovery
 from retentiond.ledger.runs import SqlRuns
 from retentiond.ledger.schema import REVISION
+from retentiond.ledger.seals import SqlSeals
 from retentiond.ledger.session import Session
 from retentiond.ledger.slots import SqlSlots
 from retentiond.ledger.sqlite import SqliteBackend, create_file
@@ -37,6 +38,7 @@ from retentiond.ports.closures import Closures
 from retentiond.ports.log import Entries, LogState
 from retentiond.ports.orders import Orders, Role
 from retentiond.ports.rows import OwnTables
+from retentiond.ports.seals import Seals
 from retentiond.ports.slots import Slots
 
 
@@ -60,6 +62,7 @@ class SqlTransaction:
         self.slots: Slots = SqlSlots(session)
         self.events: port.Events = SqlEvents(session)
         self.facts: port.Facts = SqlFacts(session)
+        self.seals: Seals = SqlSeals(session)
 
 
 class SqlLedger:

@@ -17,7 +17,7 @@ class Closures(Protocol):
         """Store a closure."""
         ...
 
-    def newest_of(self, commitment: str) -> ClosureRow | None:
+    def newest_of(self, *commitments: str) -> ClosureRow | None:
         """Return an account's newest closure by the account's commitment."""
         ...
 

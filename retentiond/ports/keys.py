@@ -138,6 +138,10 @@ class KeyStore(Protocol):
         """
         ...
 
+    def kept_history(self) -> bytes:
+        """Return the copy of `history.json` beside the keys."""
+        ...
+
     def files(self) -> dict[str, bytes]:
         """Return the newest public keys, and their history, as they are published beside the log, by path."""
         ...

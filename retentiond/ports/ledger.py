@@ -28,6 +28,7 @@ from retentiond.ports.rows import (
     ReceiptRow,
     RunRow,
 )
+from retentiond.ports.seals import Seals
 from retentiond.ports.slots import Slots
 
 
@@ -311,6 +312,7 @@ class Transaction(Protocol):
     slots: Slots
     events: Events
     facts: Facts
+    seals: Seals
 
 
 class Ledger(OrderBook, Protocol):

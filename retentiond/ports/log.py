@@ -132,3 +132,7 @@ class Journal(Protocol):
     def open(self, sealed: bytes) -> dict[str, Json]:
         """Return what a sealed record says."""
         ...
+
+    def key_of(self, sealed: bytes) -> str:
+        """Return the id of the wrapping key that opens a record; empty where none does."""
+        ...

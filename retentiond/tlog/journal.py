@@ -87,6 +87,10 @@ class DirectoryJournal:
         record: dict[str, Json] = json.loads(self._sealer.open(sealed, _CONTEXT))
         return record
 
+    def key_of(self, sealed: bytes) -> str:
+        """Return the id of the wrapping key that opens a record; empty where none does."""
+        return self._sealer.key_of(sealed, _CONTEXT)
+
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}{_SUFFIX}"
 
