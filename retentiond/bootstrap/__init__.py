@@ -24,7 +24,7 @@ from retentiond.bootstrap.parts import (
     make_log,
     open_keys,
 )
-from retentiond.clock import SystemClock
+from retentiond.clock import Clock, SystemClock
 from retentiond.domain.dataset import DataMap
 from retentiond.domain.policy import Policy, PolicySet
 from retentiond.engine.context import Approvers, Context, Principal, Reporter, Terms
@@ -100,6 +100,7 @@ class Configuration:
         *,
         create_ledger: bool = False,
         mending: bool = False,
+        clock: Clock | None = None,
     ) -> Iterator[Context]:
         """Open ledger, log and keys; stores open when they are needed.
 
@@ -112,7 +113,7 @@ class Configuration:
             RetentiondError: Something is wrong with one of them; nothing was done.
         """
         service = self.service
-        clock = SystemClock()
+        clock = clock or SystemClock()
         with ExitStack() as stack:
             ledger = open_ledger(ledger_place(service), create=create_ledger)
             stack.callback(ledger.close)
@@ -165,6 +166,7 @@ def open_context(
     *,
     create_ledger: bool = False,
     mending: bool = False,
+    clock: Clock | None = None,
 ) -> Iterator[Context]:
     """Open an instance: read and check its configuration, then open it.
 
@@ -179,8 +181,10 @@ def open_context(
     fingerprint = _fingerprint(directory, *_WATCHED)
     configuration = read_configuration(directory, environ)
     changed = _Changed(directory, fingerprint)
-    wanted = {"create_ledger": create_ledger, "mending": mending}
-    with configuration.open(reporter, stop_requested, changed, **wanted) as ctx:
+    opened = configuration.open(
+        reporter, stop_requested, changed, create_ledger=create_ledger, mending=mending, clock=clock
+    )
+    with opened as ctx:
         yield ctx
 
 

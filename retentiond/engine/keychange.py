@@ -95,17 +95,11 @@ def rotate(ctx: Context, role: KeyRole, overlap: Period, key_file: Path | None) 
     before = ctx.keys.records()
     signers = list(ctx.keys.log_signers())
     new = _next(ctx, role)
-    record = KeyRecord(
-        role, pem_of_raw(new.public_key) if role == "issuer" else vkey_of(ctx, new.public_key), ctx.now()
-    )
+    public = pem_of_raw(new.public_key) if role == "issuer" else vkey_of(ctx, new.public_key)
+    record = KeyRecord(role, public, ctx.now())
+    after = rotated(before, record, overlap.after(record.valid_from))
     signers += [new] if role == "log" else []
-    _log(
-        ctx,
-        before,
-        rotated(before, record, overlap.after(record.valid_from)),
-        signers,
-        _said(arguments, record, signed),
-    )
+    _log(ctx, before, after, signers, _said(arguments, record, signed))
     ctx.keys.use(role, new)
     publish(ctx)
     return Changed(record)

@@ -1,4 +1,4 @@
-"""Rotation of the keys that sign nothing: what is sealed in the ledger is sealed anew, and commitments are made anew."""
+"""Rotation of the keys that sign nothing: what is sealed is sealed anew, what was committed to stays as it is."""
 
 from __future__ import annotations
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Select, Table, Update, and_, bindparam, func, select, update
+from sqlalchemy import Column, Select, Table, Update, bindparam, func, select, update
 
 from retentiond.ledger.schema import batch_identifiers, closures, facts, receipts, runs
 from retentiond.ledger.session import Session
 from retentiond.ports.seals import SealedRow
 
 _PURGE = "purge:"
+_BATCHES = batch_identifiers
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,35 +23,29 @@ class _Place:
 
     kind: str
     table: Table
-    keys: tuple[Column[str], ...]
-    sealed: Column[bytes]
+    keys: tuple[Column[Any], ...]
+    sealed: Column[Any]
 
-    def search(self, mark_length: int) -> Select[tuple[str, ...]]:
+    def search(self, mark_length: int) -> Select[Any]:
         other = func.substr(self.sealed, 1, mark_length) != bindparam("mark", type_=self.sealed.type)
-        there = func.length(self.sealed) > 0
-        found: Select[tuple[str, ...]] = (
-            select(*self.keys, self.sealed).where(there, other, self._own()).order_by(*self.keys)
-        )
-        return found.limit(bindparam("most"))
+        found: Select[Any] = select(*self.keys, self.sealed).where(func.length(self.sealed) > 0, other)
+        if self.table is facts:
+            found = found.where(facts.c.name.startswith(_PURGE))
+        return found.order_by(*self.keys).limit(bindparam("most"))
 
     def change(self) -> Update:
         same = [column == bindparam(f"of_{column.name}") for column in self.keys]
-        unchanged = self.sealed == bindparam("before", type_=self.sealed.type)
-        return (
-            update(self.table).where(*same, unchanged).values({self.sealed: bindparam("after", type_=self.sealed.type)})
-        )
-
-    def _own(self) -> ColumnElement[bool]:
-        return facts.c.name.startswith(_PURGE) if self.table is facts else and_(True)
+        before, after = (bindparam(name, type_=self.sealed.type) for name in ("before", "after"))
+        return update(self.table).where(*same, self.sealed == before).values({self.sealed: after})
 
 
 _PLACES = (
     _Place("run", runs, (runs.c.id,), runs.c.commitment_key),
     _Place("receipt", receipts, (receipts.c.id,), receipts.c.commitment_key),
-    _Place("batch", batch_identifiers, (batch_identifiers.c.plan, batch_identifiers.c.ordinal), batch_identifiers.c.sealed),
+    _Place("batch", _BATCHES, (_BATCHES.c.plan, _BATCHES.c.ordinal), _BATCHES.c.sealed),
     _Place("closure", closures, (closures.c.id,), closures.c.account_sealed),
     _Place("purge", facts, (facts.c.name,), facts.c.value),
-)  # fmt: skip
+)
 
 
 class SqlSeals:
@@ -62,7 +58,7 @@ class SqlSeals:
         """Return some of what does not begin with a key's mark; nothing where all does."""
         for place in _PLACES:
             written = _written(place, mark)
-            rows = self._session.rows(place.search(len(written)), mark=written, most=limit)
+            rows = list(self._session.rows(place.search(len(written)), mark=written, most=limit))
             if rows:
                 return [_row(place, tuple(row)) for row in rows]
         return []

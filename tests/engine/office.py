@@ -160,6 +160,8 @@ class Office:
     every: Callable[[Connector], Any] = lambda connector: connector
     wraps: dict[str, Callable[[Connector], Any]] = field(default_factory=dict)
     stop: Callable[[], bool] = lambda: False
+    environ: dict[str, str] = field(default_factory=dict)
+    mending: bool = False
     connect: Callable[[Path], Any] = _file
 
     @property
@@ -180,7 +182,9 @@ class Office:
 
     @contextmanager
     def open(self) -> Iterator[Context]:
-        with open_context(self.config, {}, Quiet(), self._asked) as ctx:
+        with open_context(
+            self.config, self.environ, Quiet(), self._asked, mending=self.mending, clock=self.clock
+        ) as ctx:
             wrapped: dict[str, Any] = {}
 
             def store(name: str) -> Connector:
@@ -189,7 +193,7 @@ class Office:
                 found: Connector = wrapped[name]
                 return found
 
-            yield replace(ctx, clock=self.clock, store=store)
+            yield replace(ctx, store=store)
 
     @contextmanager
     def db(self) -> Iterator[Any]:

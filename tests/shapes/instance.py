@@ -74,9 +74,9 @@ class Instance:
 
     @contextmanager
     def open(self) -> Iterator[Context]:
-        with open_context(self.config, {}, Quiet(), lambda: False) as ctx:
+        with open_context(self.config, {}, Quiet(), lambda: False, clock=self.clock) as ctx:
             wrap = self.wrap or (lambda connector: connector)
-            yield replace(ctx, clock=self.clock, store=lambda name: wrap(Timed(ctx.store(name), self.clock)))
+            yield replace(ctx, store=lambda name: wrap(Timed(ctx.store(name), self.clock)))
 
     def plan(self) -> Planned:
         with self.open() as ctx:

@@ -1,4 +1,4 @@
-"""The keys of commitments may be sealed anew: `commitment_key` of runs and receipts is no fixed part of them any more."""
+"""Commitment keys of runs and receipts may be sealed anew: they are no fixed part of their rows any more."""
 
 from __future__ import annotations
 
