@@ -18,7 +18,7 @@ class Case:
 
     Attributes:
         receipt: what is to be verified.
-        keys: the issuer's and the log's key.
+        keys: the issuer's and the log's keys.
         witnesses: the witnesses that must have cosigned the checkpoint.
         history: the issuer's key history, where one was given.
         log: the published log, where one was given; None as well until the steps that need it.

@@ -21,14 +21,17 @@ _LOG_REMEDY = "give the log's verifier key (keys/log.vkey) with --key"
 
 @dataclass(frozen=True, slots=True)
 class PinnedKeys:
-    """One key for each role, and each answers only for its own: `issuer` is a raw Ed25519 key of 32 bytes."""
+    """The keys for each role, and each answers only for its own: `issuers` are raw Ed25519 keys of 32 bytes.
 
-    issuer: bytes
-    log: NoteKey
+    There is one of each, or more where a rotation put another in its place.
+    """
+
+    issuers: tuple[bytes, ...]
+    logs: tuple[NoteKey, ...]
 
 
 def pin(contents: Sequence[str | bytes]) -> PinnedKeys:
-    """Tell the issuer's key and the log's key apart.
+    """Tell the issuer's keys and the log's keys apart.
 
     Args:
         contents: what stands in the key files, in any order.
@@ -43,7 +46,7 @@ def pin(contents: Sequence[str | bytes]) -> PinnedKeys:
             issuers.append(_read_issuer(text))
         else:
             logs.append(_read_note_key(text, LOG_KEY, "a log's verifier key", _LOG_REMEDY))
-    return PinnedKeys(_the_one(issuers, "issuer", _ISSUER_REMEDY), _the_one(logs, "log", _LOG_REMEDY))
+    return PinnedKeys(_some(issuers, "issuer", _ISSUER_REMEDY), _some(logs, "log", _LOG_REMEDY))
 
 
 def pin_witnesses(contents: Sequence[str | bytes]) -> tuple[NoteKey, ...]:
@@ -112,7 +115,9 @@ def _read_note_key(text: str, kind: int, what_it_is: str, remedy: str) -> NoteKe
     return key
 
 
-def _the_one(keys: list[_Key], role: str, remedy: str) -> _Key:
-    if len(keys) != 1:
-        raise UsageError(f"{len(keys)} keys for the role {role}, where exactly one is needed", remedy=remedy)
-    return keys[0]
+def _some(keys: list[_Key], role: str, remedy: str) -> tuple[_Key, ...]:
+    if not keys:
+        raise UsageError(f"0 keys for the role {role}, where one is needed", remedy=remedy)
+    if len(set(keys)) != len(keys):
+        raise UsageError(f"a key for the role {role} is given twice", remedy="name each key once")
+    return tuple(keys)

@@ -5,6 +5,7 @@ They bind the statement to its signer and to its place in the log.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from . import jcs, merkle
@@ -15,7 +16,7 @@ from .encoding import from_rfc3339
 from .errors import FailedStepError
 from .formats import KEYS_MEDIA_TYPE
 from .keyring import issuer_key
-from .note import require_log, witness_times
+from .note import NoteKey, read_key, require_log, witness_times
 from .publishedlog import entry
 from .shape import Json
 
@@ -30,9 +31,28 @@ def canonical(case: Case) -> None:
 
 def signature(case: Case) -> None:
     """Demand the issuer's signature and, where a key history is given, that the key was in force."""
-    require_signature(case.receipt.envelope, case.signed, case.keys.issuer, "issuer")
-    if case.history:
-        _require_key_in_force(case, case.history)
+    issuer_of(case)
+
+
+def issuer_of(case: Case) -> bytes:
+    """Give the pinned key of the issuer that signed the statement and, where a key history is given, was in force.
+
+    Raises:
+        FailedStepError: there is none.
+    """
+    signers = require_signature(case.receipt.envelope, case.signed, case.keys.issuers, "issuer")
+    if not case.history:
+        return signers[0]
+    _require_history(case, case.history)
+    refused: list[FailedStepError] = []
+    for key in signers:
+        try:
+            _require_key_in_force(case, case.history, key)
+        except FailedStepError as error:
+            refused.append(error)
+        else:
+            return key
+    raise refused[0]
 
 
 def entry_fits(case: Case) -> None:
@@ -56,7 +76,9 @@ def inclusion(case: Case) -> None:
 def checkpoint(case: Case) -> None:
     """Demand the log's signature, every pinned witness's cosignature, and agreement with the log where one is given."""
     note = case.receipt.proof.checkpoint
-    require_log(note, case.keys.log)
+    signers = require_log(note, case.keys.logs)
+    if case.history:
+        _require_log_key_in_force(case, case.history, signers)
     for witness in case.witnesses:
         if not witness_times(note, witness):
             raise FailedStepError(f"the pinned witness {witness.name!a} did not cosign it")
@@ -100,13 +122,15 @@ def _require_plan_before(case: Case, index: int) -> None:
         raise FailedStepError(f"entry {plan['index']} of the log is not a plan with the digest {plan['sha256']}")
 
 
-def _require_key_in_force(case: Case, history: History) -> None:
+def _require_history(case: Case, history: History) -> None:
     if jcs.canonical(history.document) != history.body:
         raise FailedStepError("the key history is not in the canonical form of RFC 8785")
-    require_signature(history.envelope, pae(KEYS_MEDIA_TYPE, history.body), case.keys.log.key, "log")
-    listed = [
-        key for key in history.document["keys"] if key["role"] == "issuer" and _is_key(key["key"], case.keys.issuer)
-    ]
+    keys = [key.key for key in case.keys.logs]
+    require_signature(history.envelope, pae(KEYS_MEDIA_TYPE, history.body), keys, "log")
+
+
+def _require_key_in_force(case: Case, history: History, issuer: bytes) -> None:
+    listed = [key for key in history.document["keys"] if key["role"] == "issuer" and _is_key(key["key"], issuer)]
     if len(listed) != 1:
         raise FailedStepError(f"the pinned issuer key stands {len(listed)} times in the key history, not once")
     _require_valid_at(listed[0], case.receipt.predicate["issuedAt"])
@@ -136,7 +160,32 @@ def _require_before_revocation(case: Case, revoked_at: str) -> None:
     revoked = from_rfc3339(revoked_at)
     if from_rfc3339(issued_at) >= revoked:
         raise FailedStepError(f"issued at {issued_at}, after the key was revoked ({revoked_at})")
+    if not _is_witnessed_before(case, revoked_at):
+        raise FailedStepError(f"the key was revoked ({revoked_at}) and no pinned witness saw the receipt before")
+
+
+def _is_witnessed_before(case: Case, moment: str) -> bool:
     note = case.receipt.proof.checkpoint
     times = [seconds for witness in case.witnesses for seconds in witness_times(note, witness)]
-    if not any(seconds < (revoked - _EPOCH).total_seconds() for seconds in times):
-        raise FailedStepError(f"the key was revoked ({revoked_at}) and no pinned witness saw the receipt before")
+    return any(seconds < (from_rfc3339(moment) - _EPOCH).total_seconds() for seconds in times)
+
+
+def _require_log_key_in_force(case: Case, history: History, signers: Sequence[NoteKey]) -> None:
+    """Demand that one of the log's keys that signed was not revoked, or that a pinned witness saw it before that."""
+    revoked = [_revocations(history, key) for key in signers]
+    if all(revoked) and not any(_is_witnessed_before(case, min(moments)) for moments in revoked):
+        moment = min(revoked[0])
+        raise FailedStepError(f"the log's key was revoked ({moment}) and no pinned witness saw the checkpoint before")
+
+
+def _revocations(history: History, key: NoteKey) -> list[str]:
+    keys = [each for each in history.document["keys"] if each["role"] == "log" and each["revokedAt"] is not None]
+    return [each["revokedAt"] for each in keys if _is_note_key(each["key"], key)]
+
+
+def _is_note_key(text: str, key: NoteKey) -> bool:
+    try:
+        return read_key(text) == key
+    except ValueError:
+        # A key of a make that this verifier does not know is another one.
+        return False

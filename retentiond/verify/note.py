@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from . import ed25519
@@ -112,23 +113,29 @@ def read_checkpoint(text: str) -> Checkpoint:
     return Checkpoint(lines[0], read_decimal(lines[1]), root, extensions, body + "\n", signature_lines)
 
 
-def require_log(checkpoint: Checkpoint, key: NoteKey) -> None:
-    """Demand that the log's pinned key signed this checkpoint, under its own name, without extension lines.
+def require_log(checkpoint: Checkpoint, pinned: Sequence[NoteKey]) -> list[NoteKey]:
+    """Demand that a pinned key of the log signed this checkpoint, under its own name, without extension lines.
+
+    Returns:
+        Those of the pinned keys that signed.
 
     Raises:
-        FailedStepError: it did not, or one of the signatures under its name and id is wrong.
+        FailedStepError: none did, or one of the signatures under a pinned key's name and id is wrong.
     """
-    if checkpoint.origin != key.name:
-        raise FailedStepError(f"its origin is {checkpoint.origin!a}, the pinned log key's name is {key.name!a}")
+    keys = [key for key in pinned if key.name == checkpoint.origin]
+    if not keys:
+        names = ", ".join(dict.fromkeys(ascii(key.name) for key in pinned))
+        raise FailedStepError(f"its origin is {checkpoint.origin!a}, the pinned log key's name is {names}")
     if checkpoint.extensions:
         raise FailedStepError("it has extension lines, which nobody audits")
-    if ed25519.is_weak(key.key):
+    if any(ed25519.is_weak(key.key) for key in keys):
         raise FailedStepError("the pinned log key is of small order: a signature under it proves nothing")
-    blobs = [signature.blob for signature in _signatures(checkpoint) if signature.is_by(key)]
-    if not blobs:
-        raise FailedStepError(f"the pinned log key of {key.name!a} did not sign it")
-    if not all(ed25519.holds(key.key, blob, checkpoint.body.encode()) for blob in blobs):
+    signatures = [(key, each.blob) for each in _signatures(checkpoint) for key in keys if each.is_by(key)]
+    if not signatures:
+        raise FailedStepError(f"the pinned log key of {checkpoint.origin!a} did not sign it")
+    if not all(ed25519.holds(key.key, blob, checkpoint.body.encode()) for key, blob in signatures):
         raise FailedStepError("a signature under the pinned log key's name and id is wrong")
+    return [key for key, _ in signatures]
 
 
 def witness_times(checkpoint: Checkpoint, key: NoteKey) -> list[int]:

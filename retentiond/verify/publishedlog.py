@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -129,12 +129,12 @@ def require_location(location: str) -> None:
         raise UsageError("the log is neither a directory nor an http(s) URL", where=location, remedy=remedy)
 
 
-def read_log(location: str, key: NoteKey) -> PublishedLog:
+def read_log(location: str, keys: Sequence[NoteKey]) -> PublishedLog:
     """Read a published log whole.
 
     Args:
         location: a directory, or the http(s) URL under which one is served.
-        key: the log's pinned key.
+        keys: the log's pinned keys, one of which must have signed its checkpoint.
 
     Raises:
         LogUnreadableError: a file is missing or cannot be read, the checkpoint is not the pinned log's, or its root
@@ -146,7 +146,7 @@ def read_log(location: str, key: NoteKey) -> PublishedLog:
         raise LogUnreadableError("the log has no checkpoint")
     try:
         checkpoint = read_checkpoint(note.decode("utf-8"))
-        require_log(checkpoint, key)
+        require_log(checkpoint, keys)
     except (ValueError, FailedStepError) as error:
         raise LogUnreadableError(f"the log's checkpoint is refused: {error}") from error
     log = PublishedLog()

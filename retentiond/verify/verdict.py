@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from .case import Case
 from .encoding import sha256_hex
 from .keyring import fingerprint
+from .logsteps import issuer_of
 from .statement import total
 
 INVALID = "invalid"
@@ -97,10 +98,11 @@ def _unknown(case: Case) -> list[str]:
 
 def _proven(case: Case) -> list[str]:
     receipt = case.receipt
+    log_name = receipt.proof.checkpoint.origin
     proof, run, issued_at = receipt.proof, receipt.predicate["run"], receipt.predicate["issuedAt"]
     proven = [
-        f"the issuer's pinned key ({fingerprint(case.keys.issuer)[:16]}...) signed it, issued at {issued_at}",
-        f"it is entry {proof.index} of {proof.checkpoint.size} that the pinned key of {case.keys.log.name} signed for",
+        f"the issuer's pinned key ({fingerprint(issuer_of(case))[:16]}...) signed it, issued at {issued_at}",
+        f"it is entry {proof.index} of {proof.checkpoint.size} that the pinned key of {log_name} signed for",
     ]
     if case.log:
         proven.append(f"it stands in the log given ({case.log.tree.size} entries), which does not retract it")

@@ -46,7 +46,7 @@ class Verifier:
     """Verifies receipts against one set of pinned keys; the log is read once, when a receipt first needs it.
 
     Attributes:
-        keys: the issuer's and the log's key.
+        keys: the issuer's and the log's keys.
         log: the directory or http(s) URL of the published log, None when there is none to look at.
         history: the bytes of the issuer's key history, None when there is none to look at.
         witnesses: the witnesses, each of which must have cosigned.
@@ -81,7 +81,7 @@ class Verifier:
             return None
         if self._read is None:
             try:
-                self._read = read_log(self.log, self.keys.log)
+                self._read = read_log(self.log, self.keys.logs)
             except FailedStepError as error:
                 self._read = error
         if isinstance(self._read, FailedStepError):
@@ -102,7 +102,8 @@ def verify(
 
     Args:
         bundle: the bundle's bytes.
-        keys: what stands in the key files, in any order: the issuer's public key (PEM) and the log's verifier key.
+        keys: what stands in the key files, in any order: the issuer's public key (PEM) and the log's verifier key, or
+            several of each, since another took its place.
         log: the directory or http(s) URL of the published log.
         history: the bytes of the issuer's key history (`keys/history.json`).
         witnesses: the verifier keys (cosignature/v1) of the witnesses, each of which must have cosigned.

@@ -97,7 +97,7 @@ def test_statement_annex_entry_and_checkpoint_agree() -> None:
     annex = VECTOR["annex"].encode()
     assert canonical(parse(annex)) == annex
     assert parse(statement)["subject"][0]["digest"]["sha256"] == hashlib.sha256(annex).hexdigest()
-    require_log(read_checkpoint(VECTOR["checkpoint"]), read_key(VECTOR["logVkey"]))
+    require_log(read_checkpoint(VECTOR["checkpoint"]), [read_key(VECTOR["logVkey"])])
     assert VECTOR["bundle"]["tlogProof"].endswith(VECTOR["checkpoint"])
     assert read_proof(VECTOR["bundle"]["tlogProof"]).index == 301
 
