@@ -75,11 +75,11 @@ def log_first_keys(log: _Publishing, ledger: Ledger, keys: KeyStore) -> None:
     log.publish()
 
 
-def rotate(ctx: Context, role: KeyRole, overlap: Period, key_file: Path | None) -> Changed:
+def rotate(ctx: Context, role: KeyRole, overlap: Period | None, key_file: Path | None) -> Changed:
     """Have another key take the place of the one that signs: one that was made or configured for it, else a new one.
 
     Args:
-        overlap: How long the one before counts still; the log's signs checkpoints together with the new one till then.
+        overlap: How long the one before counts still, None for no longer; the log's signs with the new one till then.
 
     Raises:
         GuardStopped: Nobody may ask for it, or the clock is doubtful.
@@ -90,14 +90,14 @@ def rotate(ctx: Context, role: KeyRole, overlap: Period, key_file: Path | None) 
         publish(ctx)
         return Changed(of_role(ctx.keys.records(), role)[-1], went_on=True)
     guards.before_planning(ctx, signing=False)
-    arguments: dict[str, Json] = {"verb": "keys rotate", "role": role, "overlap": overlap.iso()}
+    arguments: dict[str, Json] = {"verb": "keys rotate", "role": role, "overlap": overlap.iso() if overlap else None}
     signed = request(ctx, "keys rotate", arguments, key_file)
     before = ctx.keys.records()
     signers = list(ctx.keys.log_signers())
     new = _next(ctx, role)
     public = pem_of_raw(new.public_key) if role == "issuer" else vkey_of(ctx, new.public_key)
     record = KeyRecord(role, public, ctx.now())
-    after = rotated(before, record, overlap.after(record.valid_from))
+    after = rotated(before, record, overlap.after(record.valid_from) if overlap else record.valid_from)
     signers += [new] if role == "log" else []
     _log(ctx, before, after, signers, _said(arguments, record, signed))
     ctx.keys.use(role, new)

@@ -80,7 +80,7 @@ def rotate(ctx: Context, kind: str, overlap: str, key_file: Path | None, *, dest
     return Rotated(turned.key, turned.went_on, None, turned.sealed, turned.older, turned.destroyed, turned.journal)
 
 
-def _signing(ctx: Context, role: KeyRole, overlap: Period, key_file: Path | None, *, destroy: bool) -> Rotated:
+def _signing(ctx: Context, role: KeyRole, overlap: Period | None, key_file: Path | None, *, destroy: bool) -> Rotated:
     changed = keychange.rotate(ctx, role, overlap, key_file)
     gone = keychange.destroy_ended(ctx, role) if destroy else ()
     return Rotated(changed.record.keyid, changed.went_on, changed.record, 0, tuple(ctx.keys.older(role)), gone)
@@ -90,8 +90,8 @@ def _role(kind: str) -> KeyRole | None:
     return next((role for role in keychange.ROLES if role == kind), None)
 
 
-def _period(text: str) -> Period:
+def _period(text: str) -> Period | None:
     try:
-        return Period() if text == NONE else Period.parse(text)
+        return None if text == NONE else Period.parse(text)
     except ValueError as error:
         raise UsageError(str(error), where="--overlap", remedy="write a period, or none") from error

@@ -238,7 +238,7 @@ class Rebuilding:
         if not named:
             return
         path = keychange.HISTORY_FILE
-        known = (self._ctx.log.read_file(path), self._ctx.keys.files()[path], self._ctx.keys.kept_history())
+        known = (self._ctx.log.read_file(path), self._ctx.keys.kept_history())
         right = [data for data in known if data is not None and hashlib.sha256(data).hexdigest() == named[-1]]
         if not right:
             raise LogIntegrityError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal, cast
 
-from retentiond.errors import LogIntegrityError
+from retentiond.errors import LogIntegrityError, ReceiptError
 from retentiond.evidence.canonical import Json, canonical_json, optional_rfc3339, rfc3339
 from retentiond.evidence.envelope import (
     KEYS_HISTORY,
@@ -113,7 +113,7 @@ def decode_history(data: bytes) -> tuple[KeyRecord, ...]:
     try:
         payload = json.loads(Envelope.from_json(json.loads(data)).payload)
         return tuple(map(_record, payload["keys"]))
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, ReceiptError, TypeError, ValueError) as error:
         raise LogIntegrityError(f"the history of the keys cannot be read: {error!r}", remedy=_PUT_BACK) from error
 
 

@@ -82,12 +82,13 @@ def held_signers(sources: KeySources, role: KeyRole, *, may_miss: bool = False) 
     given = _from_environment(sources, role)
     elsewhere = [Held(kms_signer(source)) for source in sources.of_kms(role)] + given
     own = sources.path(role)
-    paths = [own] if _is_there(own) or not (elsewhere or may_miss) else []
+    coming = sources.next_path(role)
+    others = bool(elsewhere) or coming.exists()  # a rotation may have been interrupted between two files
+    paths = [own] if _is_there(own) or not (others or may_miss) else []
     aside = list(sources.aside(role).values())
     in_files = [Held(read_private_pem(files.read_private(path), str(path)), path) for path in (*paths, *aside)]
     if given and paths and in_files[0].signer.public_key not in {each.signer.public_key for each in given}:
         raise _contradiction(sources, role, own)
-    coming = sources.next_path(role)
     first = [Held(read_private_pem(files.read_private(coming), str(coming)), coming)] if coming.exists() else []
     return [*first, *elsewhere, *in_files]
 
