@@ -143,7 +143,7 @@ def killed_at(step: int) -> Iterator[list[str]]:
             seen.append("killed")
 
 
-@pytest.mark.parametrize(("role", "every"), [("issuer", 4), ("log", 5)])
+@pytest.mark.parametrize(("role", "every"), [("issuer", 9), ("log", 11)])
 def test_a_rotation_that_is_killed_anywhere_goes_on(office: Office, tmp_path: Path, role: str, every: int) -> None:
     before = pins(office)
     steps, end = 1, False
@@ -157,7 +157,7 @@ def test_a_rotation_that_is_killed_anywhere_goes_on(office: Office, tmp_path: Pa
         goes_on(copy, before.both, role)
         shutil.rmtree(root)
         steps += every
-    assert steps > 20
+    assert steps > 30
 
 
 def goes_on(office: Office, before: list[str], role: str) -> None:
