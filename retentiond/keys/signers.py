@@ -117,9 +117,16 @@ class InForce:
                 f"the {self._role} key {key_id(public)[:_SHOWN]} {_why(record, now)}: nothing is signed with it",
                 guard="key-not-in-force",
                 where="keys",
-                remedy=f"`retentiond keys rotate {self._role}` puts another in its place; "
-                "where that was done on another machine, copy its keys here",
+                remedy=self._remedy(record, now),
             )
+
+    def _remedy(self, record: KeyRecord | None, now: datetime) -> str:
+        if record is not None and now < record.valid_from:
+            return "set the machine's clock right, or wait until then"
+        return (
+            f"`retentiond keys rotate {self._role}` puts another in its place; where that was done on another machine, "
+            "copy its keys here"
+        )
 
 
 def _why(record: KeyRecord | None, now: datetime) -> str:

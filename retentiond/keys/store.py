@@ -186,7 +186,8 @@ class LocalKeys:
 
     def is_elsewhere(self, role: KeyRole) -> bool:
         """Tell whether the key in use comes from the environment or a key service, where none can be made."""
-        return all(each.path is None for each in self._held[role] if self._is_in_use(role, each))
+        found = [each for each in self._held[role] if self._is_in_use(role, each)]
+        return bool(found) and all(each.path is None for each in found)
 
     def make(self, role: KeyRole) -> Signer:
         """Make the next key of a role; one that was made before and never used is returned again.

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from tests.acceptance.world import World
+from tests.acceptance.world import World, days_ago
 from tests.guards.standing import (
     add_due,
     approve,
@@ -138,6 +138,18 @@ def the_stop_file_is_there(world: World) -> None:
     )
     assert told["where"] == str(stop)
     stop.unlink()
+    world("apply", plan)
+    assert world.passed()
+
+
+@guard("key-not-in-force")
+def a_key_that_was_revoked(world: World) -> None:
+    plan = ready(world)
+    since = f"{days_ago(0):%Y-%m-%dT%H:%M:%SZ}"
+    world("keys", "revoke", "issuer", "--at", since, "--reason", "lost", "--ssh-key", world.ssh_key)
+    says, remedy = f" was revoked as of {since}: nothing is signed with it", "`retentiond keys rotate issuer`"
+    refused(world, "apply", plan, guard="key-not-in-force", says=says, remedy=remedy)
+    world("keys", "rotate", "issuer", "--ssh-key", world.ssh_key)
     world("apply", plan)
     assert world.passed()
 

@@ -80,6 +80,7 @@ REMOVALS: Mapping[str, Removal] = {
     "unmapped": Removal("engine.checking:_unmapped", NOTHING),
     "ledger-behind-log": Removal("tlog.publish:_refuse_older_ledger", SILENT),
     "ledger-behind-journal": Removal("engine.guards:check_journal", SILENT),
+    "key-not-in-force": Removal("engine.guards:check_keys", SILENT),
     "stop-file": Removal("engine.guards:check_stop", SILENT),
     "observe": Removal("engine.guards:check_mode", SILENT),
     "paused": Removal("engine.guards:check_paused", SILENT),
