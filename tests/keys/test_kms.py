@@ -12,6 +12,7 @@ from retentiond.engine import keyverbs
 from retentiond.errors import KeyFileError, KeyServiceError, RetentiondError
 from retentiond.keys import kms
 from retentiond.verify import verify
+from tests.deploy.iam import policy
 from tests.engine.office import Office, carry, make_office
 from tests.servers.kms import Kms, kms_server
 
@@ -86,6 +87,7 @@ def test_receipts_signed_by_kms_verify_and_without_it_nothing_is_removed(service
     history = (office.root / "log" / "keys" / "history.json").read_bytes()
     bundles = [path.read_bytes() for path in sorted((office.root / "receipts").glob("*.bundle.json"))]
     log_there = str(office.root / "log")
+    assert {f"kms:{call}" for call in service.calls} == {each.action for each in policy("signing")}
     assert [verify(each, pins, history=history, log=log_there).reason for each in bundles] == [None, None]
     assert [verify(each, pins[2:], history=history).valid for each in bundles] == [False, True]
 

@@ -27,6 +27,10 @@ class Pins:
     vkey: str
 
     @property
+    def origin(self) -> str:
+        return self.vkey.split("+", maxsplit=1)[0]
+
+    @property
     def both(self) -> list[str]:
         return [self.pem, self.vkey]
 
