@@ -134,7 +134,7 @@ def _command_of(verb: str) -> click.Command:
 def _write(value: object) -> object:
     """Return an argument as JSON has it."""
     if isinstance(value, datetime):
-        return {"time": value.astimezone(UTC).isoformat()}
+        return {"time": (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()}  # options are in UTC
     if isinstance(value, tuple):
         return [_write(each) for each in value]
     if isinstance(value, str) and not value.isprintable():

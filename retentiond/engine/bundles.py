@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,8 @@ from retentiond.engine.manifest import derive_account
 from retentiond.errors import NotFound, ReceiptError
 from retentiond.evidence.bundle import AccountDisclosure, Bundle
 from retentiond.evidence.commitment import account_commitment, account_salt
-from retentiond.evidence.envelope import Envelope
+from retentiond.evidence.envelope import Envelope, key_id
+from retentiond.evidence.keyhistory import of_role, raw_of_pem
 from retentiond.ports.rows import ReceiptRow
 
 
@@ -44,13 +45,23 @@ def build_bundle(ctx: Context, row: ReceiptRow, *, annex: bool = True, account: 
         NotFound: The receipt is not about that account.
     """
     disclosure = None if account is None else disclose_account(ctx, row, account)
+    envelope = Envelope.from_json(json.loads(row.envelope))
     return Bundle(
-        envelope=Envelope.from_json(json.loads(row.envelope)),
+        envelope=envelope,
         tlog_proof=ctx.log.prove(row.log_index),
         annex=row.annex if annex else None,
         account=disclosure,
-        keys=ctx.terms.verifier_keys,
+        keys=_keys(ctx, envelope),
     )
+
+
+def _keys(ctx: Context, envelope: Envelope) -> Mapping[str, str]:
+    """Return the public keys that verify a receipt: the issuer's may be one before the one in use."""
+    newest, signed_by = ctx.terms.verifier_keys, envelope.signatures[0].keyid
+    if key_id(raw_of_pem(newest["issuer"])) == signed_by:
+        return newest
+    before = [each.key for each in of_role(ctx.keys.records(), "issuer") if each.keyid == signed_by]
+    return {**newest, "issuer": before[0]} if before else newest
 
 
 def disclose_account(ctx: Context, row: ReceiptRow, account: str) -> AccountDisclosure:

@@ -104,6 +104,10 @@ def _instance(ctx: Context) -> Iterator[Finding]:
     except GuardStopped as error:
         yield Finding(error.what, "clock", error.remedy, refuses=True, guard=error.guard)
     try:
+        guards.check_keys(ctx)
+    except GuardStopped as error:
+        yield Finding(error.what, error.where, error.remedy, refuses=True, guard=error.guard)
+    try:
         ctx.log.compare()
     except LogIntegrityError as error:
         yield Finding(error.what, error.where or "log", error.remedy, refuses=True, guard=error.guard)

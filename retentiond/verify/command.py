@@ -81,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         action="append",
         required=True,
-        help="the issuer's PEM and the log's vkey, in any order",
+        help="the issuer's PEM and the log's vkey, in any order; those before them, too",
     )
     add("--log", metavar="DIR|URL", help="the published log: was the receipt retracted, is its plan there?")
     add("--history", metavar="FILE", help="the issuer's key history: was the key in force?")

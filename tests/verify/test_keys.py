@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,8 +13,27 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from retentiond.verify import UsageError, verify
 from retentiond.verify.ed25519 import holds, is_weak
+from retentiond.verify.keyring import fingerprint
 
-from .builder import ISSUER, LOG, ORIGIN, STRANGER, TRUSTED, WITNESS, WITNESS_1, Draft, b64, pem, raw, seal, vkey
+from .builder import (
+    ISSUER,
+    LOG,
+    ORIGIN,
+    STRANGER,
+    TRUSTED,
+    WITNESS,
+    WITNESS_1,
+    Draft,
+    b64,
+    cosign,
+    history,
+    listed,
+    pem,
+    raw,
+    seal,
+    sign_note,
+    vkey,
+)
 from .changes import cases
 
 ISSUER_PEM, LOG_VKEY = TRUSTED
@@ -80,6 +101,44 @@ def test_exchanged_roles_are_refused() -> None:
     assert verify(data, [pem(LOG), vkey(ORIGIN, raw(ISSUER))]).step == "signature"
     assert verify(data, [pem(LOG), LOG_VKEY]).step == "signature"
     assert verify(data, [ISSUER_PEM, vkey(ORIGIN, raw(ISSUER))]).step == "checkpoint"
+
+
+def test_each_receipt_is_verified_with_its_own_of_several_keys() -> None:
+    receipt = seal(Draft()).data
+    others = [pem(STRANGER), vkey(ORIGIN, raw(STRANGER)), vkey("other.example", raw(STRANGER))]
+    for keys in ([*others, *TRUSTED], [*TRUSTED, *others]):
+        found = verify(receipt, keys)
+        assert found.reason is None
+        assert any(fingerprint(raw(ISSUER))[:16] in line for line in found.proven)
+    without = verify(receipt, [*others, LOG_VKEY])
+    assert (without.step, "pinned issuer key" in str(without.reason)) == ("signature", True)
+    assert verify(receipt, [ISSUER_PEM, *others[1:]]).step == "checkpoint"
+    both = verify(receipt, [pem(STRANGER), pem(LOG), LOG_VKEY])
+    assert both.reason == "none of the 1 signatures is by one of the 2 pinned issuer keys"
+
+
+def test_of_two_pinned_issuers_that_signed_one_has_to_be_in_force() -> None:
+    receipt = seal(Draft(signers=(ISSUER, STRANGER))).data
+    ended = listed(validUntil="2026-11-24T03:10:37Z")
+    for records, step in (([ended, listed(STRANGER)], None), ([ended], "signature"), ([listed(STRANGER)], None)):
+        assert verify(receipt, [*TRUSTED, pem(STRANGER)], history=history(*records)).step == step
+
+
+def test_a_checkpoint_that_only_a_revoked_log_key_signed_takes_a_witness() -> None:
+    revoked = {**listed(revokedAt="2026-12-01T00:00:00Z"), "role": "log", "key": LOG_VKEY}
+    moment = int(datetime(2026, 12, 1, tzinfo=UTC).timestamp())
+    given = history(listed(), revoked, {**revoked, "key": "ML-DSA?"})
+    assert verify(seal(Draft()).data, TRUSTED, history=given).step == "checkpoint"
+    assert verify(seal(Draft()).data, TRUSTED).valid
+
+    def judged(signed: Callable[[str], str], *more: str) -> str | None:
+        draft = Draft(write_note=lambda body: f"{body}\n{sign_note(body)}{signed(body)}")
+        witnesses = [vkey(WITNESS, raw(WITNESS_1), 4)] if not more else []
+        return verify(seal(draft).data, [*TRUSTED, *more], history=given, witnesses=witnesses).step
+
+    assert judged(lambda body: cosign(body, moment - 1)) is None
+    assert judged(lambda body: cosign(body, moment)) == "checkpoint"
+    assert judged(lambda body: sign_note(body, signer=STRANGER), vkey(ORIGIN, raw(STRANGER))) is None
 
 
 # -------------------------------------------------------------------------------------------------------- small order

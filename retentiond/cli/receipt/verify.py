@@ -12,7 +12,13 @@ from retentiond.verify import report, verify_files
 
 @click.command()
 @click.argument("files", nargs=-1, required=True)
-@click.option("--key", "keys", multiple=True, required=True, help="The issuer's PEM and the log's vkey, in any order.")
+@click.option(
+    "--key",
+    "keys",
+    multiple=True,
+    required=True,
+    help="The issuer's PEM and the log's vkey; older ones, too.",
+)
 @click.option("--log", "log", help="The published log, a directory or a URL.")
 @click.option("--history", help="The issuer's key history.")
 @click.option("--witness", "witnesses", multiple=True, help="A witness's vkey; each must have cosigned.")
