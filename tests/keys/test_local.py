@@ -8,8 +8,10 @@ import json
 import os
 import stat
 from collections.abc import Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -25,12 +27,13 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retentiond.errors import ConfigError, KeyFileError, LogIntegrityError
+from retentiond.errors import ConfigError, KeyFileError, KeyNotInForce, LogIntegrityError
 from retentiond.evidence.envelope import Envelope, pae
 from retentiond.evidence.vkey import VerifierKey
 from retentiond.keys import files
 from retentiond.keys.local import create_all, load_keys
 from retentiond.keys.rings import LocalCommitter, LocalSealer
+from retentiond.keys.signers import InForce
 
 ORIGIN = "log.example/retentiond"
 NOW = datetime(2026, 11, 24, 3, 0, 0, 999_999, tzinfo=UTC)
@@ -252,6 +255,33 @@ def test_commitments_tell_values_labels_and_keys_apart() -> None:
     assert committer.commit("ab", "c") != committer.commit("a", "bc")
     assert LocalCommitter(bytes([1]) * 32).commit("account", "a") != committer.commit("account", "a")
     assert all(len(text) == 64 and set(text) <= set("0123456789abcdef") for text in made)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says", "remedy"),
+    [
+        ({}, None, ""),
+        ({"valid_until": NOW + timedelta(seconds=1)}, None, ""),
+        ({"valid_until": NOW}, "counted until 2026-11-24T03:00:00Z", "keys rotate issuer"),
+        ({"valid_from": NOW + timedelta(seconds=1)}, "counts from 2026-11-24T03:00:01Z on", "set the machine's clock"),
+        ({"revoked_at": NOW + timedelta(days=1)}, "was revoked as of 2026-11-25T03:00:00Z", "keys rotate issuer"),
+        ({"role": "log"}, "is not in the history of keys", "copy its keys here"),
+    ],
+)
+def test_a_key_signs_only_while_the_history_has_it_count(
+    directory: Path, changes: dict[str, Any], says: str | None, remedy: str
+) -> None:
+    keys = load_keys(directory, ORIGIN)
+    issuer, log = keys.records()
+    records = [replace(issuer, **changes) if "role" not in changes else log, log]
+    signer = InForce("issuer", lambda: keys.issuer, lambda: records, lambda: NOW)
+    if says is None:
+        assert signer.sign(b"m") == keys.issuer.sign(b"m")
+        return
+    with pytest.raises(KeyNotInForce, match=says) as caught:
+        signer.sign(b"m")
+    assert remedy in caught.value.remedy
+    assert caught.value.guard == "key-not-in-force"
 
 
 def test_no_key_shows_itself(directory: Path) -> None:

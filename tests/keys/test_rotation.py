@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from retentiond.engine import keychange
 from retentiond.engine.recovery import recover
-from retentiond.errors import GuardStopped, LogIntegrityError, UsageError
+from retentiond.errors import GuardStopped, LedgerError, LogIntegrityError, UsageError
 from retentiond.ledger.sqlite import SqliteBackend
 from tests.engine.office import Office, make_office, plan
 from tests.keys.walk import history, judged, pins, receipts, records, rotate, run
@@ -101,6 +102,22 @@ def test_a_key_whose_time_is_over_signs_nothing(office: Office, tmp_path: Path) 
     assert "copy its keys here" in caught.value.remedy
 
 
+def test_of_two_who_change_the_keys_at_once_one_is_told(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, first = keychange.encode_history, iter([True])
+
+    def encode(*arguments: Any) -> bytes:
+        if next(first, False):
+            rotate(office, "issuer")  # while the other one signs
+        return real(*arguments)
+
+    monkeypatch.setattr(keychange, "encode_history", encode)
+    with pytest.raises(LedgerError, match="somebody else changed the keys meanwhile"):
+        rotate(office, "log")
+    assert [each["role"] for each in records(office)] == ["issuer", "log", "issuer"]
+    rotate(office, "log")
+    assert [each["role"] for each in records(office)] == ["issuer", "log", "issuer", "log"]
+
+
 def test_nobody_may_rotate_where_nobody_may_sign(tmp_path: Path) -> None:
     office = make_office(tmp_path, single_operator=False)
     before = sorted(path.name for path in (office.root / "keys").iterdir())
@@ -143,7 +160,7 @@ def killed_at(step: int) -> Iterator[list[str]]:
             seen.append("killed")
 
 
-@pytest.mark.parametrize(("role", "every"), [("issuer", 9), ("log", 11)])
+@pytest.mark.parametrize(("role", "every"), [("issuer", 17), ("log", 19)])
 def test_a_rotation_that_is_killed_anywhere_goes_on(office: Office, tmp_path: Path, role: str, every: int) -> None:
     before = pins(office)
     steps, end = 1, False

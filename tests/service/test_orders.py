@@ -16,7 +16,7 @@ from typing import Any
 import click
 import pytest
 
-from retentiond.cli import cli
+from retentiond.cli import cli, remote
 from retentiond.cli.remote import carry_out
 from retentiond.clock import SystemClock
 from retentiond.engine.orders import Counter, Wanted
@@ -60,6 +60,23 @@ def test_what_acts_or_looks_into_stores_is_an_order_and_nothing_else_is(office: 
         for verb in found.keys() - ORDERED:
             with pytest.raises(UsageError, match="is nothing that a daemon is asked to do"):
                 carry_out(ctx, replace(ORDER, verb=verb))
+
+
+def test_a_key_is_revoked_by_an_order_at_the_time_that_was_typed_wherever_that_was(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    arguments = {"key": "issuer", "at": remote._write(datetime(2026, 6, 1, 12)), "reason": "lost"}  # noqa: DTZ001
+    monkeypatch.undo()
+    time.tzset()
+    with office.open() as ctx:
+        answer = carry_out(ctx, replace(ORDER, verb="keys revoke", arguments=arguments))
+        assert answer["document"]["key"]["revoked_at"] == "2026-06-01T12:00:00Z"
+        listed = carry_out(ctx, replace(ORDER, verb="keys publish"))
+    assert [each["role"] for each in listed["document"]["keys"]] == ["issuer", "log"]
+    assert listed["document"]["keys"][0]["revoked_at"] == "2026-06-01T12:00:00Z"
+    assert "2026-06-01 12:00" in listed["out"]
 
 
 @pytest.mark.parametrize("verb", ["", "account", "nothing", "account nothing", "status more"])
