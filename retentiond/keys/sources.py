@@ -10,7 +10,6 @@ from pathlib import Path
 from retentiond.errors import KeyFileError
 from retentiond.evidence.keyhistory import KeyRole
 from retentiond.keys import files
-from retentiond.keys.kms import kms_signer
 from retentiond.keys.rings import secret_id
 from retentiond.keys.signers import read_private_pem
 from retentiond.ports.keys import Signer
@@ -80,7 +79,7 @@ def held_signers(sources: KeySources, role: KeyRole, *, may_miss: bool = False) 
         KeyServiceError: KMS does not answer.
     """
     given = _from_environment(sources, role)
-    elsewhere = [Held(kms_signer(source)) for source in sources.of_kms(role)] + given
+    elsewhere = _from_kms(sources.of_kms(role)) + given
     own = sources.path(role)
     coming = sources.next_path(role)
     others = bool(elsewhere) or coming.exists()  # a rotation may have been interrupted between two files
@@ -127,6 +126,14 @@ def read_secret(path: Path) -> bytes:
         KeyFileError: It cannot be read, or is none.
     """
     return _secret(files.read_private(path), str(path))
+
+
+def _from_kms(named: Sequence[str]) -> list[Held]:
+    if not named:
+        return []
+    from retentiond.keys.kms import kms_signer  # noqa: PLC0415 - half a second to import, and most do without
+
+    return [Held(kms_signer(source)) for source in named]
 
 
 def _from_environment(sources: KeySources, role: KeyRole) -> list[Held]:

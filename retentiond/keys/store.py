@@ -96,7 +96,7 @@ class LocalKeys:
         self.wrapping = LocalSealer(*ring(sources, "wrapping", may_miss=mending))
         self.replay = LocalCommitter(*ring(sources, "replay", may_miss=mending))
         self._history_file = files.read_public(sources.directory / HISTORY)
-        self._parsed: tuple[bytes, tuple[KeyRecord, ...]] = (b"", ())
+        self._known: dict[bytes, tuple[KeyRecord, ...]] = {}
 
     @property
     def issuer(self) -> Signer:
@@ -129,10 +129,7 @@ class LocalKeys:
         Raises:
             LogIntegrityError: It cannot be read.
         """
-        data = self.history
-        if self._parsed[0] != data:
-            self._parsed = (data, decode_history(data))
-        return self._parsed[1]
+        return self._read(self.history)
 
     def parse(self, history: str | None) -> tuple[KeyRecord, ...]:
         """Read a history as the ledger has it; None is the copy beside the keys.
@@ -170,7 +167,7 @@ class LocalKeys:
 
     def log_verifiers(self) -> Sequence[VerifierKey]:
         """Return the keys under which checkpoints of this log are known: all but those that were revoked."""
-        records = [*self.records(), *decode_history(self._history_file)]
+        records = [*self.records(), *self._read(self._history_file)]
         revoked = {record.key for record in records if record.revoked_at is not None}
         texts = (record.key for record in of_role(records, "log") if record.key not in revoked)
         own = VerifierKey(self._origin, self.log.public_key)
@@ -297,6 +294,11 @@ class LocalKeys:
             KeyFileError: It cannot be removed.
         """
         files.remove(self._sources.aside(kind)[key])
+
+    def _read(self, history: bytes) -> tuple[KeyRecord, ...]:
+        if history not in self._known:
+            self._known = {self._history_file: decode_history(self._history_file), history: decode_history(history)}
+        return self._known[history]
 
     def _log_cosigners(self) -> list[Signer]:
         records, now = self.records(), self._time()
