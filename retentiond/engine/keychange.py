@@ -40,6 +40,7 @@ HISTORY = "keys:history"
 HISTORY_FILE = "keys/history.json"
 CHANGED = "keys"
 ROLES: tuple[KeyRole, ...] = ("issuer", "log")
+_MOST_REASON_BYTES = 200
 _KEY_ID = re.compile(r"[0-9a-f]{8,64}")
 
 
@@ -117,9 +118,9 @@ def revoke(ctx: Context, key: str, at: datetime, reason: str, key_file: Path | N
         NotFound: There is no such key.
         UsageError: It was revoked before, the time lies in the future, or it is the log's key in use.
     """
-    now, before = ctx.now(), ctx.keys.records()
+    before = ctx.keys.records()
     which = _named(ctx, before, key)
-    _check_revocable(ctx, which, at, now)
+    _check_revocable(ctx, which, at, reason)
     ctx.log.compare()
     arguments: dict[str, Json] = {"verb": "keys revoke", "key": which.keyid, "at": rfc3339(at), "reason": reason}
     signed = request(ctx, "keys revoke", arguments, key_file)
@@ -230,8 +231,12 @@ def _named(ctx: Context, records: Sequence[KeyRecord], key: str) -> KeyRecord:
     return found[0]
 
 
-def _check_revocable(ctx: Context, which: KeyRecord, at: datetime, now: datetime) -> None:
-    if at > now:
+def _check_revocable(ctx: Context, which: KeyRecord, at: datetime, reason: str) -> None:
+    if not reason.strip() or len(reason.encode()) > _MOST_REASON_BYTES:
+        raise UsageError(
+            "a reason is needed, in a few words", where="--reason", remedy=f"write at most {_MOST_REASON_BYTES} bytes"
+        )
+    if at > ctx.now():
         raise UsageError(
             f"{rfc3339(at)} lies in the future", where="--at", remedy="say when it happened; to end a key later, rotate"
         )

@@ -149,7 +149,8 @@ class LocalKeys:
                 key=lambda each: places.get(each.public_key, -1),
                 default=self._in_use[role],
             )
-            if places.get(newest.public_key, -1) > places.get(self._in_use[role].public_key, -1):
+            own = places.get(self._in_use[role].public_key)  # None in a ledger that went back in time
+            if own is not None and places.get(newest.public_key, -1) > own:
                 self._in_use[role] = newest
 
     def guarded(self, role: KeyRole) -> InForce:

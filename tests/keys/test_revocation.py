@@ -110,6 +110,9 @@ def test_what_can_not_be_revoked_so(office: Office) -> None:
     for key in ("", "issue", "0" * 8, "..", "ISSUER", "\u202e"):
         with pytest.raises(NotFound, match="no key of the history"):
             revoke(office, key)
+    for reason in ("", " ", "r" * 201):
+        with pytest.raises(UsageError, match="a reason is needed"):
+            revoke(office, "issuer", reason=reason)
     with pytest.raises(UsageError, match="lies in the future"):
         revoke(office, "issuer", -MINUTE)
     revoke(office, "issuer", MINUTE)

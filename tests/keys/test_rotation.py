@@ -198,6 +198,7 @@ def test_a_ledger_from_before_a_rotation_learns_of_it_from_the_log(office: Offic
     shutil.copy(office.root / "ledger.db", office.root / "old.db")
     before = history(office)
     rotate(office, "issuer", "none")
+    rotate(office, "log", "none")
     receipt = run(office, "second")
     shutil.copy(office.root / "old.db", office.root / "ledger.db")
     for beside in office.root.glob("ledger.db-*"):
