@@ -16,7 +16,7 @@ from retentiond.evidence.merkle import is_consistent
 from retentiond.evidence.vkey import VerifierKey
 from retentiond.tlog.directory import DirectoryStore
 from retentiond.tlog.note import Checkpoint, open_checkpoint, sign_note
-from retentiond.tlog.publish import TileLog
+from retentiond.tlog.publish import LogKeys, TileLog
 from tests.tlog import reader
 from tests.tlog.parts import ORIGIN, VKEY, Crasher, CrashError, FixedKey, MemoryState, content, open_log
 
@@ -643,3 +643,29 @@ def test_an_unreadable_checkpoint_is_unknown_and_not_absent(tmp_path: Path) -> N
         with pytest.raises(RetentiondError, match="cannot be read"):
             act()
     assert len(state.signed) == 1
+
+
+def test_a_checkpoint_that_lacks_a_key_that_counts_is_signed_again_and_grows_no_more(tmp_path: Path) -> None:
+    state, store = MemoryState(), DirectoryStore(tmp_path / "log")
+    old, new = FixedKey(1), FixedKey(2)
+    vkeys = [VerifierKey(ORIGIN, key.public_key) for key in (new, old)]
+
+    def log(*signers: FixedKey, known: Sequence[VerifierKey] = tuple(vkeys)) -> TileLog:
+        return TileLog(ORIGIN, LogKeys(lambda: signers, lambda: known), state, store)
+
+    state.stage(3)
+    log(old).publish()
+    log(new, old).publish()
+    note = (tmp_path / "log" / "checkpoint").read_bytes()
+    assert [open_checkpoint(note, key).size for key in vkeys] == [3, 3]
+    assert open_checkpoint(note, *vkeys).root == open_checkpoint(state.signed[0], vkeys[1]).root
+    for signers in ((new, old), (new,), (old,)):
+        assert log(*signers).publish() == 3
+    assert (tmp_path / "log" / "checkpoint").read_bytes() == note
+    assert len(state.signed) == 2
+    state.stage(2)
+    log(new).publish()
+    assert log(new).prove(0)
+    with pytest.raises(LogIntegrityError, match="is not signed by"):
+        log(old, known=vkeys[1:]).publish()
+    assert log(new, known=vkeys[:1]).vouched(log(new).prove(4)) == 5
