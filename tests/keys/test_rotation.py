@@ -160,7 +160,7 @@ def killed_at(step: int) -> Iterator[list[str]]:
             seen.append("killed")
 
 
-@pytest.mark.parametrize(("role", "every"), [("issuer", 17), ("log", 19)])
+@pytest.mark.parametrize(("role", "every"), [("issuer", 23), ("log", 29)])
 def test_a_rotation_that_is_killed_anywhere_goes_on(office: Office, tmp_path: Path, role: str, every: int) -> None:
     before = pins(office)
     steps, end = 1, False
