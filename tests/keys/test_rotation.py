@@ -134,6 +134,10 @@ def test_nobody_may_rotate_where_nobody_may_sign(tmp_path: Path) -> None:
 class Killed(BaseException):
     """What a test ends the program with."""
 
+    @classmethod
+    def now(cls, *_arguments: object) -> None:
+        raise cls
+
 
 @contextmanager
 def killed_at(step: int) -> Iterator[list[str]]:
@@ -188,6 +192,18 @@ def goes_on(office: Office, before: list[str], role: str) -> None:
     assert not [name for name in names if "next" in name or name.endswith(".part")]
     assert (office.root / "keys" / "history.json").read_bytes() == history(office)
     assert judged(office, first, *before, *middle, *pins(office).both).reason is None
+
+
+def test_a_key_that_was_logged_is_in_use_whatever_came_after(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    for role in ("issuer", "log"):
+        with monkeypatch.context() as patch:
+            patch.setattr(keychange, "publish", Killed.now)
+            with pytest.raises(Killed):
+                rotate(office, role, "none")  # from now on the one before signs nothing
+        receipt = run(office, f"after-{role}")
+        assert judged(office, receipt, *pins(office).both).reason is None
+        assert rotate(office, role, "none").went_on
+    assert [each["role"] for each in records(office)] == ["issuer", "log", "issuer", "log"]
 
 
 # ------------------------------------------------------------------------------------------------------------ recovery
