@@ -50,6 +50,8 @@ def test_the_first_hour_and_the_pages_after_it_end_as_they_say(tmp_path: Path) -
     assert "the account 'acct-1' is in it" in printed
     assert "the ledger is sound and agrees with its log" in printed
     assert "the stop file exists" in printed
+    assert re.search(r"issuer key [0-9a-f]{16} is in use\n-----BEGIN PUBLIC KEY", printed)
+    assert re.search(r"wrapping-[0-9a-f]{16}.key; \d+ records of the journal are sealed under it", printed)
 
 
 def test_every_page_with_commands_is_run() -> None:
