@@ -218,7 +218,6 @@ def test_a_cancelled_run_is_not_gone_on_with_after_the_ledger_went_back(
 
 
 def test_a_clock_that_went_back_signs_no_receipt_of_a_cancelled_run(office: Office) -> None:
-    office.clock.at += timedelta(hours=3)  # no key counts before the instance was begun
     row = approved(office)
     meanwhile(office, (office.root / "STOP").touch)
     with pytest.raises(GuardStopped):
