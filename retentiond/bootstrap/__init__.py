@@ -234,6 +234,7 @@ def _terms(
         single_operator=service.single_operator,
         plan_expires=service.plan_expires,
         identifiers_keep=service.identifiers.keep,
+        events_keep=service.events.keep,
         clock_ahead=service.clock_ahead,
         receipts=Path(os.path.normpath(service.receipts)),
         verifier_keys={"issuer": keys.issuer.public_pem, "log": keys.vkey},

@@ -28,6 +28,7 @@ _VERBS = {
     "hold": f"{_HERE}.hold:hold",
     "account": f"{_HERE}.account:account",
     "receipt": f"{_HERE}.receipt:receipt",
+    "audit": f"{_HERE}.audit:audit",
     "clock": f"{_HERE}.clock:clock",
     "status": f"{_HERE}.status:status",
     "ledger": f"{_HERE}.ledger:ledger",

@@ -62,6 +62,7 @@ class Terms:
     single_operator: bool
     plan_expires: Period
     identifiers_keep: Period
+    events_keep: Period
     clock_ahead: Period
     receipts: Path
     verifier_keys: Mapping[str, str]

@@ -33,7 +33,7 @@ from retentiond.engine.holds import RELEASE, settle_releases_in
 from retentiond.errors import RetentiondError
 from retentiond.evidence.entry import Entry, EntryKind
 from retentiond.ports.ledger import Transaction
-from retentiond.ports.rows import ApprovalRow, ClosureRow, JournalRow, PendingRow
+from retentiond.ports.rows import AnchorRow, ApprovalRow, ClosureRow, JournalRow, PendingRow
 
 _OVER = (RunState.DONE, RunState.PARTIAL, RunState.CANCELLED)
 _UNBEGUN = (RunState.PLANNED, RunState.WAITING)
@@ -91,6 +91,8 @@ class Rebuilding:
             elif entry.kind is EntryKind.POLICY:
                 text = self._ctx.log.read_file(f"policies/{entry.sha256}.json")
                 self._tx.facts.set(f"canonical:{entry.sha256}", text.decode() if text else "logged")
+            elif entry.kind is EntryKind.ANCHOR:
+                self._tx.anchors.add(AnchorRow(index, 0, 0, entry.sha256, self._ctx.now()))
             elif (record := records[index]) is not None:
                 self._apply(index, record, found)
         self._remember_time(found)

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 from sqlalchemy import bindparam, func, insert, select, update
 
-from retentiond.ledger.schema import log_checkpoint, log_entries
+from retentiond.ledger.schema import log_checkpoint, log_entries, signed_checkpoints
 from retentiond.ledger.session import Session, insert_or
 
 _SIZE = select(func.coalesce(func.max(log_entries.c["index"]) + 1, 0))
@@ -22,6 +22,7 @@ _ENTRIES = (
 _CHECKPOINT = select(log_checkpoint.c.note)
 _FIRST_CHECKPOINT = insert_or(log_checkpoint, "DO NOTHING")
 _SWAP_CHECKPOINT = update(log_checkpoint).where(log_checkpoint.c.note == bindparam("old")).values(note=bindparam("new"))
+KEEP_CHECKPOINT = insert(signed_checkpoints)
 
 
 class SqlEntries:
@@ -60,11 +61,15 @@ class SqlLogState:
         return note
 
     def swap_checkpoint(self, old: bytes | None, new: bytes) -> bool:
-        """Replace the checkpoint if it still is `old`; False when another writer was first."""
+        """Replace the checkpoint if it still is `old`, and keep both; False when another writer was first."""
         with self._begin() as session:
             if old is None:
-                return session.change(_FIRST_CHECKPOINT, id=1, note=new) == 1
-            return session.change(_SWAP_CHECKPOINT, old=old, new=new) == 1
+                swapped = session.change(_FIRST_CHECKPOINT, id=1, note=new) == 1
+            else:
+                swapped = session.change(_SWAP_CHECKPOINT, old=old, new=new) == 1
+            if swapped:
+                session.insert(KEEP_CHECKPOINT, {"note": new})
+            return swapped
 
     def size(self) -> int:
         """Return how many entries were ever staged."""

@@ -103,6 +103,12 @@ class Identifiers(Declared):
     keep: PeriodValue = Period(days=7)
 
 
+class Events(Declared):
+    """How long is kept what events say, once a root over them is in the log."""
+
+    keep: PeriodValue = Period(months=24)
+
+
 class ServiceSettings(BaseSettings):
     """Settings of one instance; paths are absolute once they are loaded.
 
@@ -132,6 +138,7 @@ class ServiceSettings(BaseSettings):
     stop_file: _PathValue = Path("STOP")
     single_operator: Annotated[bool, BeforeValidator(_switch, json_schema_input_type=bool)] = False
     identifiers: Identifiers = Identifiers()
+    events: Events = Events()
     plan_expires: PeriodValue = Period(days=1)
     clock_ahead: FixedPeriod = Period(days=1)
     ledger: Annotated[Path | LedgerDatabase, BeforeValidator(_ledger, json_schema_input_type=str | LedgerModel)] = Path(
@@ -235,7 +242,7 @@ def _from_environment(document: Document, environ: Mapping[str, str]) -> Mapping
 
 
 def _trails() -> list[tuple[str, ...]]:
-    nested: dict[str, type[BaseModel]] = {"identifiers": Identifiers, "ledger": LedgerModel}
+    nested: dict[str, type[BaseModel]] = {"identifiers": Identifiers, "events": Events, "ledger": LedgerModel}
     fields = [
         (name, *inner)
         for name in ServiceSettings.model_fields

@@ -35,6 +35,11 @@ class DirectoryStore:
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
+    def names(self, folder: str) -> Iterator[str]:
+        """Yield the paths of all files in a folder and below."""
+        for place, _, files in os.walk(self._root / folder):
+            yield from (str((Path(place) / name).relative_to(self._root)) for name in files)
+
     def put(self, path: str, data: bytes, *, replace: bool = False) -> None:
         """Write a file whole or not at all, readable for everyone; one that has this content already is left alone."""
         target = self._root / path

@@ -170,6 +170,14 @@ class TileLog:
         checkpoint = self._opened(note)
         return note, checkpoint.size if checkpoint else 0
 
+    def read_published(self, path: str) -> bytes | None:
+        """Return any published file as it stands, for audits; None where it is not there."""
+        return self._store.read(path)
+
+    def published_names(self, folder: str) -> Iterator[str]:
+        """Yield the paths of all published files in a folder and below."""
+        return self._store.names(folder)
+
     def rebuild_check(self) -> int:
         """Rebuild the whole log from the ledger and compare everything published with it; for audits.
 

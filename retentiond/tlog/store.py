@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 
@@ -13,6 +14,14 @@ class TileStore(Protocol):
 
         Raises:
             RetentiondError: It cannot be told.
+        """
+        ...
+
+    def names(self, folder: str) -> Iterator[str]:
+        """Yield the paths of all files in a folder and below.
+
+        Raises:
+            RetentiondError: They cannot be listed.
         """
         ...
 
