@@ -14,8 +14,8 @@ from retentiond.keys import Keys
 from retentiond.ledger import Database
 from retentiond.ports.ledger import Ledger
 from retentiond.ports.stores import Connector, ConnectorKind
-from retentiond.settings import LedgerDatabase, ServiceSettings
-from retentiond.tlog import DirectoryStore, TileLog
+from retentiond.settings import LedgerDatabase, LogBucket, ServiceSettings
+from retentiond.tlog import BucketStore, DirectoryStore, TileLog
 
 ENTRY_POINTS = "retentiond.connectors"
 SERVICE, DATAMAP, POLICIES, APPROVERS = "retentiond.yaml", "datamap.yaml", "policies.yaml", "approvers"
@@ -95,7 +95,17 @@ def ledger_place(service: ServiceSettings) -> Path | Database:
 
 def make_log(service: ServiceSettings, keys: Keys, ledger: Ledger) -> TileLog:
     """Return the log of an instance."""
-    return TileLog(service.origin, keys.log, ledger.log_state, DirectoryStore(service.log))
+    place = service.log
+    store = _bucket_store(place) if isinstance(place, LogBucket) else DirectoryStore(place)
+    return TileLog(service.origin, keys.log, ledger.log_state, store)
+
+
+def _bucket_store(place: LogBucket) -> BucketStore:
+    from retentiond.connectors.s3.objects import PublishedObjects  # noqa: PLC0415 - boto3 takes a while
+    from retentiond.connectors.s3.options import S3Options  # noqa: PLC0415 - the same
+
+    options = S3Options(bucket=place.bucket, region=place.region, endpoint=place.endpoint, path_style=place.path_style)
+    return BucketStore(PublishedObjects(options), place.prefix)
 
 
 def key_files(keys: Keys) -> dict[str, bytes]:

@@ -97,6 +97,14 @@ class Log(Protocol):
         """Return a file that was published beside the log; None where it is not there."""
         ...
 
+    def remarks(self) -> Sequence[str]:
+        """Say what an operator should know of where the log is published, in words.
+
+        Raises:
+            RetentiondError: It cannot be found out.
+        """
+        ...
+
     def read_published(self, path: str) -> bytes | None:
         """Return any published file as it stands, for audits; None where it is not there."""
         ...

@@ -15,6 +15,7 @@ from retentiond.domain.period import Period
 from retentiond.errors import ConfigError
 from retentiond.settings.document import Document, Trail, read_document
 from retentiond.settings.ledger import LedgerDatabase, LedgerModel, looks_like_dsn, read_ledger
+from retentiond.settings.logplace import SCHEME, LogBucket, LogModel, read_log_place
 from retentiond.settings.problems import (
     Problem,
     alternatives,
@@ -79,6 +80,11 @@ def _ledger(value: object) -> object:
     return value if isinstance(value, LedgerDatabase) else _path(value)
 
 
+def _log(value: object) -> object:
+    """Take a directory, or a bucket that was read already."""
+    return value if isinstance(value, LogBucket) else _path(value)
+
+
 def _switch(value: object) -> object:
     """Take true and false as words too: the environment has nothing else."""
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
@@ -123,6 +129,7 @@ class ServiceSettings(BaseSettings):
         clock_ahead: How far the clock may be ahead of the last time that was seen, besides the longest schedule, when
             no store can confirm it.
         ledger: A file of SQLite, or a database of PostgreSQL.
+        log: The directory, or the bucket, in which the log is published.
         listen: Where the daemon answers to health checks and monitoring, as `host:port`; empty for nowhere.
     """
 
@@ -144,7 +151,7 @@ class ServiceSettings(BaseSettings):
     ledger: Annotated[Path | LedgerDatabase, BeforeValidator(_ledger, json_schema_input_type=str | LedgerModel)] = Path(
         "ledger.db"
     )
-    log: _PathValue = Path("log")
+    log: Annotated[Path | LogBucket, BeforeValidator(_log, json_schema_input_type=str | LogModel)] = Path("log")
     receipts: _PathValue = Path("receipts")
     keys: _PathValue = Path("keys")
     journal: _PathValue = Path("journal")
@@ -181,7 +188,9 @@ def load_service(config_dir: Path, environ: Mapping[str, str]) -> ServiceSetting
     given = _from_environment(document, environ)
     raise_first(document, blanks(document))
     ledger = _read_ledger(document, given, config_dir, environ)
-    sources = _SOURCES_READ.set([{"ledger": ledger} if ledger else {}, given, document.root])
+    log = _read_log(document, given)
+    read = {name: place for name, place in (("ledger", ledger), ("log", log)) if place is not None}
+    sources = _SOURCES_READ.set([read, given, document.root])
     try:
         found = ServiceSettings()
     except ValidationError as error:
@@ -210,6 +219,21 @@ def _read_ledger(
     if problems:
         raise _first(document, given, problems)
     return database
+
+
+def _read_log(document: Document, given: Mapping[str, Any]) -> LogBucket | None:
+    """Return the log's bucket; None where it is a directory. A variable wins over the file's field of its name."""
+    written, set_there = document.root.get("log"), given.get("log")
+    place: Any = written if set_there is None else set_there
+    if isinstance(set_there, dict):
+        place = {**(written if isinstance(written, dict) else {"url": written} if written else {}), **set_there}
+    if not (isinstance(place, dict) or (isinstance(place, str) and place.startswith(SCHEME))):
+        return None
+    problems: list[Problem] = []
+    bucket = read_log_place(place, problems)
+    if problems:
+        raise _first(document, given, problems)
+    return bucket
 
 
 def _from_environment(document: Document, environ: Mapping[str, str]) -> Mapping[str, Any]:
@@ -242,13 +266,18 @@ def _from_environment(document: Document, environ: Mapping[str, str]) -> Mapping
 
 
 def _trails() -> list[tuple[str, ...]]:
-    nested: dict[str, type[BaseModel]] = {"identifiers": Identifiers, "events": Events, "ledger": LedgerModel}
+    nested: dict[str, type[BaseModel]] = {
+        "identifiers": Identifiers,
+        "events": Events,
+        "ledger": LedgerModel,
+        "log": LogModel,
+    }
     fields = [
         (name, *inner)
         for name in ServiceSettings.model_fields
         for inner in (_fields_of(nested[name]) if name in nested else [()])
     ]
-    return [*fields, ("ledger",)]
+    return [*fields, ("ledger",), ("log",)]
 
 
 def _fields_of(model: type[BaseModel]) -> list[tuple[str, ...]]:

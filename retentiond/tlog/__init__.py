@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from retentiond.tlog.bucket import BucketStore
 from retentiond.tlog.directory import DirectoryStore
 from retentiond.tlog.publish import TileLog
 
-__all__ = ["DirectoryStore", "TileLog"]
+__all__ = ["BucketStore", "DirectoryStore", "TileLog"]

@@ -33,6 +33,7 @@ _AUDIT = "nothing was signed; run `retentiond ledger check`"
 class _Seen:
     """What log and ledger said when they were looked at."""
 
+    shown: bytes | None
     published: Checkpoint | None
     note: bytes | None
     signed: Checkpoint | None
@@ -76,8 +77,9 @@ class TileLog:
             completed: list[str] = []
             note = self._integrate(seen, completed)
             # Another writer may have been first: what it signed is then to be extended.
-            if note == seen.note or self._state.swap_checkpoint(seen.note, note):
-                self._show(note)
+            if note != seen.note and not self._state.swap_checkpoint(seen.note, note):
+                continue
+            if self._show(seen.shown, note):
                 for path in completed:
                     self._store.discard_partials(path)
                 return seen.staged
@@ -170,6 +172,14 @@ class TileLog:
         checkpoint = self._opened(note)
         return note, checkpoint.size if checkpoint else 0
 
+    def remarks(self) -> Sequence[str]:
+        """Say what an operator should know of where the log is published, in words.
+
+        Raises:
+            RetentiondError: It cannot be found out.
+        """
+        return self._store.remarks()
+
     def read_published(self, path: str) -> bytes | None:
         """Return any published file as it stands, for audits; None where it is not there."""
         return self._store.read(path)
@@ -237,12 +247,13 @@ class TileLog:
         A writer goes from the ledger to the file; read the other way round, whatever another one does meanwhile
         never looks like a log that is ahead of its ledger.
         """
-        published = self._opened(self._store.read(CHECKPOINT))
+        shown = self._store.read(CHECKPOINT)
+        published = self._opened(shown)
         note = self._state.checkpoint()
         signed = self._opened(note)
         staged = self._state.size()
         _refuse_contradiction(published, signed, staged)
-        return _Seen(published, note, signed, staged)
+        return _Seen(shown, published, note, signed, staged)
 
     def _edge(self, published: Checkpoint | None, sink: Sink) -> Edge:
         if published is None:
@@ -253,14 +264,19 @@ class TileLog:
             # Tiles were lost: they are written again from the ledger, and compared with the checkpoints on the way.
             return Edge(sink)
 
-    def _show(self, note: bytes) -> None:
-        """Replace the published checkpoint, again if another writer's newer one was overtaken."""
-        shown: bytes | None = None
+    def _show(self, shown: bytes | None, note: bytes) -> bool:
+        """Replace the published checkpoint, again if another writer's newer one was overtaken.
+
+        Returns:
+            False when somebody else replaced it since it was read: then all is to be looked at again.
+        """
         newest: bytes | None = note
         while newest is not None and newest != shown:
-            self._store.put(CHECKPOINT, newest, replace=True)
+            if not self._store.swap(CHECKPOINT, shown, newest):
+                return False
             self._store.sync()
             shown, newest = newest, self._state.checkpoint()
+        return True
 
     def _opened(self, note: bytes | None) -> Checkpoint | None:
         return None if note is None else open_checkpoint(note, self._key)

@@ -211,6 +211,12 @@ class Answering:
         unless_there = "if-none-match" in self._bucket.honours and _header(request, "if-none-match")
         if unless_there and request.key in self._bucket.objects:
             return error(412, "PreconditionFailed")
+        wanted = "if-match" in self._bucket.honours and _header(request, "if-match")
+        current = self._bucket.objects.get(request.key, [])
+        if wanted and not current:
+            return error(404, "NoSuchKey")
+        if wanted and current[0].etag != wanted:
+            return error(412, "PreconditionFailed")
         version = self._bucket.put(request.key, body=request.body)
         return Reply(200, headers={"x-amz-version-id": version, "ETag": self._bucket.objects[request.key][0].etag})
 
