@@ -40,6 +40,7 @@ faults: $(STAMP) ## kill, cut and freeze runs and check the invariants (an hour;
 	$(BIN)/python -m tests.faults.killing --records 100000 --kills 30 --seed 1 $(ARGS)
 	$(BIN)/python -m tests.faults.foreground --rows 1000000 --times 2
 	$(BIN)/python -m tests.faults.replicas --seconds 300
+	$(BIN)/python -m tests.faults.logs --entries 200000 --kills 20
 	$(BIN)/python -m tests.faults.programme --step $(STEP)
 
 guards: $(STAMP) ## take each guard out and check that exactly its own test goes red (20 minutes)
