@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from retentiond.errors import LogIntegrityError, RetentiondError
 
+_PARTIALS = ".p"
+_TRIES = 3
 _FILE_MODE = 0o644
 _DIRECTORY_MODE = 0o755
 
@@ -55,7 +58,7 @@ class DirectoryStore:
             self._make_directory(target.parent)
             self._unsynced.add(target.parent)
             if found != data:
-                _write(target, data)
+                self._write(target, data)
 
     def swap(self, path: str, old: bytes | None, new: bytes) -> bool:
         """Replace a file, whoever has it: a file system can't compare and swap, the ledger did."""
@@ -71,14 +74,30 @@ class DirectoryStore:
         """Fsync every directory in which something was put."""
         for directory in sorted(self._unsynced):
             with _explained(directory, "written"):
-                _fsync_directory(directory)
+                try:
+                    _fsync_directory(directory)
+                except FileNotFoundError:
+                    if directory.suffix != _PARTIALS:  # another writer has the complete tile, and removed these
+                        raise
         self._unsynced.clear()
 
     def discard_partials(self, path: str) -> None:
         """Remove the partial tiles that a complete tile or bundle has replaced."""
-        partials = self._root / f"{path}.p"
+        partials = self._root / f"{path}{_PARTIALS}"
         with _explained(partials, "removed"), suppress(FileNotFoundError):
-            shutil.rmtree(partials)
+            try:
+                shutil.rmtree(partials)
+            except OSError as error:
+                if error.errno != errno.ENOTEMPTY:  # a slower writer adds one at this moment; it may stay
+                    raise
+
+    def _write(self, target: Path, data: bytes) -> None:
+        for _ in range(_TRIES):
+            with suppress(FileNotFoundError):  # another writer removed these partial tiles, since theirs is complete
+                _write(target, data)
+                return
+            self._make_directory(target.parent)
+        _write(target, data)
 
     def _make_directory(self, directory: Path) -> None:
         if directory.is_dir():

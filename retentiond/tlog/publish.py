@@ -45,6 +45,15 @@ class _Seen:
         return [each for each in (self.published, self.signed) if each]
 
 
+@dataclass(frozen=True, slots=True)
+class _Proving:
+    """A checkpoint that was verified, and the reader of its tree."""
+
+    note: bytes
+    checkpoint: Checkpoint
+    reader: TileReader
+
+
 class TileLog:
     """The append-only log, one writer among possibly many. Implements the port `Log`.
 
@@ -63,6 +72,7 @@ class TileLog:
         self._signer = signer
         self._state = state
         self._store = store
+        self._proving: _Proving | None = None
 
     def publish(self) -> int:
         """Integrate and publish everything that is staged; return the tree size.
@@ -110,15 +120,23 @@ class TileLog:
             LogIntegrityError: The entry is not published yet, or tiles and entry do not lead to the checkpoint.
         """
         note = self._state.checkpoint()
-        checkpoint = self._opened(note)
-        if note is None or checkpoint is None or not 0 <= index < checkpoint.size:
+        proving = self._prover(note) if note is not None else None
+        if note is None or proving is None or not 0 <= index < proving.checkpoint.size:
             raise LogIntegrityError(f"entry {index} is not published yet", remedy="publish the log, then ask again")
-        reader = TileReader(self._store, checkpoint.size)
+        checkpoint, reader = proving.checkpoint, proving.reader
         path = [reader.range_hash(span) for span in inclusion_ranges(index, checkpoint.size)]
         (entry,) = self._entries(index, index + 1)
         if root_from_path(leaf_hash(entry), index, checkpoint.size, path) != checkpoint.root:
+            self._proving = None  # whoever mends a tile is to be believed
             raise LogIntegrityError(f"the log's tiles do not prove entry {index}", remedy=_AUDIT)
         return encode_proof(index, path, note)
+
+    def _prover(self, note: bytes) -> _Proving:
+        """Return what proofs against a checkpoint are read with; the last one is kept."""
+        if self._proving is None or self._proving.note != note:
+            checkpoint = open_checkpoint(note, self._key)
+            self._proving = _Proving(note, checkpoint, TileReader(self._store, checkpoint.size))
+        return self._proving
 
     def publish_file(self, path: str, data: bytes, *, replace: bool = False) -> None:
         """Publish a file beside the log, such as `policies/<sha256>.json`.

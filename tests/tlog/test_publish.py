@@ -643,3 +643,18 @@ def test_an_unreadable_checkpoint_is_unknown_and_not_absent(tmp_path: Path) -> N
         with pytest.raises(RetentiondError, match="cannot be read"):
             act()
     assert len(state.signed) == 1
+
+
+def test_partial_tiles_that_a_faster_writer_removed_stop_nobody(tmp_path: Path) -> None:
+    slow, fast = DirectoryStore(tmp_path), DirectoryStore(tmp_path)
+    slow.put("tile/0/000.p/5", b"x")
+    fast.put("tile/0/000", b"xx")
+    fast.discard_partials("tile/0/000")
+    slow.sync()
+    slow.put("tile/0/000.p/6", b"xx")
+    slow.sync()
+    assert slow.read("tile/0/000.p/6") == b"xx"
+    slow.put("policies/a", b"x")
+    shutil.rmtree(tmp_path / "policies")
+    with pytest.raises(RetentiondError, match="cannot be written"):
+        slow.sync()
