@@ -7,6 +7,7 @@ two checkpoints whose roots both come out of one tree are consistent (RFC 9162, 
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ from .verdict import Verdict
 from .verifier import Verifier
 
 OPEN_AT_MOST = timedelta(days=7)
+_PATIENCE, _PAUSE_SECONDS = 5, 0.2
 _TABLES = """
 CREATE TABLE known (size INTEGER, root BLOB, whose TEXT);
 CREATE TABLE receipts (entry INTEGER, leaf BLOB, whose TEXT);
@@ -76,6 +78,7 @@ class LogAudit:
     sink: Sink = field(default_factory=Sink)
     _audited: Audited = field(init=False)
     _checkpoint: Checkpoint | None = None
+    _whose: str = ""
     _latest_old: int = 0
     _history: bytes | None = None
     _others: tuple[bytes, ...] = ()
@@ -89,27 +92,42 @@ class LogAudit:
         self._audited = Audited(self.keys.log.name)
         with closing(sqlite3.connect("", isolation_level=None)) as scratch:  # a file of its own once it grows
             scratch.executescript(_TABLES)
-            self._published_checkpoint()
             scratch.execute("BEGIN")
             for whose, note in self.notes:
                 self._know(scratch, whose, note)
             self._read_history()
             for path in self.receipts:
                 self._receipt(scratch, path)
+            self._published_checkpoint()
             scratch.execute("COMMIT")
             if self._checkpoint is not None:
                 self._read(scratch, self._checkpoint)
         return self._audited
 
     def _published_checkpoint(self) -> None:
+        """Read it, after all others: whoever publishes meanwhile only makes it newer."""
+        known, found = self._checkpoint, self._published_now()
+        for _ in range(_PATIENCE):
+            if found is None or known is None or found.size >= known.size:
+                break
+            time.sleep(_PAUSE_SECONDS)  # somebody may be about to replace it
+            found = self._published_now()
+        if found is not None and known is not None and found.size < known.size:
+            what = f"the published one has {found.size} entries, and one of {known.size} was signed ({self._whose})"
+            self._findings.add("checkpoint", what)
+        elif found is not None:
+            self._checkpoint = found
+
+    def _published_now(self) -> Checkpoint | None:
         note = self.source.read("checkpoint", MAX_CHECKPOINT_BYTES)
         if note is None:
             self._findings.add("checkpoint", "is missing")
-            return
+            return None
         try:
-            self._checkpoint = self._opened(note)
+            return self._opened(note)
         except (ValueError, FailedStepError) as error:
             self._findings.add("checkpoint", f"is not one that the pinned log key signed: {error}")
+            return None
 
     @property
     def _findings(self) -> Findings:
@@ -129,13 +147,10 @@ class LogAudit:
         self._take_known(scratch, whose, checkpoint)
 
     def _take_known(self, scratch: sqlite3.Connection, whose: str, checkpoint: Checkpoint) -> None:
-        """Have a signed checkpoint compared with the tree; where it is ahead of the published one, read up to it."""
+        """Have a signed checkpoint compared with the tree; the newest one says how far to read."""
         scratch.execute("INSERT INTO known VALUES (?, ?, ?)", (checkpoint.size, checkpoint.root, whose))
         if self._checkpoint is None or checkpoint.size > self._checkpoint.size:
-            had = self._checkpoint.size if self._checkpoint else 0
-            what = f"the published one has {had} entries, and one of {checkpoint.size} was signed ({whose})"
-            self._findings.add("checkpoint", what, "behind")
-            self._checkpoint = checkpoint
+            self._checkpoint, self._whose = checkpoint, whose
 
     def _receipt(self, scratch: sqlite3.Connection, path: Path) -> None:
         with path.open("rb") as file:

@@ -29,6 +29,7 @@ class EntryAudit:
         digest_at: gives the digest (hex) in an entry that came before; None where it is not known.
         policies: the digests of all policies that were logged.
         newest_keys: of the newest key history that was logged; None where none was.
+        histories: of all of them.
     """
 
     source: Source
@@ -36,6 +37,7 @@ class EntryAudit:
     digest_at: Callable[[int], str | None]
     policies: set[str] = field(default_factory=set)
     newest_keys: str | None = None
+    histories: set[str] = field(default_factory=set)
     _marks: bytearray = field(default_factory=bytearray)
     _open: dict[int, str] = field(default_factory=dict)
 
@@ -79,6 +81,7 @@ class EntryAudit:
             self._open[index] = digest
         elif kind == "key":
             self.newest_keys = digest
+            self.histories.add(digest)
         elif kind == "policy" and digest not in self.policies:
             self.policies.add(digest)
             self._policy(index, digest)

@@ -35,6 +35,8 @@ def audit_files(source: Source, keys: PinnedKeys, entries: EntryAudit, audited: 
         audited.findings.add("entries", "no key history was ever logged")
     elif history is not None and sha256_hex(history) != entries.newest_keys:
         audited.findings.add(HISTORY, "is not the one that the newest `key` entry of the log says")
+    if len(entries.histories) > 1:
+        audited.unchecked.append(f"{len(entries.histories) - 1} older key histories: only the newest is published")
     names = source.names("policies")
     if names is None:
         audited.unchecked.append("whether there are files that no entry speaks of: they cannot be listed")

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from retentiond.domain.hold import Scope
 from retentiond.engine.checking import check
+from retentiond.engine.holds import add_hold
 from retentiond.engine.recovery import recover
+from retentiond.errors import LogIntegrityError
 from tests.audit.instance import audited, found
 from tests.engine.office import carry, make_office
 from tests.servers.versioned import Bucket, versioned_server
@@ -38,3 +43,14 @@ def test_a_log_that_moves_to_a_bucket_is_whole_there_and_audited_there(tmp_path:
         assert len(said_then) == 2
         assert said_then[0].startswith("policies/")
         assert said_then[1].startswith("tile/0/000: the signed log of")
+
+
+def test_a_hold_counts_although_the_bucket_cannot_be_reached(tmp_path: Path) -> None:
+    office = make_office(tmp_path)
+    office.edit("retentiond.yaml", "log: ../log", "log: {url: s3://my-log, endpoint: 'http://127.0.0.1:1'}")
+    with office.open() as ctx, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("time.sleep", lambda _: None)
+        with pytest.raises(LogIntegrityError, match="in force, but not yet logged: the log cannot be read"):
+            add_hold(ctx, Scope(accounts=("acct-1",)), "Case-1", "", None)
+        with ctx.ledger.begin() as tx:
+            assert [hold.matter for hold in tx.holds.active()] == ["Case-1"]

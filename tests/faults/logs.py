@@ -31,6 +31,7 @@ from retentiond.errors import RetentiondError
 from retentiond.evidence.entry import policy_entry
 from retentiond.evidence.vkey import VerifierKey
 from retentiond.tlog.note import open_checkpoint
+from tests.conftest import AWS
 from tests.engine.office import Office, Quiet, make_office
 from tests.servers.versioned import Bucket, Forward, Reply, Request, Script, versioned_server
 from tests.tlog import reader
@@ -259,6 +260,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    os.environ.update(AWS)
     failed = False
     for place, writers, share in (("directory", 1, 1), ("directory", 2, 4), ("bucket", 2, 4)):
         with tempfile.TemporaryDirectory(prefix="faults-logs-") as name, grown(Path(name), place, options.seed) as log:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -11,6 +11,9 @@ from retentiond.connectors.s3.client import Access
 from retentiond.connectors.s3.failures import code_of, told
 from retentiond.connectors.s3.options import S3Options
 from retentiond.ports.objects import Stored
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 _ATTEMPTS = 4
 _ABSENT = frozenset(("NoSuchKey", "404"))
@@ -25,19 +28,19 @@ _HEADERS = {
 
 
 class PublishedObjects:
-    """The objects of one bucket."""
+    """The objects of one bucket, which is reached when it is first asked for: a hold counts without a log."""
 
     def __init__(self, options: S3Options) -> None:
         self.where = f"s3://{options.bucket}"
+        self._options = options
         self._bucket = options.bucket
-        with told(self._bucket, "prepare a connection", "s3:GetObject", ""):
-            self._access = Access(options, _ATTEMPTS)
+        self._access: Access | None = None
 
     def get(self, key: str) -> Stored | None:
         """Return an object; None only when the server says that there is none."""
         with told(self._bucket, f"read {key}", "s3:GetObject, s3:ListBucket", key):
             try:
-                found = self._access.client.get_object(Bucket=self._bucket, Key=key)
+                found = self._client().get_object(Bucket=self._bucket, Key=key)
             except ClientError as error:
                 if code_of(error) in _ABSENT:
                     return None
@@ -50,7 +53,7 @@ class PublishedObjects:
         named: Any = {_HEADERS[name]: value for name, value in headers.items()}
         with told(self._bucket, f"write {key}", "s3:PutObject", key):
             try:
-                return self._access.client.put_object(Bucket=self._bucket, Key=key, Body=data, **named)["ETag"]
+                return self._client().put_object(Bucket=self._bucket, Key=key, Body=data, **named)["ETag"]
             except ClientError as error:
                 if code_of(error) in _REFUSED and _is_conditional(headers):
                     return None
@@ -59,9 +62,14 @@ class PublishedObjects:
     def names(self, prefix: str) -> Iterator[str]:
         """Yield the keys that begin with a prefix."""
         with told(self._bucket, "list what is published", "s3:ListBucket"):
-            pages = self._access.client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
+            pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix)
             for page in pages:
                 yield from (each["Key"] for each in page.get("Contents", ()))
+
+    def _client(self) -> S3Client:
+        if self._access is None:
+            self._access = Access(self._options, _ATTEMPTS)
+        return self._access.client
 
 
 def _is_conditional(headers: Mapping[str, str]) -> bool:

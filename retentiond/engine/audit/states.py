@@ -20,6 +20,10 @@ _HOLD, _RELEASE, _RECOVERY, _APPROVAL = "hold", "hold-release", "recovery", "app
 _CLOSURE, _CANCELLED, _CLOSED = "closure", "closure-cancel", "closure-closed"
 _KEPT = frozenset((_HOLD, _RELEASE, _CLOSURE, _CANCELLED, _CLOSED))
 _LAST_PAGE = 10_000
+_WORDS = {
+    _HOLD: "it is not in force in the ledger, and the journal has it as placed and never released",
+    _CLOSURE: "the journal says that it was asked for, and the ledger has no row of it",
+}
 
 
 class StateAudit:
@@ -57,27 +61,22 @@ class StateAudit:
 
     def finish(self, size: int) -> None:
         """Compare holds and closures with what the records say."""
-        self._later(size)
-        self._strange()
         with self._ctx.ledger.begin() as tx:
             holds = tx.holds.active()
             closures = tx.closures.in_state(*AccountState)
+        self._later(size)
+        self._strange()
         active = {hold.id: (hold.matter, write_scope(hold.scope)) for hold in holds}
-        for kind, name in list(self._said):
-            if kind == _HOLD and name not in active and (_RELEASE, name) not in self._said:
-                what = "it is not in force in the ledger, and the journal has it as placed and never released"
-                self._findings.add(f"hold {name}", what)
         for name, stands in active.items():
             self._hold(name, stands)
         for closure in closures:
             for problem in self._closure_problems(closure):
                 self._findings.add(f"closure {closure.id}", problem)
-        known = {closure.id for closure in closures}
-        for kind, name in self._said:
-            if kind == _CLOSURE and name not in known and not self._waits(name):
-                self._findings.add(
-                    f"closure {name}", "the journal says that it was asked for, and the ledger has no row of it"
-                )
+        known = active.keys() | {closure.id for closure in closures}
+        for kind, name in list(self._said):
+            if name in known or (_RELEASE, name) in self._said or kind not in _WORDS or self._is_there_by_now(name):
+                continue
+            self._findings.add(f"{kind} {name}", _WORDS[kind])
 
     def _record(self, index: int, entry: Entry, row: JournalRow) -> Mapping[str, Any]:
         where = f"journal/{row.sha256}, entry {index}"
@@ -156,6 +155,8 @@ class StateAudit:
         if closure.state is AccountState.OPEN and (_CANCELLED, closure.id) not in self._said:
             yield "the ledger says that it was cancelled, and the journal has no record of that"
 
-    def _waits(self, closure: str) -> bool:
+    def _is_there_by_now(self, name: str) -> bool:
+        """Tell whether a hold or closure came since they were read, or waits for its entry to be published."""
         with self._ctx.ledger.begin() as tx:
-            return any(each.subject == closure for each in tx.pending.all())
+            there = {hold.id for hold in tx.holds.active()} | {each.subject for each in tx.pending.all()}
+            return name in there or tx.closures.get(name) is not None
