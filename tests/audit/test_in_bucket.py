@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from retentiond.cli.auditing import audit_context
 from retentiond.domain.hold import Scope
+from retentiond.engine.approvals import approve
 from retentiond.engine.checking import check
 from retentiond.engine.holds import add_hold
 from retentiond.engine.recovery import recover
+from retentiond.engine.running import apply_plan
 from retentiond.errors import LogIntegrityError
-from tests.audit.instance import audited, found
-from tests.engine.office import carry, make_office
+from tests.audit.instance import found
+from tests.engine.office import carry, make_office, plan
 from tests.servers.versioned import Bucket, versioned_server
 
 
@@ -25,12 +28,13 @@ def test_a_log_that_moves_to_a_bucket_is_whole_there_and_audited_there(tmp_path:
         office.edit("retentiond.yaml", "log: ../log", f"log: {{url: s3://my-log/of/one, endpoint: '{server.url}'}}")
         with office.open() as ctx:
             assert recover(ctx).rewritten.entries > 3
-        office.feedback(2, 40)
-        carry(office)
-        assert found(office) == []
-        assert audited(office).document()["receipts"] == 2
-        with office.open() as ctx:
-            said = check(ctx)
+            office.feedback(2, 40)
+            planned = plan(ctx)
+            assert planned.plan is not None
+            approve(ctx, planned.plan.id, None)
+            apply_plan(ctx, planned.plan.id)
+            whole, said = audit_context(ctx), check(ctx)
+        assert (whole.findings, whole.audited.receipts) == ([], 2)
         assert "log s3://my-log/of/one/: a write with `If-Match` is honoured" in said.notes
         here = {key.decode().removeprefix("of/one/") for key in bucket.objects}
         there = {str(path.relative_to(tmp_path / "log")) for path in (tmp_path / "log").rglob("*.*") if path.is_file()}

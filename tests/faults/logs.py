@@ -36,7 +36,7 @@ from tests.engine.office import Office, Quiet, make_office
 from tests.servers.versioned import Bucket, Forward, Reply, Request, Script, versioned_server
 from tests.tlog import reader
 
-POLICIES = 64
+POLICIES = 24
 """Different entries: which stands where tells whether one was lost, doubled or moved."""
 BATCHES = (1, 400)
 _POLL_SECONDS = 0.01
