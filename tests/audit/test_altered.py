@@ -224,6 +224,10 @@ ROWS: Cases = {
         of_ledger("UPDATE journal SET sealed = x'00' WHERE sequence = 3"),
         r"journal/\w{64}, entry \d+: the sealed record in the ledger",
     ),
+    "a checkpoint that was signed once": (
+        of_ledger("UPDATE signed_checkpoints SET note = x'00' WHERE sequence = 2"),
+        r"row 2 of the ledger's checkpoints .*: is not one that the pinned log key signed",
+    ),
     "an event": (of_ledger("UPDATE events SET subject = 'x' WHERE sequence = 3"), r"ledger: event 3 is not what"),
     "an event, with a digest that fits": (other_event, r"anchor, entry \d+: .*events 1 to \d+ do not give its root"),
     "an event's digest": (of_ledger("UPDATE events SET digest = zeroblob(32) WHERE sequence = 4"), r"ledger: event 4 "),

@@ -69,8 +69,8 @@ def check_published(server: Server, state: MemoryState, root: Path) -> int:
     return found.size
 
 
-@pytest.mark.parametrize("honours", [BOTH, {"if-none-match"}, {"if-match"}, set()], ids=str)
-def test_it_is_the_log_of_a_directory_byte_for_byte(server: Server, tmp_path: Path, honours: set[str]) -> None:
+@pytest.mark.parametrize("honours", [("if-none-match", "if-match"), ("if-none-match",), ("if-match",), ()])
+def test_it_is_the_log_of_a_directory_byte_for_byte(server: Server, tmp_path: Path, honours: tuple[str, ...]) -> None:
     server.bucket.honours = frozenset(honours)
     state = MemoryState()
     log, beside = in_bucket(server, state), open_log(tmp_path / "there", MemoryState(state.staged))
@@ -89,8 +89,8 @@ def test_it_is_the_log_of_a_directory_byte_for_byte(server: Server, tmp_path: Pa
     assert reader.check_proof(log.prove(260), state.staged[260], VKEY) == (260, 553)
     assert (root / "keys/history.json").read_bytes() == b"2"
     assert {"tile/0/000", "tile/entries/001"} <= set(log.published_names("tile"))
-    assert len(log.remarks()) == (2 if honours == BOTH else 3)
-    assert any("only compare-and-swap" in line for line in log.remarks()) is (honours != BOTH)
+    assert len(log.remarks()) == (2 if len(honours) == 2 else 3)
+    assert any("only compare-and-swap" in line for line in log.remarks()) is (len(honours) < 2)
 
 
 def test_files_are_served_as_what_they_are(server: Server) -> None:
