@@ -10,12 +10,14 @@ import hashlib
 import hmac
 import itertools
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote_to_bytes, urlsplit
 from xml.sax.saxutils import escape
 
@@ -406,6 +408,14 @@ def signature_problem(request: Request, secrets: dict[str, str], region: str) ->
     return "" if hmac.compare_digest(good, signature) else "SignatureDoesNotMatch"
 
 
+class _Http(ThreadingHTTPServer):
+    """Says nothing of clients that are killed in the middle of a request."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def versioned_server(bucket: Bucket | None = None) -> Iterator[Server]:
     """Run the server on a free port of 127.0.0.1; every path-style bucket name is its one bucket."""
@@ -440,7 +450,7 @@ def versioned_server(bucket: Bucket | None = None) -> Iterator[Server]:
     for method in ("GET", "HEAD", "POST", "PUT", "DELETE"):
         setattr(Handler, f"do_{method}", Handler._answer)
     lock = threading.RLock()
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http = _Http(("127.0.0.1", 0), Handler)
     server = Server(f"http://127.0.0.1:{http.server_address[1]}", bucket or Bucket())
     answering = Answering(server)
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
