@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from retentiond.evidence.entry import policy_entry, void_entry
 from retentiond.keys import load_keys
 from retentiond.tlog.note import Checkpoint, sign_note
 from tests.audit.instance import audited, copied, entries, found, unguarded
-from tests.engine.office import Office
+from tests.engine.office import Office, plan
 
 Alter = Callable[[Office], object]
 
@@ -157,6 +158,25 @@ def strange_policy(office: Office) -> None:
         ctx.log.publish()
 
 
+def forgotten_plan(office: Office) -> None:
+    office.request("open", 30)
+    with office.open() as ctx:
+        assert plan(ctx).plan is not None
+    office.clock.at += timedelta(days=8)
+
+
+def unended_plan(office: Office) -> None:
+    forgotten_plan(office)
+    with unguarded(office) as db:
+        db.execute("UPDATE plans SET state = 'done' WHERE log_index = (SELECT max(log_index) FROM plans)")
+
+
+def forgetful_event(office: Office) -> None:
+    forgotten_plan(office)
+    with unguarded(office) as db:
+        db.execute("UPDATE events SET detail = NULL, salt = NULL WHERE sequence = (SELECT max(sequence) FROM events)")
+
+
 def hidden_hold(office: Office) -> None:
     with unguarded(office) as db:
         db.execute("UPDATE holds SET released_at = 1 WHERE released_at IS NULL")
@@ -220,10 +240,6 @@ PUBLISHED: Cases = {
 # rows of the ledger
 ROWS: Cases = {
     "a fork that was signed once": (fork_signed, r"signed_checkpoints\): .*two histories"),
-    "a sealed record in the ledger": (
-        of_ledger("UPDATE journal SET sealed = x'00' WHERE sequence = 3"),
-        r"journal/\w{64}, entry \d+: the sealed record in the ledger",
-    ),
     "a checkpoint that was signed once": (
         of_ledger("UPDATE signed_checkpoints SET note = x'00' WHERE sequence = 2"),
         r"row 2 of the ledger's checkpoints .*: is not one that the pinned log key signed",
@@ -264,10 +280,6 @@ ROWS: Cases = {
         of_ledger("DELETE FROM receipts WHERE log_index = (SELECT max(log_index) FROM receipts)"),
         r"receipt of entry \d+: the ledger has no row of it",
     ),
-    "a row of the journal is gone": (
-        of_ledger("DELETE FROM journal WHERE sequence = 2"),
-        r"journal, entry \d+: the ledger has no record \w{64}",
-    ),
     "a plan's state": (
         of_ledger("UPDATE plans SET state = 'waiting' WHERE state = 'cancelled'"),
         r"plan [\w-]+, entry \d+: the ledger says waiting, and entry \d+ makes it void",
@@ -284,6 +296,41 @@ ROWS: Cases = {
         of_ledger("UPDATE receipts SET log_index = 0 WHERE log_index = (SELECT max(log_index) FROM receipts)"),
         r"receipt [\w-]+, entry 0: that entry is no receipt",
     ),
+    "an entry in the ledger": (altered_entry_row, r"entry 7: the ledger's row of it"),
+    "a plan of another entry": (
+        of_ledger("UPDATE plans SET log_index = 0 WHERE state = 'cancelled'"),
+        r"plan [\w-]+, entry 0: that entry is no plan",
+    ),
+    "a plan is not done": (
+        of_ledger("UPDATE plans SET state = 'running' WHERE state IN ('done', 'partial')"),
+        r"plan [\w-]+, entry \d+: the ledger says running, and entry \d+ is its receipt",
+    ),
+    "a receipt of another plan": (
+        of_ledger(
+            "UPDATE receipts SET plan = (SELECT id FROM plans WHERE state = 'cancelled') "
+            "WHERE log_index = (SELECT max(log_index) FROM receipts)"
+        ),
+        r"receipt [\w-]+, entry \d+: its row names plan",
+    ),
+    "an entry is gone from the ledger": (
+        of_ledger('DELETE FROM log_entries WHERE "index" = 9'),
+        r"entry 9: the ledger's row of it .* is not what was logged",
+    ),
+    "the last entry is gone from the ledger": (
+        of_ledger('DELETE FROM log_entries WHERE "index" = (SELECT max("index") FROM log_entries)'),
+        r"entry \d+: the ledger lacks it",
+    ),
+}  # fmt: skip
+# rows of people, and what they decided
+PEOPLE: Cases = {
+    "a sealed record in the ledger": (
+        of_ledger("UPDATE journal SET sealed = x'00' WHERE sequence = 3"),
+        r"journal/\w{64}, entry \d+: the sealed record in the ledger",
+    ),
+    "a row of the journal is gone": (
+        of_ledger("DELETE FROM journal WHERE sequence = 2"),
+        r"journal, entry \d+: the ledger has no record \w{64}",
+    ),
     "a hold is released in the ledger": (hidden_hold, r"hold [\w-]+: it is not in force in the ledger"),
     "a hold's scope": (of_ledger("UPDATE holds SET matter = 'Case-9'"), r"hold [\w-]+: its row differs"),
     "an approval": (invented_approval, r"approval by somebody-else, entry \d+: its row differs .*principal"),
@@ -291,7 +338,42 @@ ROWS: Cases = {
         of_ledger("UPDATE closures SET deadline_at = deadline_at + 1000000"),
         r"closure [\w-]+: its row differs .*deadlineAt",
     ),
-    "an entry in the ledger": (altered_entry_row, r"entry 7: the ledger's row of it"),
+    "an approval is gone": (
+        of_ledger("DELETE FROM approvals WHERE sequence = 1"),
+        r"approval of entry \d+: the ledger has no row of it",
+    ),
+    "a record of another entry": (
+        of_ledger("UPDATE journal SET log_index = 0 WHERE sequence = 4"),
+        r"journal/\w{64}, entry 0: the ledger's row of it names that entry",
+    ),
+    "a hold that nobody placed": (
+        of_ledger("UPDATE holds SET id = 'h-9' WHERE released_at IS NULL"),
+        r"hold h-9: it is in force in the ledger, and the journal has no record",
+    ),
+    "a closure that nobody asked for": (
+        of_ledger("UPDATE closures SET id = 'c-9' WHERE state = 'open'"),
+        r"closure c-9: the journal has no record of it",
+    ),
+    "a closure that is gone": (
+        of_ledger("UPDATE closures SET id = 'c-9' WHERE state = 'open'"),
+        r"closure [\w-]{9,}: .* asked for, and the ledger has no row",
+    ),
+    "a closure that was not closed": (
+        of_ledger("UPDATE closures SET state = 'closed' WHERE state = 'open'"),
+        r"closure [\w-]+: the ledger says that it is closed",
+    ),
+    "a closure that was not cancelled": (
+        of_ledger("UPDATE closures SET state = 'open' WHERE state IN ('closed', 'closing', 'grace')"),
+        r"closure [\w-]+: the ledger says that it was cancelled",
+    ),
+    "a policy in the ledger": (
+        of_ledger("UPDATE facts SET value = '{}' WHERE name LIKE 'canonical:%'"),
+        r"policy \w{64}, entry \d+: what the ledger has of it",
+    ),
+    "a policy that the ledger forgot": (
+        of_ledger("DELETE FROM facts WHERE name LIKE 'canonical:%'"),
+        r"policy \w{64}, entry \d+: the ledger does not know it",
+    ),
 }  # fmt: skip
 # files beside the log
 BESIDE: Cases = {
@@ -318,6 +400,10 @@ BESIDE: Cases = {
 }  # fmt: skip
 # entries that were properly logged, and should not have been
 LOGGED: Cases = {
+    "a plan that stays open": (forgotten_plan, r"plan [\w-]+, entry \d+: it was made .*, and after seven days"),
+    "events that nobody anchored": (forgotten_plan, r"event \d+: it is older than seven days, and no anchor is of it"),
+    "an event that forgot too early": (forgetful_event, r"event \d+: its detail is gone, and no anchor is of it"),
+    "a plan that ended nowhere": (unended_plan, r"plan [\w-]+, entry \d+: the ledger says done, and the log has"),
     "an entry of a policy that is nowhere": (strange_policy, r"policies/b{64}\.json: is missing"),
     "a second end of a plan": (second_end, r"entry \d+: a second end \(void\) of the plan in entry \d+"),
     "a void of no plan": (receipt_for_nothing, r"entry \d+: a void of entry 0, which is no plan"),
@@ -337,14 +423,14 @@ def test_nothing_is_wrong_with_what_nobody_altered(tmp_path: Path) -> None:
 
 
 def test_there_are_enough_ways() -> None:
-    assert len(PUBLISHED | ROWS | BESIDE | LOGGED) > 60
+    assert len(PUBLISHED | ROWS | PEOPLE | BESIDE | LOGGED) > 60
 
 
-# Each family alters what the others leave alone, so that one copy and one look do for three.
-@pytest.mark.parametrize("names", [*zip_longest(PUBLISHED, ROWS, BESIDE), *((name, None, None) for name in LOGGED)])
+# Each family alters what the others leave alone, so that one copy and one look do for four.
+@pytest.mark.parametrize("names", [*zip_longest(PUBLISHED, ROWS, PEOPLE, BESIDE), *((name,) for name in LOGGED)])
 def test_what_was_altered_is_found_and_named(tmp_path: Path, names: tuple[str | None, ...]) -> None:
     office = copied(tmp_path)
-    cases = [(PUBLISHED | ROWS | BESIDE | LOGGED)[name] for name in names if name]
+    cases = [(PUBLISHED | ROWS | PEOPLE | BESIDE | LOGGED)[name] for name in names if name]
     for alter, _ in cases:
         alter(office)
     said = found(office)

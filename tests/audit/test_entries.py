@@ -9,10 +9,14 @@ from functools import cache
 import pytest
 
 from retentiond.verify.auditentries import EntryAudit
+from retentiond.verify.auditfiles import audit_files
 from retentiond.verify.auditfindings import MOST_OF_A_KIND, Audited, Findings
 from retentiond.verify.audittiles import TileAudit
 from retentiond.verify.errors import TooLargeError
+from retentiond.verify.keyring import PinnedKeys
 from retentiond.verify.merkle import leaf_hash
+from retentiond.verify.note import read_key
+from tests.tlog.parts import VKEY
 from tests.tlog.reader import mth
 
 A, B = "a" * 64, "b" * 64
@@ -149,3 +153,41 @@ def test_tiles_of_every_level_are_compared(alter: dict[str, bytes], finding: str
     files = Files(dict(written(65_800).files) | alter)
     found = looked_at(files, 65_800)
     assert [each.startswith(finding) for each in found] == ([True] if finding else [])
+
+
+KEYS = PinnedKeys(b"\1" * 32, read_key(VKEY))
+
+
+def beside(files: dict[str, bytes], size: int = 0) -> set[str]:
+    audited = Audited("log.example", size)
+    audit_files(Files(files), KEYS, EntryAudit(Files(files), audited, {}.get), audited)
+    return {f"{each.where}: {each.what}" for each in audited.findings.found}
+
+
+def test_keys_that_are_nowhere_are_missed() -> None:
+    assert beside({}) == {
+        "keys/history.json: is missing",
+        "keys/issuer.pem: is missing",
+        "keys/log.vkey: is missing",
+        "entries: no key history was ever logged",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("tile/0/0001", "no tile of a log is called so"),
+        ("tile/0/000.p/256", "no tile of a log is called so"),
+        ("tile/0/x000/001", "no tile of a log is called so"),
+        ("tile/entries/000.p/0", "no tile of a log is called so"),
+        ("tile/0/000", "the signed log of 9 entries has no such tile"),
+        ("tile/1/000.p/1", "the signed log of 9 entries has no such tile"),
+        ("tile/0/000.p/3", "is no beginning of tile/0/000.p/9, which replaced it"),
+        ("tile/0/.new-abc", ""),
+    ],
+)
+def test_a_tile_that_nobody_asks_for_is_named(name: str, what: str) -> None:
+    whole = {"tile/0/000.p/9": b"y" * 32 * 9, "tile/0/000.p/2": b"y" * 64}
+    assert {each for each in beside({**whole, name: b"x" * 96}, 9) if each.startswith("tile")} == (
+        {f"{name}: {what}"} if what else set()
+    )
