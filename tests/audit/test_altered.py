@@ -16,6 +16,7 @@ import pytest
 
 from retentiond.evidence.entry import policy_entry, void_entry
 from retentiond.keys import load_keys
+from retentiond.keys.history import KeyRecord, encode_history
 from retentiond.tlog.note import Checkpoint, sign_note
 from tests.audit.instance import audited, copied, entries, found, unguarded
 from tests.engine.office import Office, plan
@@ -97,6 +98,18 @@ def resigned(office: Office, size: int) -> bytes:
         origin = ctx.terms.verifier_keys["log"].split("+")[0]
     keys = load_keys(office.root / "keys", origin)
     return sign_note(Checkpoint(origin, size, b"f" * 32).encode(), origin, keys.log)
+
+
+def other_history(office: Office) -> None:
+    """Publish a key history that the log's key signed, and nobody logged."""
+    with office.open() as ctx:
+        origin = ctx.terms.verifier_keys["log"].split("+")[0]
+    keys = load_keys(office.root / "keys", origin)
+    records = [
+        KeyRecord("issuer", keys.issuer.public_pem, office.clock.at),
+        KeyRecord("log", keys.vkey, office.clock.at),
+    ]
+    (office.root / "log" / "keys" / "history.json").write_bytes(encode_history(records, keys.log))
 
 
 def fork_signed(office: Office) -> None:
@@ -230,6 +243,10 @@ PUBLISHED: Cases = {
         r"policies/d{64}\.json: no entry of the log",
     ),
     "the key history": (of_log("keys/history.json", lambda data: flip(data, 40)), r"keys/history\.json: "),
+    "a key history that nobody logged": (
+        other_history,
+        r"keys/history\.json: is not the one that the newest `key` entry",
+    ),
     "the key history is gone": (gone("keys/history.json"), r"keys/history\.json: is missing"),
     "the published issuer key": (of_log("keys/issuer.pem", lambda data: flip(data, 60)), r"keys/issuer\.pem: "),
     "a tile that nobody wrote": (
