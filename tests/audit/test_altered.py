@@ -252,7 +252,10 @@ PUBLISHED: Cases = {
         of_log("keys/issuer.pem", lambda data: flip(data, 60)),
         r"keys/issuer\.pem: what is published is not this instance's own",
     ),
-    "the published issuer key": (of_log("keys/issuer.pem", lambda data: flip(data, 60)), r"keys/issuer\.pem: is not the pinned key"),
+    "the published issuer key": (
+        of_log("keys/issuer.pem", lambda data: flip(data, 60)),
+        r"keys/issuer\.pem: is not the pinned key",
+    ),
     "a tile that nobody wrote": (
         lambda office: (office.root / "log" / "tile" / "0" / "002").write_bytes(b"x" * 8192) and None,
         r"tile/0/002: the signed log of \d+ entries has no such tile",
