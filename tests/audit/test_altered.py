@@ -370,6 +370,10 @@ PEOPLE: Cases = {
         of_ledger("UPDATE journal SET log_index = 0 WHERE sequence = 4"),
         r"journal/\w{64}, entry 0: the ledger's row of it names that entry",
     ),
+    "a sealed record that nobody can open": (
+        of_ledger("UPDATE journal SET sealed = x'00' WHERE sequence = 5"),
+        r"journal/\w{64}, entry \d+: the sealed record cannot be opened",
+    ),
     "a hold that nobody placed": (
         of_ledger("UPDATE holds SET id = 'h-9' WHERE released_at IS NULL"),
         r"hold h-9: it is in force in the ledger, and the journal has no record",
