@@ -248,6 +248,7 @@ def _terms(
         plan_expires=service.plan_expires,
         identifiers_keep=service.identifiers.keep,
         commitments_keep=service.commitments.keep,
+        events_keep=service.events.keep,
         clock_ahead=service.clock_ahead,
         receipts=Path(os.path.normpath(service.receipts)),
         verifier_keys={"issuer": keys.issuer_pem, "log": keys.vkey},

@@ -16,7 +16,7 @@ from retentiond.engine import allowed, approvers, guards
 from retentiond.engine.context import Context
 from retentiond.engine.forgetting import manifest_bytes
 from retentiond.engine.surveying import survey
-from retentiond.errors import ConnectorError, GuardStopped, LogIntegrityError
+from retentiond.errors import ConnectorError, GuardStopped, LogIntegrityError, RetentiondError
 from retentiond.ports.stores import Connector, Finding, Located, Probing, Survey
 
 
@@ -45,6 +45,10 @@ def check(ctx: Context) -> Report:
     """Check everything; one failing store does not hide what the others say."""
     findings: list[Finding] = [*_instance(ctx)]
     notes: list[str] = [*_people(ctx), *_commitments(ctx)]
+    try:
+        notes.extend(ctx.log.remarks())
+    except RetentiondError as error:
+        findings.append(Finding(error.what, error.where or "log", error.remedy, refuses=True))
     locks: dict[str, Period] = {}
     for dataset in ctx.datamap.datasets.values():
         try:

@@ -63,6 +63,7 @@ class Terms:
     plan_expires: Period
     identifiers_keep: Period
     commitments_keep: Period
+    events_keep: Period
     clock_ahead: Period
     receipts: Path
     verifier_keys: Mapping[str, str]

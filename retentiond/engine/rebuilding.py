@@ -37,7 +37,14 @@ from retentiond.engine.retractions import retractions_in
 from retentiond.errors import LogIntegrityError, RetentiondError
 from retentiond.evidence.entry import Entry, EntryKind
 from retentiond.ports.ledger import Transaction
-from retentiond.ports.rows import ApprovalRow, ClosureRow, JournalRow, PendingRow, RetractionRow
+from retentiond.ports.rows import (
+    AnchorRow,
+    ApprovalRow,
+    ClosureRow,
+    JournalRow,
+    PendingRow,
+    RetractionRow,
+)
 
 _OVER = (RunState.DONE, RunState.PARTIAL, RunState.CANCELLED)
 _UNBEGUN = (RunState.PLANNED, RunState.WAITING)
@@ -98,6 +105,8 @@ class Rebuilding:
                 self._tx.facts.set(f"canonical:{entry.sha256}", text.decode() if text else "logged")
             elif entry.kind is EntryKind.RETRACT:
                 self._retraction(index, entry)
+            elif entry.kind is EntryKind.ANCHOR:
+                self._tx.anchors.add(AnchorRow(index, 0, 0, entry.sha256, self._ctx.now()))
             elif (record := records[index]) is not None:
                 self._apply(index, record, found)
         self._take_keys(first)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from retentiond.domain.account import AccountState
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.engine import chains, guards
+from retentiond.engine.anchoring import anchor_events
 from retentiond.engine.approvals import find_plan, void
 from retentiond.engine.closing import Pass, close_due, due_closures, fresh_closures
 from retentiond.engine.context import Context
@@ -73,6 +74,7 @@ def apply_plan(ctx: Context, reference: str) -> Session:
         guards.check_clock(ctx)  # before anything ends by the clock: plans expire for good
         settle(ctx)
         publish_files(ctx)
+        anchor_events(ctx)
         finish_bundles(ctx)
         notice(ctx)
         expire_plans(ctx)
@@ -133,6 +135,7 @@ def _taken_up(ctx: Context) -> Session:
     guards.check_clock(ctx)  # before anything ends by the clock: graces of closures, too
     settle(ctx)
     publish_files(ctx)
+    anchor_events(ctx)
     finish_bundles(ctx)
     notice(ctx)
     for plan in chains.begun(ctx):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import bindparam, insert, select, update
 
+from retentiond.ledger.entries import KEEP_CHECKPOINT
 from retentiond.ledger.schema import log_checkpoint, log_entries
 from retentiond.ledger.session import Session
 
@@ -32,3 +33,4 @@ class SqlRecovery:
             self._session.insert(_FIRST_CHECKPOINT, {"id": 1, "note": note})
         else:
             self._session.change(_NEXT_CHECKPOINT, new_note=note)
+        self._session.insert(KEEP_CHECKPOINT, {"note": note})

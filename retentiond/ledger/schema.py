@@ -256,6 +256,20 @@ log_checkpoint = Table(
     "log_checkpoint", metadata, _number("id"), _bytes("note"), CheckConstraint("id = 1", name="one_row")
 )
 
+# Each is there since it was signed; the newest stands in `log_checkpoint`, too.
+signed_checkpoints = Table("signed_checkpoints", metadata, _sequence(), _bytes("note"))
+
+# Of which events the root in the log is; those of 0 are of a ledger that was lost.
+anchors = Table(
+    "anchors",
+    metadata,
+    _number("log_index"),
+    _integer("first_event"),
+    _integer("last_event"),
+    _text("root"),
+    _moment("at"),
+)
+
 events = Table(
     "events",
     metadata,
@@ -323,7 +337,7 @@ orders = Table(
 # Triggers that keep history from being changed, whoever writes; `check` names those that are gone.
 _HISTORY = (
     "plans", "parts", "runs", "approvals", "used_nonces", "approved_pairs", "holds", "closures", "receipts",
-    "log_entries", "events", "batches", "journal", "plan_closures", "retractions",
+    "log_entries", "events", "batches", "journal", "plan_closures", "signed_checkpoints", "anchors", "retractions",
 )  # fmt: skip
 GUARDS = frozenset(
     (

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import Part, RunState
+from retentiond.ports.audit import Anchors, Audits
 from retentiond.ports.closures import Closures
 from retentiond.ports.log import Entries, LogState
 from retentiond.ports.orders import OrderBook
@@ -22,6 +23,7 @@ from retentiond.ports.rows import (
     ApprovalRow,
     BatchRow,
     ClaimRow,
+    DigestRow,
     EndedRow,
     EventRow,
     OwnTables,
@@ -256,6 +258,18 @@ class Events(Protocol):
         """Return the newest events first."""
         ...
 
+    def last_before(self, moment: datetime) -> int:
+        """Return the number of the last event that bears an earlier time; 0 where there is none."""
+        ...
+
+    def digests(self, after: int, limit: int) -> Sequence[DigestRow]:
+        """Return the digests of the events that follow a number."""
+        ...
+
+    def forget(self, before: datetime, up_to: int) -> int:
+        """Forget detail and salt of events of before a time, up to a number; return how many."""
+        ...
+
 
 class Facts(Protocol):
     """Small named values, such as the highest time ever seen."""
@@ -287,6 +301,8 @@ class Transaction(Protocol):
     recovery: Recovery
     slots: Slots
     events: Events
+    anchors: Anchors
+    audits: Audits
     facts: Facts
     seals: Seals
 

@@ -258,6 +258,33 @@ class EventRow:
 
 
 @dataclass(frozen=True, slots=True)
+class AnchorRow:
+    """An anchor: the Merkle root over the digests of events that follow each other, as it stands in the log.
+
+    Attributes:
+        log_index: Of its entry.
+        first_event, last_event: Numbers of the events; 0 where they were lost with an older ledger.
+        root: Lower-case hex.
+    """
+
+    log_index: int
+    first_event: int
+    last_event: int
+    root: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DigestRow:
+    """An event's digest. `forgotten`: whether its detail and salt are gone."""
+
+    sequence: int
+    at: datetime
+    digest: bytes
+    forgotten: bool
+
+
+@dataclass(frozen=True, slots=True)
 class OwnTables:
     """The ledger's tables as a store that is the same database would name them.
 

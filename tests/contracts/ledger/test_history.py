@@ -12,7 +12,7 @@ import pytest
 
 from retentiond.domain.hold import Hold, Scope
 from retentiond.ledger import Database, SqlLedger
-from retentiond.ports.rows import ApprovalRow, RetractionRow
+from retentiond.ports.rows import AnchorRow, ApprovalRow, RetractionRow
 from tests.contracts.ledger.conftest import Engine, Raw
 from tests.ledger import samples
 from tests.ledger.samples import NOW
@@ -36,6 +36,7 @@ def raw(ledger: SqlLedger, engine: Engine, place: Path | Database) -> Iterator[R
         tx.receipts.retract(RetractionRow(77, "mistaken", NOW, 78))
         tx.events.append("k", "s", NOW, {"a": 1})
         tx.events.append("k", "s", NOW, {"a": 2})
+        tx.anchors.add(AnchorRow(1, 1, 2, "a" * 64, NOW))
     with engine.raw(place) as opened:
         yield opened
 
@@ -45,7 +46,7 @@ REFUSED = (sqlite3.IntegrityError, psycopg.IntegrityError)
 
 TABLES = (
     "plans", "parts", "batches", "batch_identifiers", "runs", "approvals", "used_nonces", "approved_pairs", "holds",
-    "closures", "receipts", "log_entries", "log_checkpoint", "events", "plan_closures",
+    "closures", "receipts", "log_entries", "log_checkpoint", "events", "plan_closures", "signed_checkpoints", "anchors",
     "retractions",
 )  # fmt: skip
 
