@@ -30,16 +30,15 @@ class SqlEntries:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._next: int | None = None
 
     def stage(self, entry: bytes) -> int:
         """Stage an entry; return the index that it will have in the log. Indexes have no gaps: others wait for them."""
-        if self._next is None:
+        if self._session.log_size is None:
             self._session.lock_appends()  # until this transaction ends, so that the number stays known
-            self._next = self._session.value(_SIZE)
-        index: int = self._next
+            self._session.log_size = self._session.value(_SIZE)
+        index: int = self._session.log_size
         self._session.insert(_STAGE, {"index": index, "entry": entry})
-        self._next = index + 1
+        self._session.log_size = index + 1
         return index
 
     def at(self, index: int) -> bytes | None:

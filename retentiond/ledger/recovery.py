@@ -26,6 +26,7 @@ class SqlRecovery:
         """Add entries that were read from the published log; LedgerError where one stands at such an index already."""
         rows = [{"index": index, "entry": entry} for index, entry in enumerate(entries, start)]
         self._session.insert(_ADOPT, rows)
+        self._session.log_size = None
 
     def adopt_checkpoint(self, note: bytes) -> None:
         """Take the published checkpoint as the last one that was signed."""
