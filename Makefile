@@ -49,6 +49,7 @@ faults: $(STAMP) ## kill, cut and freeze runs and check the invariants (an hour;
 	$(BIN)/python -m tests.faults.killing --records 100000 --kills 30 --seed 1 $(ARGS)
 	$(BIN)/python -m tests.faults.foreground --rows 1000000 --times 2
 	$(BIN)/python -m tests.faults.replicas --seconds 300
+	$(BIN)/python -m tests.faults.logs --entries 200000 --kills 20
 	$(BIN)/python -m tests.faults.programme --step $(STEP)
 
 fuzz: $(STAMP) ## fuzz the verifier's parsers for SECONDS=180 in all; what is found is kept in tests/fuzz/found

@@ -170,6 +170,12 @@ class ReceiptError(RetentiondError):
     """A receipt cannot be made or derived as the formats demand."""
 
 
+class NotAttested(RetentiondError):
+    """Nothing can be attested: something is overdue or unknown, or there is nothing to attest. Nothing was signed."""
+
+    exit_code = Exit.FINDINGS
+
+
 class Interrupted(RetentiondError):
     """The operator asked to stop; the batch in hand was finished and the state is safe."""
 

@@ -247,6 +247,8 @@ def _terms(
         single_operator=service.single_operator,
         plan_expires=service.plan_expires,
         identifiers_keep=service.identifiers.keep,
+        commitments_keep=service.commitments.keep,
+        events_keep=service.events.keep,
         clock_ahead=service.clock_ahead,
         receipts=Path(os.path.normpath(service.receipts)),
         verifier_keys={"issuer": keys.issuer_pem, "log": keys.vkey},

@@ -17,8 +17,8 @@ from retentiond.keys.store import Surroundings
 from retentiond.ledger import Database
 from retentiond.ports.ledger import Ledger
 from retentiond.ports.stores import Connector, ConnectorKind
-from retentiond.settings import KeyPlaces, LedgerDatabase, ServiceSettings
-from retentiond.tlog import DirectoryStore, LogKeys, TileLog
+from retentiond.settings import KeyPlaces, LedgerDatabase, LogBucket, ServiceSettings
+from retentiond.tlog import BucketStore, DirectoryStore, LogKeys, TileLog
 
 ENTRY_POINTS = "retentiond.connectors"
 SERVICE, DATAMAP, POLICIES, APPROVERS = "retentiond.yaml", "datamap.yaml", "policies.yaml", "approvers"
@@ -124,5 +124,15 @@ def open_keys(
 
 def make_log(service: ServiceSettings, keys: LocalKeys, ledger: Ledger) -> TileLog:
     """Return the log of an instance."""
+    place = service.log
+    store = _bucket_store(place) if isinstance(place, LogBucket) else DirectoryStore(place)
     log_keys = LogKeys(keys.log_signers, keys.log_verifiers)
-    return TileLog(service.origin, log_keys, ledger.log_state, DirectoryStore(service.log))
+    return TileLog(service.origin, log_keys, ledger.log_state, store)
+
+
+def _bucket_store(place: LogBucket) -> BucketStore:
+    from retentiond.connectors.s3.objects import PublishedObjects  # noqa: PLC0415 - boto3 takes a while
+    from retentiond.connectors.s3.options import S3Options  # noqa: PLC0415 - the same
+
+    options = S3Options(bucket=place.bucket, region=place.region, endpoint=place.endpoint, path_style=place.path_style)
+    return BucketStore(PublishedObjects(options), place.prefix)

@@ -29,6 +29,7 @@ _VERBS = {
     "account": f"{_HERE}.account:account",
     "receipt": f"{_HERE}.receipt:receipt",
     "keys": f"{_HERE}.keys:keys",
+    "audit": f"{_HERE}.audit:audit",
     "clock": f"{_HERE}.clock:clock",
     "status": f"{_HERE}.status:status",
     "ledger": f"{_HERE}.ledger:ledger",

@@ -90,4 +90,5 @@ def _people(console: Console, found: AccountStatus) -> None:
         left = "unknown" if remaining is None else f"{remaining:,}"
         console.print(f"  {dataset}: {left} left", markup=False)
     if found.closure is not None and found.closure.receipt:
-        console.print(f"  receipt {found.closure.receipt}")
+        said = f" RETRACTED: {found.retracted}" if found.retracted else ""
+        console.print(f"  receipt {found.closure.receipt}{said}")

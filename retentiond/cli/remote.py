@@ -134,7 +134,8 @@ def _command_of(verb: str) -> click.Command:
 def _write(value: object) -> object:
     """Return an argument as JSON has it."""
     if isinstance(value, datetime):
-        return {"time": (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()}  # options are in UTC
+        aware = value if value.tzinfo else value.replace(tzinfo=UTC)  # times are typed with a Z, which click drops
+        return {"time": aware.astimezone(UTC).isoformat()}
     if isinstance(value, tuple):
         return [_write(each) for each in value]
     if isinstance(value, str) and not value.isprintable():

@@ -27,7 +27,7 @@ from retentiond.engine.planning import Planned
 from retentiond.engine.running import Session
 from retentiond.errors import Exit, UsageError
 from retentiond.evidence.canonical import optional_rfc3339, rfc3339
-from retentiond.ports.rows import ClosureRow, ReceiptRow, RunRow
+from retentiond.ports.rows import ClosureRow, ReceiptRow, RetractionRow, RunRow
 
 _HELD = "`retentiond hold list` names the matters; what `retentiond hold release` lets go goes with the next run"
 
@@ -311,6 +311,7 @@ def account_document(found: AccountStatus) -> dict[str, Any]:
         "deadline_at": optional_rfc3339(closure.deadline_at if closure else None),
         "datasets": [{"dataset": dataset, "remaining": remaining} for dataset, remaining in found.remaining],
         "receipt": (closure.receipt or None) if closure else None,
+        "receipt_retracted": found.retracted or None,
         "stays": stays_document(closure),
     }
 
@@ -342,11 +343,12 @@ def run_summary(run: RunRow) -> dict[str, Any]:
     }
 
 
-def receipt_line(receipt: ReceiptRow) -> dict[str, Any]:
+def receipt_line(receipt: ReceiptRow, retraction: RetractionRow | None = None) -> dict[str, Any]:
     """Return a receipt in one line."""
     return {
         "receipt": receipt.id,
         "kind": receipt.kind,
         "issued_at": rfc3339(receipt.issued_at),
         "file": receipt.file,
+        "retracted": retraction.reason if retraction else None,
     }

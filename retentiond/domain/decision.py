@@ -37,6 +37,7 @@ from retentiond.domain.policy import Action, Policy, Rule
 from retentiond.domain.record import Record, Value, micros
 
 CLOCK_SLACK = timedelta(minutes=5)
+OTHERS = "other-account"
 GRACE_OVER, VISIBLE = "grace-over", "visible"
 WHOLE_DAY = timedelta(days=1)  # a date ends at its midnight, which today is still to come
 
@@ -113,18 +114,24 @@ class Cases:
         return self.cases[index]
 
 
-def cases_of(policy: Policy, dataset: Dataset, reference: datetime) -> Cases:
+def cases_of(policy: Policy, dataset: Dataset, reference: datetime, seen_at: datetime | None = None) -> Cases:
     """Return the cases of one dataset under one policy.
 
     Args:
         reference: The run's one reading of the clock.
+        seen_at: When records are looked at, where that is later: those made in between are no doubt.
     """
-    cases = [*_doubts(dataset, reference)]
+    cases = [*_doubts(dataset, seen_at or reference)]
     for rule in policy.rules:
         cases.append(Case(Disposition.UNDETERMINED, Unknown(rule.when), "attribute-unknown", rule.number))
         cases.extend(_rule_cases(rule, policy, dataset, reference))
     cases.append(Case(Disposition.KEEP, ALWAYS, "no-rule"))
     return Cases(tuple(cases))
+
+
+def only_of(accounts: Sequence[str], cases: Cases) -> Cases:
+    """Return cases that ask nothing of records that certainly belong to none of the accounts."""
+    return Cases((Case(Disposition.KEEP, Not(AnyOf(ACCOUNT, tuple(accounts))), OTHERS), *cases.cases))
 
 
 def closure_cases(*accounts: str) -> Cases:
@@ -137,7 +144,7 @@ def closure_cases(*accounts: str) -> Cases:
         (
             Case(Disposition.PURGE, AnyOf(ACCOUNT, accounts), "account-closed"),
             Case(Disposition.UNDETERMINED, AnyOf(NAMED, accounts), "owner-unreadable"),
-            Case(Disposition.KEEP, ALWAYS, "other-account"),
+            Case(Disposition.KEEP, ALWAYS, OTHERS),
         )
     )
 

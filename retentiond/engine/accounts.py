@@ -9,17 +9,24 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import closure_cases, named_cases
 from retentiond.engine.context import Context
+from retentiond.engine.retractions import retractions_in
+from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ClosureRow
 
 
 @dataclass(frozen=True, slots=True)
 class AccountStatus:
-    """Where an account stands, and what is left of it by dataset; None where a store could not be asked."""
+    """Where an account stands, and what is left of it by dataset; None where a store could not be asked.
+
+    Attributes:
+        retracted: Why its closure's receipt was taken back; empty where it was not.
+    """
 
     account: str
     state: AccountState
     closure: ClosureRow | None
     remaining: tuple[tuple[str, int | None], ...]
+    retracted: str = ""
 
 
 def account_commitment(ctx: Context, account: str) -> str:
@@ -32,13 +39,20 @@ def account_commitments(ctx: Context, account: str) -> Sequence[str]:
     return ctx.replay.commitments("account", account)
 
 
+def closure_of(ctx: Context, tx: Transaction, account: str) -> ClosureRow | None:
+    """Return the newest closure of an account; None where it never asked to leave."""
+    return tx.closures.newest_of(*account_commitments(ctx, account))
+
+
 def account_status(ctx: Context, account: str) -> AccountStatus:
     """Return where an account stands and how many of its records each dataset still has."""
     with ctx.ledger.begin() as tx:
-        closure = tx.closures.newest_of(*account_commitments(ctx, account))
+        closure = closure_of(ctx, tx, account)
+        receipt = tx.receipts.get(closure.receipt) if closure and closure.receipt else None
+        taken = retractions_in(tx).get(receipt.log_index) if receipt else None
     state = closure.state if closure else AccountState.OPEN
     remaining = tuple((each.name, count_of(ctx, each, account)) for each in _owned(ctx))
-    return AccountStatus(account, state, closure, remaining)
+    return AccountStatus(account, state, closure, remaining, taken.reason if taken else "")
 
 
 def count_of(ctx: Context, dataset: Dataset, account: str) -> int:

@@ -14,8 +14,9 @@ from retentiond.domain.period import Period
 from retentiond.domain.promise import Span, StoreTerms, effective_retention
 from retentiond.engine import allowed, approvers, guards
 from retentiond.engine.context import Context
+from retentiond.engine.forgetting import manifest_bytes
 from retentiond.engine.surveying import survey
-from retentiond.errors import ConnectorError, GuardStopped, LogIntegrityError
+from retentiond.errors import ConnectorError, GuardStopped, LogIntegrityError, RetentiondError
 from retentiond.ports.stores import Connector, Finding, Located, Probing, Survey
 
 
@@ -43,7 +44,11 @@ class Report:
 def check(ctx: Context) -> Report:
     """Check everything; one failing store does not hide what the others say."""
     findings: list[Finding] = [*_instance(ctx)]
-    notes: list[str] = [*_people(ctx)]
+    notes: list[str] = [*_people(ctx), *_commitments(ctx)]
+    try:
+        notes.extend(ctx.log.remarks())
+    except RetentiondError as error:
+        findings.append(Finding(error.what, error.where or "log", error.remedy, refuses=True))
     locks: dict[str, Period] = {}
     for dataset in ctx.datamap.datasets.values():
         try:
@@ -62,7 +67,7 @@ def check(ctx: Context) -> Report:
         findings.extend(probed.findings)
         notes.extend(probed.notes)
     findings.extend(_replicas(ctx))
-    findings.extend(_unmapped(ctx))
+    findings.extend(unmapped(ctx))
     findings.extend(_classes(ctx))
     retention = [each for policy in ctx.policies.policies for each in _retention(ctx, policy, locks)]
     findings.extend(_promises(retention))
@@ -128,6 +133,15 @@ def _people(ctx: Context) -> Iterator[str]:
         yield "nobody is named in approvers, so nothing can be approved yet: add a line `NAME ssh-ed25519 AAAA…`"
     if ctx.terms.observe:
         yield "mode: observe; nothing will be removed"
+
+
+def _commitments(ctx: Context) -> Iterator[str]:
+    """Say how long receipts can be opened, and what that takes."""
+    receipts, size_bytes = manifest_bytes(ctx)
+    yield (
+        f"accounts and records are linked to receipts for {ctx.terms.commitments_keep} (`commitments.keep`): the "
+        f"manifests of {receipts:,} receipts take {size_bytes:,} bytes, 81 for each record"
+    )
 
 
 def _replicas(ctx: Context) -> Iterator[Finding]:
@@ -198,7 +212,8 @@ def _undo(ctx: Context, dataset: Dataset) -> Iterator[str]:
         )
 
 
-def _unmapped(ctx: Context) -> Iterator[Finding]:
+def unmapped(ctx: Context) -> Iterator[Finding]:
+    """Find what holds data that no dataset names, where the data map says that this is to be refused."""
     for store in ctx.datamap.stores.values():
         datasets = [dataset for dataset in ctx.datamap.datasets.values() if dataset.store == store.name]
         try:

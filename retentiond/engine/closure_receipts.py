@@ -23,6 +23,7 @@ from retentiond.engine.context import Context, new_id
 from retentiond.engine.failover import confirm
 from retentiond.engine.items import Owner, commitment_under, read_all, rows_of_owners
 from retentiond.engine.receipts import issuer, manifest_base, not_covered, receipt_context
+from retentiond.engine.retractions import retractions_in
 from retentiond.engine.signing import deliver, record_state
 from retentiond.engine.sorting import ExternalSort
 from retentiond.evidence.annex import RunsAnnex
@@ -138,7 +139,9 @@ class _Issue:
         receipts = [(leaver, self._receipt(leaver, tree)) for leaver, tree in trees]
         signed = [(*pair, sign(receipt_statement(pair[1]), ctx.issuer)) for pair in receipts]
         with ctx.ledger.begin() as tx:
-            rows = [_close(ctx, tx, *each) for each in signed if _is_closing(tx, each[0])]
+            taken = retractions_in(tx)
+            sound = [each for each in signed if taken.keys().isdisjoint(_indexes(each[1])) and _is_closing(tx, each[0])]
+            rows = [_close(ctx, tx, *each) for each in sound]
         deliver(ctx)
         for row in write_bundles(ctx, rows):
             logger().info("closure", closure=row.closure, receipt=row.id, entry=row.log_index)
@@ -205,6 +208,8 @@ def _ran(tx: Transaction, name: str) -> _Ran | None:
     receipt = tx.receipts.get(run.receipt) if run else None
     if plan is None or receipt is None or plan.state not in (RunState.DONE, RunState.PARTIAL):
         return None
+    if receipt.log_index in retractions_in(tx):  # what it says is taken back, and nothing is built on that
+        return None
     return _Ran(Work(plan, tx.plans.parts(name)), receipt, tx.batches.of_plan(name))
 
 
@@ -212,6 +217,10 @@ def _leaver(ctx: Context, account: str, closure: str, served: Mapping[str, tuple
     key = secrets.token_bytes(32)
     owner = Owner(key, commitment_under(key, account))
     return _Leaver(closure, new_id(ctx.now()), owner, served.get(closure, ()))
+
+
+def _indexes(receipt: Receipt) -> list[int]:
+    return [index for index, _ in receipt.annex.runs] if isinstance(receipt.annex, RunsAnnex) else []
 
 
 def _is_closing(tx: Transaction, leaver: _Leaver) -> bool:

@@ -46,6 +46,7 @@ class Terms:
 
     Attributes:
         stop_file: Nothing is changed in any store while it exists; None for none.
+        commitments_keep: How long after a receipt its key and its manifest are kept.
         receipts: Directory of bundles and manifests.
         verifier_keys: Public keys by name, put into bundles for information.
         clock_ahead: How far the clock may be ahead of the last time that was seen, besides the longest schedule.
@@ -61,6 +62,8 @@ class Terms:
     single_operator: bool
     plan_expires: Period
     identifiers_keep: Period
+    commitments_keep: Period
+    events_keep: Period
     clock_ahead: Period
     receipts: Path
     verifier_keys: Mapping[str, str]

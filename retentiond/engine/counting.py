@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.decision import Cases, Disposition
+from retentiond.domain.decision import OTHERS, Cases, Disposition
 from retentiond.domain.plan import Forecast
 from retentiond.domain.record import Record
 from retentiond.engine.leaving import Left
@@ -16,7 +16,7 @@ from retentiond.ports.stores import UNNAMEABLE, Tally, Window
 
 @dataclass(slots=True)
 class Count:
-    """What was found in one dataset."""
+    """What was found in one dataset. `kept`: what policy keeps of the rows that were asked about."""
 
     dataset: Dataset
     policy: str
@@ -25,6 +25,7 @@ class Count:
     waiting: int = 0
     planned: Tally = field(default_factory=Tally)
     undetermined: Counter[str] = field(default_factory=Counter)
+    kept: Tally = field(default_factory=Tally)
 
     def examine(self, window: Window) -> None:
         """Add a window of a scan."""
@@ -37,9 +38,11 @@ class Count:
         return sum(tally.count for tally in self.tallies.values())
 
     def doubt(self, cases: Cases) -> None:
-        """Count what could not be told, by reason."""
+        """Count what could not be told, by reason, and what policy keeps of those that are asked about."""
         for index, tally in self.tallies.items():
             case = cases.cases[index] if index != UNNAMEABLE else None
+            if case is not None and case.disposition is Disposition.KEEP and case.reason != OTHERS:
+                self.kept = self.kept.plus(tally)
             if case is None or case.disposition is Disposition.UNDETERMINED:
                 self.undetermined[case.reason if case else "name-unreadable"] += tally.count
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
@@ -18,7 +18,7 @@ from retentiond.domain.policy import Policy
 from retentiond.engine import chains, guards
 from retentiond.engine.approvals import void
 from retentiond.engine.context import Context
-from retentiond.engine.counting import DatasetPlan
+from retentiond.engine.counting import Count, DatasetPlan
 from retentiond.engine.drafting import Draft, Tallies, drafting
 from retentiond.engine.estimating import Estimate, estimate
 from retentiond.engine.kinship import Kinship
@@ -152,6 +152,52 @@ def look(ctx: Context, request: Request) -> Planned:
     with Kinship() as kin:
         plans, failures = _draft_all(ctx, draft, kin, _subjects(ctx, request), reference)
     return Planned(None, _forecasts(plans), tuple(failures), reference, stays=_stays(request, plans, draft))
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look at everything found that no plan comes of.
+
+    Attributes:
+        counts: What was found, by dataset.
+        failures: Datasets that could not be looked at, with the reason.
+        policies: Those that decided.
+    """
+
+    counts: tuple[Count, ...]
+    failures: tuple[tuple[str, str], ...]
+    policies: tuple[Policy, ...]
+    at: datetime
+
+    @property
+    def datasets(self) -> tuple[Dataset, ...]:
+        """The datasets that were looked at."""
+        return tuple(count.dataset for count in self.counts)
+
+
+def look_at_all(ctx: Context, policies: tuple[str, ...], only: tuple[str, ...], as_of: datetime | None) -> Looked:
+    """Say what was due by a time and is there still, with everything that is kept or held; no plan comes of it.
+
+    Args:
+        only: Ask about the records of these accounts, and whatever may be theirs; none for everybody's.
+        as_of: Now or a time that is over; None for now.
+
+    Raises:
+        UsageError: A policy that was named does not exist, or the time is still to come.
+        GuardStopped: A guard forbids planning.
+        ConnectorError: No dataset at all could be looked at.
+    """
+    request = Request(policies=policies)
+    _check_policies(ctx, request)
+    now = guards.before_planning(ctx)
+    reference = as_of or now
+    if reference > now:
+        raise UsageError(f"{rfc3339(reference)} is still to come", where="--to", remedy="name a time that is over")
+    subjects = [replace(each, only=only, seen_at=now) for each in _subjects(ctx, request)]
+    with Kinship() as kin:
+        plans, failures = _draft_all(ctx, Tallies(ctx, reference), kin, subjects, reference)
+    decided = tuple(_policies(ctx, policies or ctx.policies.policies))
+    return Looked(tuple(count for plan in plans for count in plan.counts), tuple(failures), decided, now)
 
 
 def _caps(reasons: Iterable[str]) -> tuple[str, ...]:

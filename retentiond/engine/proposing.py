@@ -68,7 +68,7 @@ def propose(ctx: Context, proposal: Proposal) -> tuple[PlanRow, ...]:
     further = [_signed(ctx, proposal, plan, chain_of=first.id) for plan in others]
     signed = [_signed(ctx, proposal, first, chain=tuple(each.envelope.sha256 for each in further)), *further]
     for each in signed:
-        _publish_canonical(ctx, [*each.policies, *each.datasets])
+        publish_canonical(ctx, [*each.policies, *each.datasets])
     with ctx.ledger.begin() as tx:
         reasons = _reasons(ctx, tx, proposal, signed)
         rows = [_row(ctx, tx, proposal, each, reasons) for each in signed]
@@ -160,7 +160,8 @@ def _reasons(ctx: Context, tx: Transaction, proposal: Proposal, signed: Sequence
     return [*found, *caps]
 
 
-def _publish_canonical(ctx: Context, declared: Iterable[Policy | Dataset]) -> None:
+def publish_canonical(ctx: Context, declared: Iterable[Policy | Dataset]) -> None:
+    """Publish the canonical forms of policies and datasets beside the log, each logged the first time."""
     for each in declared:
         name = f"canonical:{each.sha256}"
         with ctx.ledger.begin() as tx:

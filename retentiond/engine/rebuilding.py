@@ -27,15 +27,24 @@ from retentiond.engine import (
     leaving,
     manual,
     pausing,
+    retracting,
     undoing,
 )
 from retentiond.engine.context import Context
 from retentiond.engine.finding import Surroundings
 from retentiond.engine.holds import RELEASE, settle_releases_in
+from retentiond.engine.retractions import retractions_in
 from retentiond.errors import LogIntegrityError, RetentiondError
 from retentiond.evidence.entry import Entry, EntryKind
 from retentiond.ports.ledger import Transaction
-from retentiond.ports.rows import ApprovalRow, ClosureRow, JournalRow, PendingRow
+from retentiond.ports.rows import (
+    AnchorRow,
+    ApprovalRow,
+    ClosureRow,
+    JournalRow,
+    PendingRow,
+    RetractionRow,
+)
 
 _OVER = (RunState.DONE, RunState.PARTIAL, RunState.CANCELLED)
 _UNBEGUN = (RunState.PLANNED, RunState.WAITING)
@@ -74,6 +83,7 @@ class Rebuilding:
         self._around = around
         self._entries = entries
         self._closure_of: dict[str, str] = {}
+        self._retracted_at: datetime | None = None
         self._known = {row.sha256: row for row in tx.journal.all()}
 
     def run(self, first: int) -> Rebuilt:
@@ -93,6 +103,10 @@ class Rebuilding:
             elif entry.kind is EntryKind.POLICY:
                 text = self._ctx.log.read_file(f"policies/{entry.sha256}.json")
                 self._tx.facts.set(f"canonical:{entry.sha256}", text.decode() if text else "logged")
+            elif entry.kind is EntryKind.RETRACT:
+                self._retraction(index, entry)
+            elif entry.kind is EntryKind.ANCHOR:
+                self._tx.anchors.add(AnchorRow(index, 0, 0, entry.sha256, self._ctx.now()))
             elif (record := records[index]) is not None:
                 self._apply(index, record, found)
         self._take_keys(first)
@@ -248,6 +262,15 @@ class Rebuilding:
             )
         self._tx.facts.set(keychange.HISTORY, right[0].decode())
 
+    def _retract(self, _index: int, _record: Mapping[str, Any], at: datetime, _found: Rebuilt) -> None:
+        """Remember when it was; the entries that follow take the receipts back."""
+        self._retracted_at = at
+
+    def _retraction(self, index: int, entry: Entry) -> None:
+        if entry.subject is not None and entry.subject not in retractions_in(self._tx):
+            at = self._retracted_at or self._ctx.now()
+            self._tx.receipts.retract(RetractionRow(entry.subject, entry.reason, at, index))
+
     def _remember_time(self, found: Rebuilt) -> None:
         """Raise the latest time that was ever seen, so that a clock that runs backwards is noticed still."""
         known = self._tx.facts.get(guards.CLOCK_HIGH_WATER)
@@ -271,6 +294,7 @@ _APPLY: dict[str, Callable[[Rebuilding, int, Mapping[str, Any], datetime, Rebuil
     keychange.CHANGED: Rebuilding._nothing,  # noqa: SLF001
     "recovery": Rebuilding._nothing,  # noqa: SLF001
     "clock": Rebuilding._nothing,  # noqa: SLF001
+    retracting.KIND: Rebuilding._retract,  # noqa: SLF001
     undoing.VERB: Rebuilding._nothing,  # noqa: SLF001
     undoing.ENDED: Rebuilding._nothing,  # noqa: SLF001
     manual.VERB: Rebuilding._nothing,  # noqa: SLF001 - its plan is listed; without the ledger nobody can carry it out

@@ -178,7 +178,7 @@ def issuer(ctx: Context) -> Issuer:
 
 def not_covered(ctx: Context, work: Work, now: datetime) -> tuple[NotCovered, ...]:
     """Return the copies that a receipt says nothing about, as customers see them."""
-    return tuple(NotCovered(each.what, each.until) for each in _remnants(ctx, _datasets(ctx, work), now))
+    return tuple(NotCovered(each.what, each.until) for each in remnants_of(ctx, _datasets(ctx, work), now))
 
 
 def _level(ctx: Context, dataset: Dataset) -> EvidenceLevel:
@@ -224,7 +224,7 @@ def _annex(
     for total in sums.values():
         held.update(total.held)
     carried = [each for part in parts for each in _carried(part.dataset, sums[part.ordinal].carried)]
-    remnants = _remnants(ctx, _datasets(ctx, work), now)
+    remnants = remnants_of(ctx, _datasets(ctx, work), now)
     return annexes.RunAnnex(
         nonce=secrets.token_bytes(32),
         parts=tuple(_part(ctx, work, part, sums[part.ordinal], levels, facts.get(part.ordinal)) for part in parts),
@@ -283,7 +283,17 @@ def _part(
         size_bytes=total.size_bytes,
         position=fact.position if fact else None,
         tombstoned_between=between,
+        purge_due=_purge_due(ctx, part) if hides else None,
     )
+
+
+def _purge_due(ctx: Context, part: Part) -> datetime | None:
+    """Return by when what a part hid is due to be purged; None where no rule says so, as of a row's objects."""
+    policy = ctx.policies.policies.get(part.policy)
+    rule = next((each for each in policy.rules if each.number == part.rule), None) if policy else None
+    if rule is None or rule.then is not Action.TOMBSTONE:
+        return None
+    return rule.grace.after(ctx.now()) if rule.grace else ctx.now()
 
 
 def _outcomes(counts: Counter[str]) -> annexes.Outcomes:
@@ -305,7 +315,8 @@ def _datasets(ctx: Context, work: Work) -> list[Dataset]:
     return [ctx.datamap.datasets[name] for name in dict.fromkeys(part.dataset for part in work.parts if part.due)]
 
 
-def _remnants(ctx: Context, datasets: Iterable[Dataset], now: datetime) -> list[annexes.StoreNotCovered]:
+def remnants_of(ctx: Context, datasets: Iterable[Dataset], now: datetime) -> list[annexes.StoreNotCovered]:
+    """Return the copies that no receipt about these datasets says anything about."""
     remnants = [
         annexes.StoreNotCovered(each.what, dataset.store, each.reason, each.until)
         for dataset in datasets

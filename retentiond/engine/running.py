@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from retentiond.domain.account import AccountState
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.engine import chains, guards
+from retentiond.engine.anchoring import anchor_events
 from retentiond.engine.approvals import find_plan, void
 from retentiond.engine.closing import Pass, close_due, due_closures, fresh_closures
 from retentiond.engine.context import Context
 from retentiond.engine.enforcement import Carried, carry_out_chain
 from retentiond.engine.failover import counted, notice, uncounted
+from retentiond.engine.forgetting import forget_keys
 from retentiond.engine.keychange import publish_files
 from retentiond.engine.overview import known_overdue, remember_idle, remember_run
 from retentiond.engine.pending import OPEN_BATCHES, pending
@@ -72,6 +74,7 @@ def apply_plan(ctx: Context, reference: str) -> Session:
         guards.check_clock(ctx)  # before anything ends by the clock: plans expire for good
         settle(ctx)
         publish_files(ctx)
+        anchor_events(ctx)
         finish_bundles(ctx)
         notice(ctx)
         expire_plans(ctx)
@@ -132,6 +135,7 @@ def _taken_up(ctx: Context) -> Session:
     guards.check_clock(ctx)  # before anything ends by the clock: graces of closures, too
     settle(ctx)
     publish_files(ctx)
+    anchor_events(ctx)
     finish_bundles(ctx)
     notice(ctx)
     for plan in chains.begun(ctx):
@@ -340,7 +344,8 @@ def _take(session: Session, closures: Pass) -> None:
 
 
 def _tidy(ctx: Context) -> None:
-    """Let the ledger forget identifiers at the end of their retention period, unless a closure still needs them."""
+    """Let the ledger forget identifiers at the end of their time, unless a closure still needs them, and old keys."""
     with ctx.ledger.begin() as tx:
         if not tx.closures.in_state(AccountState.CLOSING):
             tx.batches.destroy_identifiers(ctx.terms.identifiers_keep.before(ctx.now()))
+    forget_keys(ctx)

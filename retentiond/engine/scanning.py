@@ -10,7 +10,16 @@ from itertools import groupby
 from operator import itemgetter
 
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.decision import Case, Cases, Disposition, cases_of, closure_cases, manual_cases, named_cases
+from retentiond.domain.decision import (
+    Case,
+    Cases,
+    Disposition,
+    cases_of,
+    closure_cases,
+    manual_cases,
+    named_cases,
+    only_of,
+)
 from retentiond.domain.hold import Hold, HoldIndex, Scope
 from retentiond.domain.plan import Basis, Part
 from retentiond.domain.policy import Action, Policy
@@ -38,6 +47,8 @@ class Subject:
         policies: The policies in question, by class.
         accounts: The accounts that leave; none where policy decides.
         scope: What people ask to be purged; None where nobody does.
+        only: The accounts that are asked about, where policy decides; none for all.
+        seen_at: When it is looked at, where that is later than the reference time; None where it is not.
     """
 
     dataset: Dataset
@@ -45,6 +56,8 @@ class Subject:
     policies: Mapping[str, Policy]
     accounts: frozenset[str] = frozenset()
     scope: Scope | None = None
+    only: tuple[str, ...] = ()
+    seen_at: datetime | None = None
 
     @property
     def datasets(self) -> tuple[Dataset, ...]:
@@ -71,7 +84,8 @@ class Subject:
             )
         if self.scope is not None:
             return manual_cases(self.scope.selects, dataset, reference, policy.floor)
-        return cases_of(policy, dataset, reference)
+        cases = cases_of(policy, dataset, reference, self.seen_at)
+        return only_of(self.only, cases) if self.only and dataset.has_owner else cases
 
 
 def plan_dataset(ctx: Context, draft: Draft, kin: Kinship, subject: Subject, reference: datetime) -> DatasetPlan:

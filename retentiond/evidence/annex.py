@@ -5,7 +5,7 @@ Outcome and evidence level of a receipt are not given but follow from the annex.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -70,6 +70,8 @@ class Part:
         verified_at: When the last of it was read; None as above.
         position: Where the store stood then (system id, timeline, LSN); None where it has no such thing.
         tombstoned_between: First and last time at which the purged records had been hidden; None if they had not been.
+        purge_due: Of a part that hides: by when all of it is due to be purged; None for other parts, and where a row
+            decides that is not here.
 
     Raises:
         ReceiptError: `due` is not the sum of the outcomes, or is more than `examined`.
@@ -94,6 +96,7 @@ class Part:
     size_bytes: int = 0
     position: Mapping[str, Json] | None = None
     tombstoned_between: tuple[datetime, datetime] | None = None
+    purge_due: datetime | None = None
 
     def __post_init__(self) -> None:
         where = f"{self.dataset}, {self.action}"
@@ -132,6 +135,7 @@ class Part:
             "verifiedAt": optional_rfc3339(self.verified_at),
             "position": self.position,
             "tombstonedBetween": None if between is None else [rfc3339(moment) for moment in between],
+            **({"purgeDue": rfc3339(self.purge_due)} if self.purge_due else {}),
         }
 
 
@@ -249,6 +253,12 @@ class RunAnnex:
         return "partial" if any(part.outcomes.carried_over for part in self.parts) else "complete"
 
     @property
+    def purge_due(self) -> datetime | None:
+        """By when all that a run only hid is due to be purged; None where it hid nothing, or removed something."""
+        dates = [part.purge_due for part in self.parts if part.purge_due]
+        return max(dates, default=None) if self.kind == "tombstone" else None
+
+    @property
     def evidence(self) -> EvidenceLevel:
         """The weakest evidence of the parts that remove something; hidden where none does."""
         return min((part.evidence for part in self.parts if part.removes), default=EvidenceLevel.HIDDEN)
@@ -289,14 +299,20 @@ class RunsAnnex:
         nonce: 32 random bytes, so that the annex's digest tells nothing.
         runs: Receipt's index in the log and its entry's hash (hex), of each run.
         evidence: The weakest evidence of those receipts; stands in the statement only.
+        more: What else an auditor is told, such as what was looked at; the names above are not among its members.
+
+    Raises:
+        ReceiptError: A member would stand there twice.
     """
 
     nonce: bytes
     runs: tuple[tuple[int, str], ...]
     evidence: EvidenceLevel = field(default=EvidenceLevel.HIDDEN)
+    more: Mapping[str, Json] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check_nonce(self.nonce)
+        check_apart(self.more, ("annex", "nonce", "runs"))
 
     @property
     def outcome(self) -> str:
@@ -309,7 +325,13 @@ class RunsAnnex:
 
     def encode(self) -> bytes:
         """Return the annex's bytes, whose SHA-256 stands in the statement."""
-        return canonical_json({"annex": ANNEX, "nonce": self.nonce.hex(), "runs": self.runs})
+        return canonical_json({"annex": ANNEX, "nonce": self.nonce.hex(), "runs": self.runs, **self.more})
+
+
+def check_apart(more: Mapping[str, Json], known: Iterable[str]) -> None:
+    """Raise ReceiptError where a further member would take the place of one that there is."""
+    for name in more.keys() & set(known):
+        raise ReceiptError(f"a member {name!r} would stand in a receipt twice", remedy=_DEFECT)
 
 
 def _check_nonce(nonce: bytes) -> None:

@@ -101,6 +101,7 @@ class Receipt:
         receipt_id: A UUIDv7.
         run: The run; None for kinds over runs.
         accounts_size, accounts_root: The padded tree of accounts.
+        period: Of an attestation: the time that it is about; None for other kinds.
 
     Raises:
         ReceiptError: Kind, run and annex do not belong together, or times run backwards.
@@ -116,12 +117,17 @@ class Receipt:
     annex: RunAnnex | RunsAnnex
     run: RunFacts | None = None
     not_covered: tuple[NotCovered, ...] = ()
+    period: tuple[datetime, datetime] | None = None
 
     def __post_init__(self) -> None:
         over_runs = isinstance(self.annex, RunsAnnex)
         fits = self.kind in KINDS_OVER_RUNS if isinstance(self.annex, RunsAnnex) else self.kind == self.annex.kind
         if not fits or over_runs != (self.run is None):
             raise ReceiptError(f"a receipt of kind {self.kind!r} has the annex of another", remedy=_DEFECT)
+        if (self.kind == "attestation") != (self.period is not None):
+            raise ReceiptError(f"a receipt of kind {self.kind!r} has the period of another", remedy=_DEFECT)
+        if self.period is not None and not self.period[0] < self.period[1] <= self.issued_at:
+            raise ReceiptError("an attestation would be about a time to come", remedy=_DEFECT)
         if self.run is not None and not self.run.started_at <= self.run.finished_at <= self.issued_at:
             raise ReceiptError(
                 "a run would have finished before it began, or after its receipt",
@@ -152,6 +158,10 @@ def receipt_statement(receipt: Receipt) -> bytes:
             for each in merge_not_covered(receipt.not_covered)
         ],
     }
+    if isinstance(annex, RunAnnex) and annex.purge_due is not None:
+        predicate["purgeDue"] = rfc3339(annex.purge_due)
+    if receipt.period is not None:
+        predicate["period"] = dict(zip(("from", "to"), map(rfc3339, receipt.period), strict=True))
     if isinstance(annex, RunsAnnex):
         predicate["runs"] = {"count": len(annex.runs), "sha256": _sha256(annex.encode_runs())}
     statement = _statement(RECEIPT, "annex", _sha256(annex.encode()), predicate)

@@ -112,6 +112,9 @@ class InForce:
         """Raise KeyNotInForce where the key may not sign."""
         public, now = self.public_key, self._now()
         record = find(self._records(), self._role, public)
+        if record is not None and self._role == "log":
+            # A checkpoint has no time, and a hold is to be logged whatever the clock says.
+            now = max(now, record.valid_from)
         if record is None or not record.counts_at(now):
             raise KeyNotInForce(
                 f"the {self._role} key {key_id(public)[:_SHOWN]} {_why(record, now)}: nothing is signed with it",

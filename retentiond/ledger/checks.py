@@ -17,7 +17,7 @@ from retentiond.ports.rows import EventRow
 
 _AT_MOST = 100  # findings of one kind: the first tell the story
 _PAGE = 1_000
-_ENTRY_HAS = re.compile(r"@entry_has ([a-z0-9_.]+)@")
+_ENTRY_HAS = re.compile(r"@entry_has ([^@]+)@")
 
 # Each query yields what is wrong; its columns fill the words before it. What stands in @…@ is the engine's own.
 _CONTRADICTIONS = (
@@ -36,12 +36,18 @@ _CONTRADICTIONS = (
     (
         "plan {0} is not the one that entry {1} of the log names",
         """SELECT id, log_index FROM plans WHERE NOT EXISTS (SELECT 1 FROM log_entries
-           WHERE "index" = plans.log_index AND @entry_has plans.sha256@)""",
+           WHERE "index" = plans.log_index AND @entry_has 'sha256:' || plans.sha256@)""",
     ),
     (
         "receipt {0} is not the one that entry {1} of the log names",
         """SELECT id, log_index FROM receipts WHERE NOT EXISTS (SELECT 1 FROM log_entries
-           WHERE "index" = receipts.log_index AND @entry_has receipts.entry_sha256@)""",
+           WHERE "index" = receipts.log_index AND @entry_has 'sha256:' || receipts.entry_sha256@)""",
+    ),
+    (
+        "the retraction of the receipt of entry {0} is not the one that entry {1} of the log names",
+        """SELECT receipt_index, log_index FROM retractions WHERE NOT EXISTS (SELECT 1 FROM log_entries
+           WHERE "index" = retractions.log_index
+           AND @entry_has 'retract ' || retractions.receipt_index || ' ' || retractions.reason@)""",
     ),
     (
         "plan {0} counts {1} records, its batches {2}",
@@ -129,7 +135,7 @@ def findings(session: Session, backend: Backend) -> Iterator[str]:
 def _in_words_of(backend: Backend, query: str) -> str:
     words = backend.check_words
     query = query.replace("@sum_of_outcomes@", words.sum_of_outcomes)
-    return _ENTRY_HAS.sub(lambda found: words.entry_has.format(f"'sha256:' || {found[1]}"), query)
+    return _ENTRY_HAS.sub(lambda found: words.entry_has.format(found[1]), query)
 
 
 def _revision(session: Session) -> Iterator[str]:

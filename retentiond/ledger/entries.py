@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 from sqlalchemy import bindparam, func, insert, select, update
 
-from retentiond.ledger.schema import log_checkpoint, log_entries
+from retentiond.ledger.schema import log_checkpoint, log_entries, signed_checkpoints
 from retentiond.ledger.session import Session, insert_or
 
 _SIZE = select(func.coalesce(func.max(log_entries.c["index"]) + 1, 0))
@@ -22,6 +22,7 @@ _ENTRIES = (
 _CHECKPOINT = select(log_checkpoint.c.note)
 _FIRST_CHECKPOINT = insert_or(log_checkpoint, "DO NOTHING")
 _SWAP_CHECKPOINT = update(log_checkpoint).where(log_checkpoint.c.note == bindparam("old")).values(note=bindparam("new"))
+KEEP_CHECKPOINT = insert(signed_checkpoints)
 
 
 class SqlEntries:
@@ -32,9 +33,12 @@ class SqlEntries:
 
     def stage(self, entry: bytes) -> int:
         """Stage an entry; return the index that it will have in the log. Indexes have no gaps: others wait for them."""
-        self._session.lock_appends()
-        index: int = self._session.value(_SIZE)
+        if self._session.log_size is None:
+            self._session.lock_appends()  # until this transaction ends, so that the number stays known
+            self._session.log_size = self._session.value(_SIZE)
+        index: int = self._session.log_size
         self._session.insert(_STAGE, {"index": index, "entry": entry})
+        self._session.log_size = index + 1
         return index
 
     def at(self, index: int) -> bytes | None:
@@ -60,11 +64,15 @@ class SqlLogState:
         return note
 
     def swap_checkpoint(self, old: bytes | None, new: bytes) -> bool:
-        """Replace the checkpoint if it still is `old`; False when another writer was first."""
+        """Replace the checkpoint if it still is `old`, and keep both; False when another writer was first."""
         with self._begin() as session:
             if old is None:
-                return session.change(_FIRST_CHECKPOINT, id=1, note=new) == 1
-            return session.change(_SWAP_CHECKPOINT, old=old, new=new) == 1
+                swapped = session.change(_FIRST_CHECKPOINT, id=1, note=new) == 1
+            else:
+                swapped = session.change(_SWAP_CHECKPOINT, old=old, new=new) == 1
+            if swapped:
+                session.insert(KEEP_CHECKPOINT, {"note": new})
+            return swapped
 
     def size(self) -> int:
         """Return how many entries were ever staged."""

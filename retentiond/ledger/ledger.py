@@ -10,6 +10,7 @@ from pathlib import Path
 from retentiond.errors import LedgerError
 from retentiond.ledger import files
 from retentiond.ledger.approvals import SqlApprovals
+from retentiond.ledger.audits import SqlAnchors, SqlAudits
 from retentiond.ledger.backend import Access, Backend, transaction
 from retentiond.ledger.batches import SqlBatches
 from retentiond.ledger.checks import findings
@@ -34,9 +35,11 @@ from retentiond.ledger.sqlite import SqliteBackend, create_file
 from retentiond.ledger.trouble import is_damage
 from retentiond.ports import ledger as port
 from retentiond.ports import recovery as recovery_port
+from retentiond.ports.audit import Anchors, Audits
 from retentiond.ports.closures import Closures
 from retentiond.ports.log import Entries, LogState
 from retentiond.ports.orders import Orders, Role
+from retentiond.ports.receipts import Receipts
 from retentiond.ports.rows import OwnTables
 from retentiond.ports.seals import Seals
 from retentiond.ports.slots import Slots
@@ -54,13 +57,15 @@ class SqlTransaction:
         self.approvals: port.Approvals = SqlApprovals(session)
         self.holds: port.Holds = SqlHolds(session)
         self.closures: Closures = SqlClosures(session)
-        self.receipts: port.Receipts = SqlReceipts(session)
+        self.receipts: Receipts = SqlReceipts(session)
         self.entries: Entries = SqlEntries(session)
         self.journal: recovery_port.Journals = SqlJournal(session)
         self.pending: recovery_port.Pendings = SqlPending(session)
         self.recovery: recovery_port.Recovery = SqlRecovery(session)
         self.slots: Slots = SqlSlots(session)
         self.events: port.Events = SqlEvents(session)
+        self.anchors: Anchors = SqlAnchors(session)
+        self.audits: Audits = SqlAudits(session)
         self.facts: port.Facts = SqlFacts(session)
         self.seals: Seals = SqlSeals(session)
 

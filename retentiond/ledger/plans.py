@@ -74,7 +74,7 @@ class SqlPlans:
     def get(self, reference: str) -> PlanRow | None:
         """Return a plan by its id or its sha256."""
         row = self._session.row(_GET, reference=reference)
-        return None if row is None else _plan(row)
+        return None if row is None else plan_row(row)
 
     def parts(self, plan: str) -> Sequence[Part]:
         """Return a plan's parts in order."""
@@ -82,7 +82,7 @@ class SqlPlans:
 
     def in_state(self, *states: RunState) -> Sequence[PlanRow]:
         """Return plans in any of the states, oldest first."""
-        return [_plan(row) for row in self._session.rows(_IN_STATE, states=states)]
+        return [plan_row(row) for row in self._session.rows(_IN_STATE, states=states)]
 
     def of_closures(self, closures: Sequence[str]) -> Sequence[tuple[str, str]]:
         """Return (closure, plan) for each plan that serves one of the closures, each closure's plans oldest first."""
@@ -102,7 +102,8 @@ class SqlPlans:
         self._session.change_one(f"plan {plan}", _SET_STATE, reference=plan, new_state=state)
 
 
-def _plan(row: Row[Any]) -> PlanRow:
+def plan_row(row: Row[Any]) -> PlanRow:
+    """Return a plan of a row that has its columns."""
     values = values_of(row)
     for name in ("policies", "datasets"):
         values[name] = _pairs(values[name])

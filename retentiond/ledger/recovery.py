@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import bindparam, insert, select, update
 
+from retentiond.ledger.entries import KEEP_CHECKPOINT
 from retentiond.ledger.schema import log_checkpoint, log_entries
 from retentiond.ledger.session import Session
 
@@ -25,6 +26,7 @@ class SqlRecovery:
         """Add entries that were read from the published log; LedgerError where one stands at such an index already."""
         rows = [{"index": index, "entry": entry} for index, entry in enumerate(entries, start)]
         self._session.insert(_ADOPT, rows)
+        self._session.log_size = None
 
     def adopt_checkpoint(self, note: bytes) -> None:
         """Take the published checkpoint as the last one that was signed."""
@@ -32,3 +34,4 @@ class SqlRecovery:
             self._session.insert(_FIRST_CHECKPOINT, {"id": 1, "note": note})
         else:
             self._session.change(_NEXT_CHECKPOINT, new_note=note)
+        self._session.insert(KEEP_CHECKPOINT, {"note": note})

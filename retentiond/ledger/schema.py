@@ -15,6 +15,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
+    text,
 )
 
 from retentiond.domain.account import AccountState
@@ -23,7 +24,7 @@ from retentiond.domain.policy import Action
 from retentiond.ledger.columns import AnyText, Moment, Reference, Structure, Whole, Word
 from retentiond.ports.orders import OrderState
 
-REVISION = "0007"
+REVISION = "0008"
 APPLICATION_ID = 0x72746E64  # "rtnd", in the header of the file
 
 metadata = MetaData()
@@ -224,6 +225,9 @@ closures = Table(
     Index("closures_by_state", "state", "deadline_at"),
 )
 
+# Word for word as a query says it: only then does an engine see that the index is all it needs.
+HAS_KEY = text("length(commitment_key) > 0")
+
 receipts = Table(
     "receipts",
     metadata,
@@ -238,12 +242,32 @@ receipts = Table(
     Column("log_index", Whole, nullable=False, unique=True),
     _bytes("commitment_key"),
     _text("file"),
+    Index("receipts_with_key", "issued_at", sqlite_where=HAS_KEY, postgresql_where=HAS_KEY),
+)
+
+# Receipts that were taken back, by the index of their entry: a receipt may be known to the log alone.
+retractions = Table(
+    "retractions", metadata, _number("receipt_index"), _text("reason"), _moment("at"), _integer("log_index")
 )
 
 log_entries = Table("log_entries", metadata, _number("index"), _bytes("entry"))
 
 log_checkpoint = Table(
     "log_checkpoint", metadata, _number("id"), _bytes("note"), CheckConstraint("id = 1", name="one_row")
+)
+
+# Each is there since it was signed; the newest stands in `log_checkpoint`, too.
+signed_checkpoints = Table("signed_checkpoints", metadata, _sequence(), _bytes("note"))
+
+# Of which events the root in the log is; those of 0 are of a ledger that was lost.
+anchors = Table(
+    "anchors",
+    metadata,
+    _number("log_index"),
+    _integer("first_event"),
+    _integer("last_event"),
+    _text("root"),
+    _moment("at"),
 )
 
 events = Table(
@@ -313,7 +337,7 @@ orders = Table(
 # Triggers that keep history from being changed, whoever writes; `check` names those that are gone.
 _HISTORY = (
     "plans", "parts", "runs", "approvals", "used_nonces", "approved_pairs", "holds", "closures", "receipts",
-    "log_entries", "events", "batches", "journal", "plan_closures",
+    "log_entries", "events", "batches", "journal", "plan_closures", "signed_checkpoints", "anchors", "retractions",
 )  # fmt: skip
 GUARDS = frozenset(
     (
@@ -323,6 +347,8 @@ GUARDS = frozenset(
         "events_in_order",
         "log_checkpoint_stay",
         "log_entries_in_order",
+        "receipts_key_gone",
+        "runs_key_gone",
     )
 )
 

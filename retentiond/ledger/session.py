@@ -23,6 +23,7 @@ class Session:
 
     Attributes:
         shared: Whether other transactions that write may run beside this one, so that it locks what it relies on.
+        log_size: How many entries there are, once this transaction has added some; nobody else does until it ends.
         epoch: The epoch of holds, once this transaction has read it; nobody else changes it until it ends.
     """
 
@@ -31,6 +32,7 @@ class Session:
         self.where = backend.where
         self.shared = shared
         self.epoch: int | None = None
+        self.log_size: int | None = None
         self._backend = backend
 
     def lock_appends(self) -> None:

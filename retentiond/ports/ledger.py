@@ -13,19 +13,21 @@ from typing import Protocol
 
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import Part, RunState
+from retentiond.ports.audit import Anchors, Audits
 from retentiond.ports.closures import Closures
 from retentiond.ports.log import Entries, LogState
 from retentiond.ports.orders import OrderBook
+from retentiond.ports.receipts import Receipts
 from retentiond.ports.recovery import Journals, Pendings, Recovery
 from retentiond.ports.rows import (
     ApprovalRow,
     BatchRow,
     ClaimRow,
+    DigestRow,
     EndedRow,
     EventRow,
     OwnTables,
     PlanRow,
-    ReceiptRow,
     RunRow,
 )
 from retentiond.ports.seals import Seals
@@ -245,30 +247,6 @@ class Holds(Protocol):
         ...
 
 
-class Receipts(Protocol):
-    """Receipts."""
-
-    def add(self, receipt: ReceiptRow) -> None:
-        """Store a receipt."""
-        ...
-
-    def get(self, receipt: str) -> ReceiptRow | None:
-        """Return a receipt by its id."""
-        ...
-
-    def all(self) -> Sequence[ReceiptRow]:
-        """Return all receipts, oldest first, without envelope and annex bytes left out."""
-        ...
-
-    def without_file(self) -> Sequence[ReceiptRow]:
-        """Return receipts whose bundle was not written yet."""
-        ...
-
-    def set_file(self, receipt: str, file: str) -> None:
-        """Note where the bundle stands."""
-        ...
-
-
 class Events(Protocol):
     """Append-only events, each with a salted digest."""
 
@@ -278,6 +256,18 @@ class Events(Protocol):
 
     def newest(self, limit: int) -> Sequence[EventRow]:
         """Return the newest events first."""
+        ...
+
+    def last_before(self, moment: datetime) -> int:
+        """Return the number of the last event that bears an earlier time; 0 where there is none."""
+        ...
+
+    def digests(self, after: int, limit: int) -> Sequence[DigestRow]:
+        """Return the digests of the events that follow a number."""
+        ...
+
+    def forget(self, before: datetime, up_to: int) -> int:
+        """Forget detail and salt of events of before a time, up to a number; return how many."""
         ...
 
 
@@ -311,6 +301,8 @@ class Transaction(Protocol):
     recovery: Recovery
     slots: Slots
     events: Events
+    anchors: Anchors
+    audits: Audits
     facts: Facts
     seals: Seals
 

@@ -97,6 +97,22 @@ class Log(Protocol):
         """Return a file that was published beside the log; None where it is not there."""
         ...
 
+    def remarks(self) -> Sequence[str]:
+        """Say what an operator should know of where the log is published, in words.
+
+        Raises:
+            RetentiondError: It cannot be found out.
+        """
+        ...
+
+    def read_published(self, path: str) -> bytes | None:
+        """Return any published file as it stands, for audits; None where it is not there."""
+        ...
+
+    def published_names(self, folder: str) -> Iterator[str]:
+        """Yield the paths of all published files in a folder and below."""
+        ...
+
     def publish_file(self, path: str, data: bytes, *, replace: bool = False) -> None:
         """Publish a file beside the log, such as `policies/<sha256>.json`.
 

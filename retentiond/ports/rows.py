@@ -149,7 +149,7 @@ class SlotRow:
 
 @dataclass(frozen=True, slots=True)
 class RunRow:
-    """A plan being carried out. `commitment_key` is the receipt's K, sealed."""
+    """A plan being carried out. `commitment_key` is the receipt's K, sealed; empty once it is destroyed."""
 
     id: str
     plan: str
@@ -202,7 +202,7 @@ class ReceiptRow:
     Attributes:
         closure: The closure that it is of; empty for the receipts of runs.
         log_index: Of its entry.
-        commitment_key: K, sealed.
+        commitment_key: K, sealed; empty once it is destroyed.
         file: Its bundle; empty until that is written.
     """
 
@@ -220,6 +220,33 @@ class ReceiptRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiptBrief:
+    """Which receipt it is, without what it says; the fields mean what they mean in `ReceiptRow`."""
+
+    id: str
+    kind: str
+    issued_at: datetime
+    entry_sha256: str
+    log_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class RetractionRow:
+    """A receipt that was taken back.
+
+    Attributes:
+        receipt_index: Of the receipt's entry; the receipt itself may be lost.
+        reason: Why, in one word.
+        log_index: Of the entry that says so.
+    """
+
+    receipt_index: int
+    reason: str
+    at: datetime
+    log_index: int
+
+
+@dataclass(frozen=True, slots=True)
 class EventRow:
     """Something that happened; never changed, never removed but by its own retention period."""
 
@@ -228,6 +255,33 @@ class EventRow:
     kind: str
     subject: str
     detail: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class AnchorRow:
+    """An anchor: the Merkle root over the digests of events that follow each other, as it stands in the log.
+
+    Attributes:
+        log_index: Of its entry.
+        first_event, last_event: Numbers of the events; 0 where they were lost with an older ledger.
+        root: Lower-case hex.
+    """
+
+    log_index: int
+    first_event: int
+    last_event: int
+    root: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DigestRow:
+    """An event's digest. `forgotten`: whether its detail and salt are gone."""
+
+    sequence: int
+    at: datetime
+    digest: bytes
+    forgotten: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from retentiond.settings.canonical import list_commitment_input
 from retentiond.settings.datamap import load_datamap
 from retentiond.settings.keys import KeyPlaces
 from retentiond.settings.ledger import LedgerDatabase
+from retentiond.settings.logplace import LogBucket
 from retentiond.settings.policies import idle_policies, load_policies, uncovered_classes
 from retentiond.settings.schema import json_schema, write_schemas
 from retentiond.settings.service import ServiceSettings, load_service
@@ -18,6 +19,7 @@ __all__ = [
     "ApproversFile",
     "KeyPlaces",
     "LedgerDatabase",
+    "LogBucket",
     "ServiceSettings",
     "idle_policies",
     "json_schema",

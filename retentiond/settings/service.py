@@ -17,6 +17,7 @@ from retentiond.errors import ConfigError
 from retentiond.settings.document import Document, Trail, read_document
 from retentiond.settings.keys import KeyPlaces, KeysModel
 from retentiond.settings.ledger import LedgerDatabase, LedgerModel, looks_like_dsn, read_ledger
+from retentiond.settings.logplace import SCHEME, LogBucket, LogModel, read_log_place
 from retentiond.settings.problems import (
     Problem,
     alternatives,
@@ -88,6 +89,11 @@ def _keys(value: object) -> object:
     return value if isinstance(value, KeyPlaces) else _path(value)
 
 
+def _log(value: object) -> object:
+    """Take a directory, or a bucket that was read already."""
+    return value if isinstance(value, LogBucket) else _path(value)
+
+
 def _switch(value: object) -> object:
     """Take true and false as words too: the environment has nothing else."""
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
@@ -112,6 +118,18 @@ class Identifiers(Declared):
     keep: PeriodValue = Period(days=7)
 
 
+class Commitments(Declared):
+    """How long receipts can be opened: the keys of what they commit to, sealed, and the lists of it."""
+
+    keep: PeriodValue = Period(days=400)
+
+
+class Events(Declared):
+    """How long is kept what events say, once a root over them is in the log."""
+
+    keep: PeriodValue = Period(months=24)
+
+
 class ServiceSettings(BaseSettings):
     """Settings of one instance; paths are absolute once they are loaded.
 
@@ -127,6 +145,7 @@ class ServiceSettings(BaseSettings):
             no store can confirm it.
         ledger: A file of SQLite, or a database of PostgreSQL.
         keys: A directory, or that and keys of KMS.
+        log: The directory, or the bucket, in which the log is published.
         listen: Where the daemon answers to health checks and monitoring, as `host:port`; empty for nowhere.
     """
 
@@ -142,12 +161,14 @@ class ServiceSettings(BaseSettings):
     stop_file: _PathValue = Path("STOP")
     single_operator: Annotated[bool, BeforeValidator(_switch, json_schema_input_type=bool)] = False
     identifiers: Identifiers = Identifiers()
+    commitments: Commitments = Commitments()
+    events: Events = Events()
     plan_expires: PeriodValue = Period(days=1)
     clock_ahead: FixedPeriod = Period(days=1)
     ledger: Annotated[Path | LedgerDatabase, BeforeValidator(_ledger, json_schema_input_type=str | LedgerModel)] = Path(
         "ledger.db"
     )
-    log: _PathValue = Path("log")
+    log: Annotated[Path | LogBucket, BeforeValidator(_log, json_schema_input_type=str | LogModel)] = Path("log")
     receipts: _PathValue = Path("receipts")
     keys: Annotated[Path | KeyPlaces, BeforeValidator(_keys, json_schema_input_type=str | KeysModel)] = Path("keys")
     journal: _PathValue = Path("journal")
@@ -184,8 +205,9 @@ def load_service(config_dir: Path, environ: Mapping[str, str]) -> ServiceSetting
     document = read_document(config_dir / FILE)
     given = _from_environment(document, environ)
     raise_first(document, blanks(document))
-    ledger, places = _read_ledger(document, given, config_dir, environ), _read_keys(document, given)
-    read = {name: value for name, value in (("ledger", ledger), ("keys", places)) if value is not None}
+    ledger, log = _read_ledger(document, given, config_dir, environ), _read_log(document, given)
+    places = (("ledger", ledger), ("log", log), ("keys", _read_keys(document, given)))
+    read = {name: place for name, place in places if place is not None}
     sources = _SOURCES_READ.set([read, given, document.root])
     try:
         found = ServiceSettings()
@@ -239,6 +261,21 @@ def _read_ledger(
     return database
 
 
+def _read_log(document: Document, given: Mapping[str, Any]) -> LogBucket | None:
+    """Return the log's bucket; None where it is a directory. A variable wins over the file's field of its name."""
+    written, set_there = document.root.get("log"), given.get("log")
+    place: Any = written if set_there is None else set_there
+    if isinstance(set_there, dict):
+        place = {**(written if isinstance(written, dict) else {"url": written} if written else {}), **set_there}
+    if not (isinstance(place, dict) or (isinstance(place, str) and place.startswith(SCHEME))):
+        return None
+    problems: list[Problem] = []
+    bucket = read_log_place(place, problems)
+    if problems:
+        raise _first(document, given, problems)
+    return bucket
+
+
 def _from_environment(document: Document, environ: Mapping[str, str]) -> Mapping[str, Any]:
     """Return what the environment sets, nested as the file nests it."""
     names = {_variable(trail): trail for trail in _trails()}
@@ -269,13 +306,20 @@ def _from_environment(document: Document, environ: Mapping[str, str]) -> Mapping
 
 
 def _trails() -> list[tuple[str, ...]]:
-    nested: dict[str, type[BaseModel]] = {"identifiers": Identifiers, "ledger": LedgerModel, "keys": KeysModel}
+    nested: dict[str, type[BaseModel]] = {
+        "identifiers": Identifiers,
+        "commitments": Commitments,
+        "events": Events,
+        "ledger": LedgerModel,
+        "log": LogModel,
+        "keys": KeysModel,
+    }
     fields = [
         (name, *inner)
         for name in ServiceSettings.model_fields
         for inner in (_fields_of(nested[name]) if name in nested else [()])
     ]
-    return [*fields, ("ledger",), ("keys",)]
+    return [*fields, ("ledger",), ("log",), ("keys",)]
 
 
 def _fields_of(model: type[BaseModel]) -> list[tuple[str, ...]]:

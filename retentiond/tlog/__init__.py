@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from retentiond.tlog.bucket import BucketStore
 from retentiond.tlog.directory import DirectoryStore
 from retentiond.tlog.publish import LogKeys, TileLog
 
-__all__ = ["DirectoryStore", "LogKeys", "TileLog"]
+__all__ = ["BucketStore", "DirectoryStore", "LogKeys", "TileLog"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from retentiond.errors import LogIntegrityError, RetentiondError
 
+_PARTIALS = ".p"
+_TRIES = 3
 _FILE_MODE = 0o644
 _DIRECTORY_MODE = 0o755
 
@@ -35,6 +38,11 @@ class DirectoryStore:
             except (FileNotFoundError, NotADirectoryError):
                 return None
 
+    def names(self, folder: str) -> Iterator[str]:
+        """Yield the paths of all files in a folder and below."""
+        for place, _, files in os.walk(self._root / folder):
+            yield from (str((Path(place) / name).relative_to(self._root)) for name in files)
+
     def put(self, path: str, data: bytes, *, replace: bool = False) -> None:
         """Write a file whole or not at all, readable for everyone; one that has this content already is left alone."""
         target = self._root / path
@@ -50,20 +58,46 @@ class DirectoryStore:
             self._make_directory(target.parent)
             self._unsynced.add(target.parent)
             if found != data:
-                _write(target, data)
+                self._write(target, data)
+
+    def swap(self, path: str, old: bytes | None, new: bytes) -> bool:
+        """Replace a file, whoever has it: a file system can't compare and swap, the ledger did."""
+        del old
+        self.put(path, new, replace=True)
+        return True
+
+    def remarks(self) -> tuple[str, ...]:
+        """Say nothing."""
+        return ()
 
     def sync(self) -> None:
         """Fsync every directory in which something was put."""
         for directory in sorted(self._unsynced):
             with _explained(directory, "written"):
-                _fsync_directory(directory)
+                try:
+                    _fsync_directory(directory)
+                except FileNotFoundError:
+                    if directory.suffix != _PARTIALS:  # another writer has the complete tile, and removed these
+                        raise
         self._unsynced.clear()
 
     def discard_partials(self, path: str) -> None:
         """Remove the partial tiles that a complete tile or bundle has replaced."""
-        partials = self._root / f"{path}.p"
+        partials = self._root / f"{path}{_PARTIALS}"
         with _explained(partials, "removed"), suppress(FileNotFoundError):
-            shutil.rmtree(partials)
+            try:
+                shutil.rmtree(partials)
+            except OSError as error:
+                if error.errno != errno.ENOTEMPTY:  # a slower writer adds one at this moment; it may stay
+                    raise
+
+    def _write(self, target: Path, data: bytes) -> None:
+        for _ in range(_TRIES):
+            with suppress(FileNotFoundError):  # another writer removed these partial tiles, since theirs is complete
+                _write(target, data)
+                return
+            self._make_directory(target.parent)
+        _write(target, data)
 
     def _make_directory(self, directory: Path) -> None:
         if directory.is_dir():

@@ -33,6 +33,7 @@ _AUDIT = "nothing was signed; run `retentiond ledger check`"
 class _Seen:
     """What log and ledger said when they were looked at."""
 
+    shown: bytes | None
     published: Checkpoint | None
     note: bytes | None
     signed: Checkpoint | None
@@ -42,6 +43,15 @@ class _Seen:
     def checkpoints(self) -> list[Checkpoint]:
         """Every checkpoint that the log must extend."""
         return [each for each in (self.published, self.signed) if each]
+
+
+@dataclass(frozen=True, slots=True)
+class _Proving:
+    """A checkpoint that was verified, and the reader of its tree."""
+
+    note: bytes
+    checkpoint: Checkpoint
+    reader: TileReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +90,7 @@ class TileLog:
         self._keys = keys if isinstance(keys, LogKeys) else _alone(origin, keys)
         self._state = state
         self._store = store
+        self._proving: _Proving | None = None
 
     def publish(self) -> int:
         """Integrate and publish everything that is staged; return the tree size.
@@ -94,8 +105,9 @@ class TileLog:
             completed: list[str] = []
             note = self._integrate(seen, completed)
             # Another writer may have been first: what it signed is then to be extended.
-            if note == seen.note or self._state.swap_checkpoint(seen.note, note):
-                self._show(note)
+            if note != seen.note and not self._state.swap_checkpoint(seen.note, note):
+                continue
+            if self._show(seen.shown, note):
                 for path in completed:
                     self._store.discard_partials(path)
                 return seen.staged
@@ -126,15 +138,23 @@ class TileLog:
             LogIntegrityError: The entry is not published yet, or tiles and entry do not lead to the checkpoint.
         """
         note = self._state.checkpoint()
-        checkpoint = self._opened(note)
-        if note is None or checkpoint is None or not 0 <= index < checkpoint.size:
+        proving = self._prover(note) if note is not None else None
+        if note is None or proving is None or not 0 <= index < proving.checkpoint.size:
             raise LogIntegrityError(f"entry {index} is not published yet", remedy="publish the log, then ask again")
-        reader = TileReader(self._store, checkpoint.size)
+        checkpoint, reader = proving.checkpoint, proving.reader
         path = [reader.range_hash(span) for span in inclusion_ranges(index, checkpoint.size)]
         (entry,) = self._entries(index, index + 1)
         if root_from_path(leaf_hash(entry), index, checkpoint.size, path) != checkpoint.root:
+            self._proving = None  # whoever mends a tile is to be believed
             raise LogIntegrityError(f"the log's tiles do not prove entry {index}", remedy=_AUDIT)
         return encode_proof(index, path, note)
+
+    def _prover(self, note: bytes) -> _Proving:
+        """Return what proofs against a checkpoint are read with; the last one is kept."""
+        if self._proving is None or self._proving.note != note:
+            checkpoint = open_checkpoint(note, *self._keys.verifiers())
+            self._proving = _Proving(note, checkpoint, TileReader(self._store, checkpoint.size))
+        return self._proving
 
     def publish_file(self, path: str, data: bytes, *, replace: bool = False) -> None:
         """Publish a file beside the log, such as `policies/<sha256>.json`.
@@ -187,6 +207,22 @@ class TileLog:
         note = self._store.read(CHECKPOINT)
         checkpoint = self._opened(note)
         return note, checkpoint.size if checkpoint else 0
+
+    def remarks(self) -> Sequence[str]:
+        """Say what an operator should know of where the log is published, in words.
+
+        Raises:
+            RetentiondError: It cannot be found out.
+        """
+        return self._store.remarks()
+
+    def read_published(self, path: str) -> bytes | None:
+        """Return any published file as it stands, for audits; None where it is not there."""
+        return self._store.read(path)
+
+    def published_names(self, folder: str) -> Iterator[str]:
+        """Yield the paths of all published files in a folder and below."""
+        return self._store.names(folder)
 
     def rebuild_check(self) -> int:
         """Rebuild the whole log from the ledger and compare everything published with it; for audits.
@@ -251,12 +287,13 @@ class TileLog:
         A writer goes from the ledger to the file; read the other way round, whatever another one does meanwhile
         never looks like a log that is ahead of its ledger.
         """
-        published = self._opened(self._store.read(CHECKPOINT))
+        shown = self._store.read(CHECKPOINT)
+        published = self._opened(shown)
         note = self._state.checkpoint()
         signed = self._opened(note)
         staged = self._state.size()
         _refuse_contradiction(published, signed, staged)
-        return _Seen(published, note, signed, staged)
+        return _Seen(shown, published, note, signed, staged)
 
     def _edge(self, published: Checkpoint | None, sink: Sink) -> Edge:
         if published is None:
@@ -267,14 +304,19 @@ class TileLog:
             # Tiles were lost: they are written again from the ledger, and compared with the checkpoints on the way.
             return Edge(sink)
 
-    def _show(self, note: bytes) -> None:
-        """Replace the published checkpoint, again if another writer's newer one was overtaken."""
-        shown: bytes | None = None
+    def _show(self, shown: bytes | None, note: bytes) -> bool:
+        """Replace the published checkpoint, again if another writer's newer one was overtaken.
+
+        Returns:
+            False when somebody else replaced it since it was read: then all is to be looked at again.
+        """
         newest: bytes | None = note
         while newest is not None and newest != shown:
-            self._store.put(CHECKPOINT, newest, replace=True)
+            if not self._store.swap(CHECKPOINT, shown, newest):
+                return False
             self._store.sync()
             shown, newest = newest, self._state.checkpoint()
+        return True
 
     def _opened(self, note: bytes | None) -> Checkpoint | None:
         return None if note is None else open_checkpoint(note, *self._keys.verifiers())

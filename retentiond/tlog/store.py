@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 
@@ -16,6 +17,14 @@ class TileStore(Protocol):
         """
         ...
 
+    def names(self, folder: str) -> Iterator[str]:
+        """Yield the paths of all files in a folder and below.
+
+        Raises:
+            RetentiondError: They cannot be listed.
+        """
+        ...
+
     def put(self, path: str, data: bytes, *, replace: bool = False) -> None:
         """Write a file whole or not at all; it is durable after the next `sync`.
 
@@ -23,6 +32,18 @@ class TileStore(Protocol):
             LogIntegrityError: There is such a file with another content, and it is not to be replaced.
             RetentiondError: It cannot be written.
         """
+        ...
+
+    def swap(self, path: str, old: bytes | None, new: bytes) -> bool:
+        """Replace a file if it still is `old` (None: is not there); False when it is not, where that can be told.
+
+        Raises:
+            RetentiondError: It cannot be read or written.
+        """
+        ...
+
+    def remarks(self) -> Sequence[str]:
+        """Say what an operator should know of the place, in words."""
         ...
 
     def sync(self) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
+from hashlib import sha256
 
 from retentiond.errors import LogIntegrityError
-from retentiond.evidence.merkle import HASH_BYTES, Frontier, Range, complete_subtrees, leaf_hash, root_hash
+from retentiond.evidence.merkle import HASH_BYTES, NODE_PREFIX, Frontier, Range, complete_subtrees, leaf_hash, root_hash
 from retentiond.tlog.store import TileStore
 from retentiond.tlog.tiles import HEIGHT, TILE_WIDTH, bundle_path, encode_bundle, tile_path
+
+_TILES_KEPT = 128
 
 Sink = Callable[[str, bytes], None]
 """Takes path and content of each tile and bundle."""
@@ -89,7 +93,8 @@ class TileReader:
     def __init__(self, store: TileStore, size: int) -> None:
         self._store = store
         self._size = size
-        self._tiles: dict[tuple[int, int], bytes] = {}
+        self._tile = lru_cache(_TILES_KEPT)(self._read)
+        self._subtrees = lru_cache(_TILES_KEPT)(self._grow)
 
     def edge(self, sink: Sink) -> Edge:
         """Return the right edge of the tree, short of the entries of its incomplete bundle."""
@@ -108,12 +113,15 @@ class TileReader:
     def _complete(self, span: Range) -> bytes:
         level, height = divmod((span[1] - span[0]).bit_length() - 1, HEIGHT)
         number, first = divmod(span[0] >> HEIGHT * level, TILE_WIDTH)
-        return root_hash(list(_hashes(self._tile(level, number)))[first : first + (1 << height)])
+        return self._subtrees(level, number)[height][first >> height]
 
-    def _tile(self, level: int, number: int) -> bytes:
-        if (level, number) not in self._tiles:
-            self._tiles[level, number] = self._read(level, number)
-        return self._tiles[level, number]
+    def _grow(self, level: int, number: int) -> list[list[bytes]]:
+        """Return the roots of all complete subtrees of a tile, by their height: proofs need many of them."""
+        rows = [list(_hashes(self._tile(level, number)))]
+        while len(rows[-1]) > 1:
+            pairs = zip(rows[-1][::2], rows[-1][1::2], strict=False)
+            rows.append([sha256(NODE_PREFIX + left + right).digest() for left, right in pairs])
+        return rows
 
     def _read(self, level: int, number: int) -> bytes:
         width = min(TILE_WIDTH, (self._size >> HEIGHT * level) - number * TILE_WIDTH)

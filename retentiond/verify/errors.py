@@ -23,3 +23,7 @@ class FailedStepError(Exception):
 
 class LogUnreadableError(FailedStepError):
     """The published log cannot be read or does not agree with its own checkpoint, so it answers no question."""
+
+
+class TooLargeError(LogUnreadableError):
+    """A file of the log is larger than it can be."""

@@ -44,6 +44,41 @@ def is_included(leaf: bytes, index: int, size: int, path: Sequence[bytes], root:
     return last == 0 and node == root
 
 
+class Peaks:
+    """The right edge of a tree that only grows: its root hash needs no more memory than the tree is high."""
+
+    def __init__(self) -> None:
+        """Start with no leaves."""
+        self.size = 0
+        self._nodes: list[bytes] = []
+
+    def append(self, node: bytes, height: int = 0) -> None:
+        """Append a leaf's hash, or the root of a whole subtree of that height where one fits."""
+        count = self.size >> height
+        self.size += 1 << height
+        while count & 1:
+            node = node_hash(self._nodes.pop(), node)
+            count >>= 1
+        self._nodes.append(node)
+
+    def root(self) -> bytes:
+        """Give the root hash."""
+        if not self._nodes:
+            return hashlib.sha256().digest()
+        *left, root = self._nodes
+        for node in reversed(left):
+            root = node_hash(node, root)
+        return root
+
+    def with_leaves(self, leaves: Sequence[bytes]) -> Peaks:
+        """Give another tree, which has these leaves more."""
+        other = Peaks()
+        other.size, other._nodes = self.size, list(self._nodes)
+        for leaf in leaves:
+            other.append(leaf)
+        return other
+
+
 class GrowingTree:
     """A tree to which leaf hashes are appended, and which still knows the root hash of every earlier size."""
 

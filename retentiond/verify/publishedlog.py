@@ -6,6 +6,7 @@ The hash tiles are not read at all: a tile that was tampered with is then no way
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import urllib.error
 import urllib.request
@@ -16,25 +17,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from .errors import FailedStepError, LogUnreadableError, UsageError
+from .errors import FailedStepError, LogUnreadableError, TooLargeError, UsageError
 from .files import read_at_most
 from .merkle import GrowingTree, leaf_hash
 from .note import Checkpoint, NoteKey, read_checkpoint, require_log
 
 ENTRIES_PER_BUNDLE = 256
 _LENGTH_BYTES = 2
-_MAX_BUNDLE_BYTES = ENTRIES_PER_BUNDLE * (_LENGTH_BYTES + 0xFFFF)
-_MAX_CHECKPOINT_BYTES = 1 << 20
+MAX_BUNDLE_BYTES = ENTRIES_PER_BUNDLE * (_LENGTH_BYTES + 0xFFFF)
+MAX_CHECKPOINT_BYTES = 1 << 20
 _TIMEOUT_SECONDS = 30
 _WEB = ("http://", "https://")
 _GZIP = 16 + zlib.MAX_WBITS
 _NOT_FOUND = (404, 410)
 _NUMBER = r"(0|[1-9][0-9]{0,17})"
-_ENTRY = re.compile(r"retentiond/log-entry/v1\n([^\n]+)\nsha256:([0-9a-f]{64})\n")
+ENTRY = re.compile(r"retentiond/log-entry/v1\n([^\n]+)\nsha256:([0-9a-f]{64})\n")
 _OVER_RUNS = "receipt -"
-_RECEIPT = re.compile(f"receipt {_NUMBER}")
-_VOID = re.compile(f"void {_NUMBER} (.+)")
-_RETRACT = re.compile(f"retract {_NUMBER} (.+)")
+RECEIPT = re.compile(f"receipt {_NUMBER}")
+VOID = re.compile(f"void {_NUMBER} (.+)")
+RETRACT = re.compile(f"retract {_NUMBER} (.+)")
 
 
 def entry(kind_line: str, sha256: str) -> bytes:
@@ -72,7 +73,7 @@ class PublishedLog:
         """Take in the next entry. What is of an unknown kind counts for the tree and says nothing here."""
         index = self.tree.size
         self.tree.append(leaf_hash(data))
-        found = _ENTRY.fullmatch(data.decode("utf-8", errors="replace"))
+        found = ENTRY.fullmatch(data.decode("utf-8", errors="replace"))
         if not found:
             return
         kind_line, digest = found[1], found[2]
@@ -80,20 +81,23 @@ class PublishedLog:
             self.newest_keys = digest
         elif kind_line == _OVER_RUNS:
             self.digests[index] = digest
-        elif receipt := _RECEIPT.fullmatch(kind_line):
+        elif receipt := RECEIPT.fullmatch(kind_line):
             self.digests[index] = digest
             self.receipts[int(receipt[1])].append(index)
-        elif void := _VOID.fullmatch(kind_line):
+        elif void := VOID.fullmatch(kind_line):
             self.voids[int(void[1]), digest] = void[2]
-        elif retract := _RETRACT.fullmatch(kind_line):
+        elif retract := RETRACT.fullmatch(kind_line):
             self.retractions[int(retract[1]), digest] = retract[2]
 
 
-class _Source(Protocol):
+class Source(Protocol):
     """Where the files of a log come from."""
 
     def read(self, path: str, limit: int) -> bytes | None:
         """Give a file of at most `limit` bytes, None where it is known not to be there; else LogUnreadableError."""
+
+    def names(self, folder: str) -> Iterator[str] | None:
+        """Name all files in a folder and below, relative to the log; None where nobody can list them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,10 @@ class _Directory:
             return None
         except (OSError, ValueError) as error:
             raise _unreadable(path, error) from error
+
+    def names(self, folder: str) -> Iterator[str]:
+        for place, _, files in os.walk(self.root / folder):
+            yield from (str((Path(place) / name).relative_to(self.root)) for name in files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +137,9 @@ class _Web:
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise _unreadable(path, error) from error
 
+    def names(self, folder: str) -> None:
+        del folder
+
 
 def require_location(location: str) -> None:
     """Raise UsageError unless the location is an http(s) URL or a directory that is there."""
@@ -148,8 +159,8 @@ def read_log(location: str, keys: Sequence[NoteKey]) -> PublishedLog:
         LogUnreadableError: a file is missing or cannot be read, the checkpoint is not the pinned log's, or its root
             hash is not that of the entries.
     """
-    source = _source(location)
-    note = source.read("checkpoint", _MAX_CHECKPOINT_BYTES)
+    source = source_of(location)
+    note = source.read("checkpoint", MAX_CHECKPOINT_BYTES)
     if note is None:
         raise LogUnreadableError("the log has no checkpoint")
     try:
@@ -167,34 +178,36 @@ def read_log(location: str, keys: Sequence[NoteKey]) -> PublishedLog:
     return log
 
 
-def _source(location: str) -> _Source:
+def source_of(location: str) -> Source:
+    """Give the files of a log in a directory, or under an http(s) URL."""
     return _Web(location.rstrip("/")) if location.startswith(_WEB) else _Directory(Path(location))
 
 
-def _entries(source: _Source, size: int) -> Iterator[bytes]:
+def _entries(source: Source, size: int) -> Iterator[bytes]:
     for number in range(-(-size // ENTRIES_PER_BUNDLE)):
         width = min(size - number * ENTRIES_PER_BUNDLE, ENTRIES_PER_BUNDLE)
         yield from _bundle(source, number, width)
 
 
-def _bundle(source: _Source, number: int, width: int) -> list[bytes]:
+def _bundle(source: Source, number: int, width: int) -> list[bytes]:
     """Read one entry bundle. A partial one may have gone once the full one is there, which then begins with it."""
-    path = f"tile/entries/{_tile_number(number)}"
+    path = f"tile/entries/{tile_number(number)}"
     data = None
     if width < ENTRIES_PER_BUNDLE:
-        data = source.read(f"{path}.p/{width}", _MAX_BUNDLE_BYTES)
+        data = source.read(f"{path}.p/{width}", MAX_BUNDLE_BYTES)
     held = width
     if data is None:
-        data, held = source.read(path, _MAX_BUNDLE_BYTES), ENTRIES_PER_BUNDLE
+        data, held = source.read(path, MAX_BUNDLE_BYTES), ENTRIES_PER_BUNDLE
     if data is None:
         raise LogUnreadableError(f"the log has no entry bundle {path} of {width} entries")
-    entries = _split(data, path)
+    entries = split_bundle(data, path)
     if len(entries) != held:
         raise LogUnreadableError(f"{path} holds {len(entries)} entries instead of {held}")
     return entries[:width]
 
 
-def _split(data: bytes, path: str) -> list[bytes]:
+def split_bundle(data: bytes, path: str) -> list[bytes]:
+    """Give the entries of a bundle; LogUnreadableError where it ends inside one."""
     entries = []
     at = 0
     while at < len(data):
@@ -206,7 +219,7 @@ def _split(data: bytes, path: str) -> list[bytes]:
     return entries
 
 
-def _tile_number(number: int) -> str:
+def tile_number(number: int) -> str:
     """Spell a tile's number in groups of three digits, all but the last with an x: 1234067 is x001/x234/067."""
     groups = [f"{number % 1000:03d}"]
     while number := number // 1000:
@@ -216,7 +229,7 @@ def _tile_number(number: int) -> str:
 
 def _bounded(data: bytes, path: str, limit: int) -> bytes:
     if len(data) > limit:
-        raise LogUnreadableError(f"{path} is larger than {limit} bytes")
+        raise TooLargeError(f"{path} is larger than {limit} bytes")
     return data
 
 

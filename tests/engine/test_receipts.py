@@ -139,6 +139,9 @@ def test_a_tombstone_then_its_purge_say_when_it_was_hidden(office: Office) -> No
     (first,) = office.bundles()
     assert (predicate(first)["kind"], predicate(first)["evidence"]) == ("tombstone", "hidden")
     hidden_at = office.clock.at
+    assert predicate(first)["purgeDue"] == (hidden_at + timedelta(days=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    (hidden,) = json.loads(base64.b64decode(first["annex"]))["parts"]
+    assert hidden["purgeDue"] == predicate(first)["purgeDue"]
     office.clock.at += timedelta(days=4)
     with office.open() as ctx:
         assert run_all(ctx).carried == []
@@ -148,6 +151,8 @@ def test_a_tombstone_then_its_purge_say_when_it_was_hidden(office: Office) -> No
     (part,) = json.loads(base64.b64decode(last["annex"]))["parts"]
     when = hidden_at.strftime("%Y-%m-%dT%H:%M:%SZ")
     assert part["outcomes"]["purged"] == 1
+    assert "purgeDue" not in part
+    assert "purgeDue" not in predicate(last)
     assert part["tombstonedBetween"] == [when, when] or set(part["tombstonedBetween"].values()) == {when}
     assert office.rows() == set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, timedelta
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import pytest
 
 from retentiond.clock import SystemClock
 from retentiond.domain.hold import Scope
+from retentiond.engine.disclosing import Named, disclose
 from retentiond.engine.returning import plain
 from retentiond.engine.running import run_all
 from retentiond.engine.undoing import Undo, Wanted, undo
+from retentiond.errors import NotFound
 from retentiond.ports.stores import Acted, Order
+from tests.engine.handed_out import verdict
 from tests.engine.office import Office, Proxy, Timed, carry, make_office
 from tests.servers.versioned import Bucket, Server, versioned_server
 
@@ -165,3 +169,17 @@ def test_a_marker_whose_name_was_never_written_down_stays(office: Office, bucket
     for found in (back(office, of("acct-a")), back(office, None, session.carried[0].plan.id)):
         assert counts(found) == {"archive": {"undetermined": 1}}
     assert visible(bucket) == set()
+
+
+def test_a_record_that_is_an_object_is_disclosed_by_its_version(office: Office, bucket: Bucket, tmp_path: Path) -> None:
+    ages = {timedelta(days=40): b"older", timedelta(days=30): b"newer"}
+    put = {bucket.put("archive/acct-a/one", age, body=body) for age, body in ages.items()}
+    receipt = carry(office).carried[0].receipt
+    item = Named("archive", ["archive/acct-a/one"])
+    with office.open() as ctx:
+        with pytest.raises(NotFound, match="it is about these versions of it: --version ") as caught:
+            disclose(ctx, receipt.id, item, None)
+        versions = caught.value.remedy.partition(": ")[2].replace("--version ", "").split(", or ")
+        path = disclose(ctx, receipt.id, replace(item, version=versions[0]), tmp_path / "one.json")
+    assert set(versions) == put
+    assert verdict(office, path).reason is None

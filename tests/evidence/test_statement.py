@@ -141,14 +141,19 @@ def test_a_nonce_has_32_bytes() -> None:
             RunsAnnex(short, ())
 
 
+PERIOD = {"from": "2026-11-23T03:00:00Z", "to": "2026-11-24T03:00:00Z"}
+OF_A_PERIOD = {"attestation": {"period": (NOW - timedelta(days=1), NOW)}}
+
+
 @pytest.mark.parametrize("kind", ["closure", "erasure", "attestation", "hold-notice"])
 def test_a_statement_over_runs_names_none_and_lists_them_in_its_annex(kind: str) -> None:
     about = RunsAnnex(NONCE, ((4, SHA), (9, "cd" * 32)), EvidenceLevel.DELETED)
-    stated = predicate(receipt_statement(receipt(about, kind)))
+    stated = predicate(receipt_statement(receipt(about, kind, **OF_A_PERIOD.get(kind, {}))))
     listed = f'[[4,"{SHA}"],[9,"{"cd" * 32}"]]'.encode()
     assert stated["run"] is None
     assert stated["runs"] == {"count": 2, "sha256": hashlib.sha256(listed).hexdigest()}
     assert (stated["outcome"], stated["evidence"]) == ("complete", "deleted")
+    assert stated.get("period") == (PERIOD if kind == "attestation" else None)
     assert about.encode() == b'{"annex":"retentiond/annex/v1","nonce":"%b","runs":%b}' % (NONCE.hex().encode(), listed)
 
 
@@ -167,6 +172,39 @@ def test_kind_run_and_annex_belong_together() -> None:
     for about, kind, more in unfit:
         with pytest.raises(ReceiptError, match="annex of another"):
             receipt(about, kind, **more)
+
+
+def test_a_period_is_of_an_attestation_and_over() -> None:
+    over, day = RunsAnnex(NONCE, ()), timedelta(days=1)
+    for kind, more in (("closure", {"period": (NOW - day, NOW)}), ("attestation", {})):
+        with pytest.raises(ReceiptError, match="period of another"):
+            receipt(over, kind, **more)
+    for period in ((NOW, NOW), (NOW, NOW - day), (NOW, NOW + day)):
+        with pytest.raises(ReceiptError, match="a time to come"):
+            receipt(over, "attestation", period=period)
+
+
+@pytest.mark.parametrize("name", ["annex", "nonce", "runs"])
+def test_what_else_an_annex_says_takes_no_members_place(name: str) -> None:
+    assert (
+        RunsAnnex(NONCE, (), more={"datasets": [1]})
+        .encode()
+        .startswith(b'{"annex":"retentiond/annex/v1","datasets":[1]')
+    )
+    with pytest.raises(ReceiptError, match="twice"):
+        RunsAnnex(NONCE, (), more={name: 1})
+
+
+def test_what_was_only_hidden_says_by_when_its_purge_is_due() -> None:
+    later = [
+        dataclasses.replace(part("tombstone", tombstoned=1), purge_due=NOW + timedelta(days=day)) for day in (3, 9)
+    ]
+    stated = receipt_statement(receipt(annex(*later), "tombstone"))
+    assert predicate(stated)["purgeDue"] == "2026-12-03T03:00:00Z"
+    assert b"deleted" not in stated
+    mixed = annex(*later, part(purged=1))
+    assert "purgeDue" not in predicate(receipt_statement(receipt(mixed)))
+    assert mixed.encode().count(b"purgeDue") == 2
 
 
 def test_time_does_not_run_backwards() -> None:

@@ -209,13 +209,16 @@ def test_a_retracted_receipt_is_refused(issued: Issued) -> None:
     assert (issued.verdict().valid, issued.verdict().step) == (False, "retracted")
 
 
-def test_a_closure_receipt_over_runs_verifies(issued: Issued) -> None:
-    about = RunsAnnex(bytes(32), ((301, issued.bundle.envelope.sha256),), EvidenceLevel.DELETED)
+@pytest.mark.parametrize("kind", ["closure", "erasure", "attestation", "hold-notice"])
+def test_a_receipt_over_runs_verifies(issued: Issued, kind: str) -> None:
+    more = {"datasets": [{"dataset": "requests", "overdue": 0}]}
+    about = RunsAnnex(bytes(32), ((301, issued.bundle.envelope.sha256),), EvidenceLevel.DELETED, more)
     leaf = Tree().leaves[0]
     hashes = sorted(map(leaf_hash, [leaf, *pad_leaves(K, 1)]))
     receipt = Receipt(
-        "closure", "019aab3e-6c1e-7c55-9a53-0d3ff3a1c002", NOW, Issuer("https://example.com", "one", "0.1.0"),
+        kind, "019aab3e-6c1e-7c55-9a53-0d3ff3a1c002", NOW, Issuer("https://example.com", "one", "0.1.0"),
         (Digest("content", SHA),), len(hashes), root_hash(hashes), about,
+        period=(NOW - timedelta(days=9), NOW) if kind == "attestation" else None,
     )  # fmt: skip
     envelope = sign(receipt_statement(receipt), issued.keys.issuer)
     issued.state.staged.append(receipt_entry(None, envelope.sha256))

@@ -284,6 +284,16 @@ def test_a_key_signs_only_while_the_history_has_it_count(
     assert caught.value.guard == "key-not-in-force"
 
 
+def test_the_log_s_key_signs_also_where_the_clock_is_behind(directory: Path) -> None:
+    keys = load_keys(directory, ORIGIN)
+    log = keys.records()[1]
+    early = log.valid_from - timedelta(hours=1)
+    assert InForce("log", lambda: keys.log, lambda: [log], lambda: early).sign(b"m") == keys.log.sign(b"m")
+    ended = [replace(log, valid_until=log.valid_from)]
+    with pytest.raises(KeyNotInForce, match="counted until"):
+        InForce("log", lambda: keys.log, lambda: ended, lambda: early).sign(b"m")
+
+
 def test_no_key_shows_itself(directory: Path) -> None:
     keys = load_keys(directory, ORIGIN)
     shown = " ".join(map(repr, (keys, keys.issuer, keys.log, keys.wrapping, keys.replay)))

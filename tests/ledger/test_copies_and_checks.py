@@ -162,6 +162,10 @@ def unguarded(ledger: SqlLedger) -> Iterator[sqlite3.Connection]:
         ("UPDATE runs SET receipt = NULL", "receipt receipt-1 is of plan plan-1, and no run of that plan has it"),
         ("UPDATE receipts SET plan = 'plan-2'", "run run-1 names receipt receipt-1, which is of another plan"),
         ("DELETE FROM hold_epoch", "the epoch of holds is missing"),
+        (
+            "INSERT INTO retractions VALUES (1, 'mistaken', 0, 1)",
+            "the retraction of the receipt of entry 1 is not the one that entry 1 of the log names",
+        ),
         ("DELETE FROM receipts", "row 1 of runs names a row of receipts that is not there"),
         (
             "INSERT INTO closures VALUES (1, 'c', 'x', x'00', 'closed', '', 0, 0, 0, NULL, 0, NULL)",

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,15 +17,18 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.hold import Scope
 from retentiond.engine import rebuilding, recovery
 from retentiond.engine.approvals import approve
+from retentiond.engine.bundles import export_one
 from retentiond.engine.closures import cancel_closure, close_account
 from retentiond.engine.holds import add_hold, list_holds, release_hold
+from retentiond.engine.retracting import retract
+from retentiond.engine.retractions import retractions
 from retentiond.engine.running import run_all
 from retentiond.engine.settling import settle
-from retentiond.errors import ApprovalError, GuardStopped, LedgerBehindLog, LogIntegrityError
+from retentiond.errors import ApprovalError, GuardStopped, LedgerBehindLog, LogIntegrityError, ReceiptError
 from retentiond.evidence.entry import policy_entry
 from retentiond.tlog import directory
 from retentiond.verify.command import verify_files
-from tests.engine.office import plan
+from tests.engine.office import NOW, carry, make_office, plan
 from tests.recovery.disaster import BUNDLES, HELD, JOURNAL, KEPT, LEDGER, LOG, Disaster
 
 
@@ -375,3 +379,23 @@ def test_the_receipts_and_the_list_tell_no_name(disaster: Disaster) -> None:
     for name in (HELD, KEPT, "acct-leaves", "Case 1"):
         assert name.encode() not in published
     assert Path(disaster.office.root / LEDGER).exists()
+
+
+def test_a_retraction_is_not_forgotten_by_an_old_ledger(tmp_path: Path) -> None:
+    office = make_office(tmp_path)
+    office.feedback(1, 31)
+    receipt = carry(office).carried[0].receipt
+    with office.open() as ctx:
+        ctx.ledger.backup(tmp_path / "older.db")
+        retract(ctx, receipt.id, "mistaken", None)
+    for path in tmp_path.glob("ledger.db*"):
+        path.unlink()
+    (tmp_path / "older.db").rename(tmp_path / "ledger.db")
+    office.clock.at += timedelta(hours=1)
+    with office.open() as ctx:
+        recovery.recover(ctx)
+        found = retractions(ctx)[receipt.log_index]
+        assert (found.reason, found.at) == ("mistaken", NOW)
+        assert list(ctx.ledger.check()) == []
+        with pytest.raises(ReceiptError, match="was retracted"):
+            export_one(ctx, receipt.id, tmp_path / "out.json", None)

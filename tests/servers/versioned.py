@@ -10,12 +10,14 @@ import hashlib
 import hmac
 import itertools
 import re
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote_to_bytes, urlsplit
 from xml.sax.saxutils import escape
 
@@ -211,6 +213,12 @@ class Answering:
         unless_there = "if-none-match" in self._bucket.honours and _header(request, "if-none-match")
         if unless_there and request.key in self._bucket.objects:
             return error(412, "PreconditionFailed")
+        wanted = "if-match" in self._bucket.honours and _header(request, "if-match")
+        current = self._bucket.objects.get(request.key, [])
+        if wanted and not current:
+            return error(404, "NoSuchKey")
+        if wanted and current[0].etag != wanted:
+            return error(412, "PreconditionFailed")
         version = self._bucket.put(request.key, body=request.body)
         return Reply(200, headers={"x-amz-version-id": version, "ETag": self._bucket.objects[request.key][0].etag})
 
@@ -400,6 +408,14 @@ def signature_problem(request: Request, secrets: dict[str, str], region: str) ->
     return "" if hmac.compare_digest(good, signature) else "SignatureDoesNotMatch"
 
 
+class _Http(ThreadingHTTPServer):
+    """Says nothing of clients that are killed in the middle of a request."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def versioned_server(bucket: Bucket | None = None) -> Iterator[Server]:
     """Run the server on a free port of 127.0.0.1; every path-style bucket name is its one bucket."""
@@ -434,7 +450,7 @@ def versioned_server(bucket: Bucket | None = None) -> Iterator[Server]:
     for method in ("GET", "HEAD", "POST", "PUT", "DELETE"):
         setattr(Handler, f"do_{method}", Handler._answer)
     lock = threading.RLock()
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http = _Http(("127.0.0.1", 0), Handler)
     server = Server(f"http://127.0.0.1:{http.server_address[1]}", bucket or Bucket())
     answering = Answering(server)
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})

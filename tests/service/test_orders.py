@@ -32,7 +32,8 @@ from tests.service.daemon import await_that
 ORDERED = {
     "account cancel", "account close", "account list", "account show", "account status", "apply", "approve", "cancel",
     "check", "clock reset", "explain", "hold add", "hold list", "hold release", "keys publish", "keys revoke", "pause",
-    "plan", "purge", "reject", "resume", "run", "status", "undo",
+    "plan", "purge", "receipt attest", "receipt hold-notice", "receipt retract", "reject", "resume", "run", "status",
+    "undo",
 }  # fmt: skip
 ORDER = OrderRow("order-1", datetime(2026, 6, 1, tzinfo=UTC), 1, "status", {}, [])
 
@@ -92,6 +93,15 @@ def test_no_argument_can_be_smuggled_in(office: Office, more: str, tmp_path: Pat
     with office.open() as ctx, pytest.raises(UsageError, match="not the arguments of plan"):
         carry_out(ctx, replace(ORDER, verb="plan", arguments=arguments))
     assert not target.exists()
+
+
+def test_a_time_is_the_same_wherever_it_was_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "Pacific/Kiritimati")
+        time.tzset()
+        typed = datetime(2026, 6, 1, 12)  # noqa: DTZ001 - as click has it, whose format ends with a Z
+        assert remote._read(json.loads(json.dumps(remote._write(typed)))) == typed.replace(tzinfo=UTC)
+    time.tzset()
 
 
 def test_no_file_of_the_daemons_machine_is_read_for_an_order(office: Office, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ def test_what_is_not_said_has_the_documented_defaults(tmp_path: Path) -> None:
     assert (found.instance, found.issuer_id, found.origin) == ("prod-1", "https://example.com/r", "example.com/log")
     assert (found.mode, found.single_operator) == ("enforce", False)
     assert found.identifiers.keep == Period(days=7)
+    assert found.commitments.keep == Period(days=400)
     assert found.plan_expires == Period(days=1)
     assert found.stop_file == tmp_path / "STOP"
     assert found.ledger == tmp_path / "ledger.db"
@@ -61,6 +62,7 @@ def test_everything_can_be_set_in_the_environment_which_wins(tmp_path: Path) -> 
         "RETENTIOND_STOP_FILE": "/run/stop",
         "RETENTIOND_SINGLE_OPERATOR": "true",
         "RETENTIOND_IDENTIFIERS__KEEP": "3 days",
+        "RETENTIOND_COMMITMENTS__KEEP": "13 months",
         "RETENTIOND_PLAN_EXPIRES": "PT2H",
         "RETENTIOND_LEDGER": "a",
         "RETENTIOND_LOG": "b",
@@ -73,9 +75,10 @@ def test_everything_can_be_set_in_the_environment_which_wins(tmp_path: Path) -> 
     assert (found.instance, found.issuer_id, found.origin) == ("other", "urn:example:x", "other.example/log")
     assert (found.mode, found.single_operator, found.stop_file) == ("observe", True, Path("/run/stop"))
     assert (found.identifiers.keep, found.plan_expires) == (Period(days=3), Period(seconds=7200))
+    assert found.commitments.keep == Period(months=13)
     assert found.ledger == tmp_path / "a"
-    assert found.keys == tmp_path / "d"
-    assert [path.name for path in (found.log, found.receipts, found.journal)] == list("bce")
+    paths = (found.log, found.receipts, found.keys, found.journal)
+    assert paths == tuple(tmp_path / name for name in "bcde")
 
 
 def test_only_the_environment_that_is_handed_in_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,7 +152,8 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         ("RETENTIOND_IDENTIFIERS__KEEP", "7", "7 has no unit"),
         ("RETENTIOND_IDENTIFIERS", '{"keep": "1 day"}', "no setting is called"),
         ("RETENTIOND_OBSERVE", "true", "no setting is called"),
-        ("RETENTIOND_LOG", "s3://bucket", "only files"),
+        ("RETENTIOND_RECEIPTS", "s3://bucket", "only files"),
+        ("RETENTIOND_LOG", "s3://", "no place in a bucket"),
     ],
 )
 def test_a_variable_that_is_wrong_is_named(variable: str, value: str, what: str, tmp_path: Path) -> None:

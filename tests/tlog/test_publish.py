@@ -669,3 +669,18 @@ def test_a_checkpoint_that_lacks_a_key_that_counts_is_signed_again_and_grows_no_
     with pytest.raises(LogIntegrityError, match="is not signed by"):
         log(old, known=vkeys[1:]).publish()
     assert log(new, known=vkeys[:1]).vouched(log(new).prove(4)) == 5
+
+
+def test_partial_tiles_that_a_faster_writer_removed_stop_nobody(tmp_path: Path) -> None:
+    slow, fast = DirectoryStore(tmp_path), DirectoryStore(tmp_path)
+    slow.put("tile/0/000.p/5", b"x")
+    fast.put("tile/0/000", b"xx")
+    fast.discard_partials("tile/0/000")
+    slow.sync()
+    slow.put("tile/0/000.p/6", b"xx")
+    slow.sync()
+    assert slow.read("tile/0/000.p/6") == b"xx"
+    slow.put("policies/a", b"x")
+    shutil.rmtree(tmp_path / "policies")
+    with pytest.raises(RetentiondError, match="cannot be written"):
+        slow.sync()

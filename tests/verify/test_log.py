@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from retentiond.verify import UsageError, Verdict, Verifier, verify
 from retentiond.verify.keyring import pin
-from retentiond.verify.publishedlog import _tile_number
+from retentiond.verify.publishedlog import tile_number
 
 from .builder import (
     ORIGIN,
@@ -66,7 +66,7 @@ def test_a_receipt_that_stands_in_the_log_is_valid(tmp_path: Path, make: Callabl
 
 
 def test_a_bundles_number_is_spelled_in_groups_of_three_digits() -> None:
-    assert [_tile_number(number) for number in (0, 7, 999, 1000, 1_234_067)] == [
+    assert [tile_number(number) for number in (0, 7, 999, 1000, 1_234_067)] == [
         "000",
         "007",
         "999",

@@ -13,10 +13,14 @@ _HERE = "retentiond.cli.receipt"
     cls=LazyGroup,
     verbs={
         "list": f"{_HERE}.listing:list_",
-        "show": f"{_HERE}.listing:show_",
+        "show": f"{_HERE}.show:show_",
         "export": f"{_HERE}.export:export",
+        "disclose": f"{_HERE}.disclose:disclose",
         "verify": f"{_HERE}.verify:verify",
         "page": f"{_HERE}.page:page",
+        "retract": f"{_HERE}.retract:retract",
+        "attest": f"{_HERE}.attest:attest",
+        "hold-notice": f"{_HERE}.hold_notice:hold_notice",
     },
 )
 def receipt() -> None:

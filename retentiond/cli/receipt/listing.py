@@ -1,8 +1,8 @@
-"""`retentiond receipt list` and `retentiond receipt show`."""
+"""`retentiond receipt list`."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 
 import click
 from rich.console import Console
@@ -11,7 +11,8 @@ from retentiond.cli.common import shared_options, show, table
 from retentiond.cli.views import receipt_line
 from retentiond.cli.working import working
 from retentiond.engine import bundles
-from retentiond.ports.rows import ReceiptRow
+from retentiond.engine.retractions import retractions
+from retentiond.ports.rows import ReceiptRow, RetractionRow
 
 
 @click.command("list")
@@ -19,23 +20,14 @@ from retentiond.ports.rows import ReceiptRow
 def list_() -> None:
     """List receipts, oldest first."""
     with working() as ctx:
-        found = bundles.list_receipts(ctx)
-    show({"receipts": [receipt_line(each) for each in found]}, lambda console: _people(console, found))
+        found, taken = bundles.list_receipts(ctx), retractions(ctx)
+    lines = [receipt_line(each, taken.get(each.log_index)) for each in found]
+    show({"receipts": lines}, lambda console: _people(console, found, taken))
 
 
-@click.command("show")
-@click.argument("receipt_id")
-@shared_options
-def show_(receipt_id: str) -> None:
-    """Show a receipt's statement and annex."""
-    with working() as ctx:
-        found = bundles.get_receipt(ctx, receipt_id)
-    document = bundles.readable(found)
-    show(document, lambda console: console.print_json(json.dumps(document)))
-
-
-def _people(console: Console, found: list[ReceiptRow]) -> None:
-    rows = table("receipt", "kind", "issued", "file")
+def _people(console: Console, found: list[ReceiptRow], taken: Mapping[int, RetractionRow]) -> None:
+    rows = table("receipt", "kind", "issued", "file", "")
     for each in found:
-        rows.add_row(each.id, each.kind, f"{each.issued_at:%Y-%m-%d %H:%M:%S}", each.file)
+        said = f"RETRACTED: {taken[each.log_index].reason}" if each.log_index in taken else ""
+        rows.add_row(each.id, each.kind, f"{each.issued_at:%Y-%m-%d %H:%M:%S}", each.file, said)
     console.print(rows if found else "no receipts yet")

@@ -12,7 +12,7 @@ import pytest
 
 from retentiond.domain.hold import Hold, Scope
 from retentiond.ledger import Database, SqlLedger
-from retentiond.ports.rows import ApprovalRow
+from retentiond.ports.rows import AnchorRow, ApprovalRow, RetractionRow
 from tests.contracts.ledger.conftest import Engine, Raw
 from tests.ledger import samples
 from tests.ledger.samples import NOW
@@ -32,8 +32,11 @@ def raw(ledger: SqlLedger, engine: Engine, place: Path | Database) -> Iterator[R
         tx.plans.begin_draft("plan-2", NOW)
         tx.plans.finish_draft(samples.plan("plan-2", 76), [], ["closure-1"])
         tx.receipts.add(replace(samples.receipt("c", "", 77), kind="closure", closure="closure-1"))
+        tx.receipts.destroy_keys(["c"])
+        tx.receipts.retract(RetractionRow(77, "mistaken", NOW, 78))
         tx.events.append("k", "s", NOW, {"a": 1})
         tx.events.append("k", "s", NOW, {"a": 2})
+        tx.anchors.add(AnchorRow(1, 1, 2, "a" * 64, NOW))
     with engine.raw(place) as opened:
         yield opened
 
@@ -43,7 +46,8 @@ REFUSED = (sqlite3.IntegrityError, psycopg.IntegrityError)
 
 TABLES = (
     "plans", "parts", "batches", "batch_identifiers", "runs", "approvals", "used_nonces", "approved_pairs", "holds",
-    "closures", "receipts", "log_entries", "log_checkpoint", "events", "plan_closures",
+    "closures", "receipts", "log_entries", "log_checkpoint", "events", "plan_closures", "signed_checkpoints", "anchors",
+    "retractions",
 )  # fmt: skip
 
 
@@ -71,6 +75,8 @@ def test_no_row_of_history_is_deleted(raw: Raw, table: str) -> None:
         "closures SET deadline_at = deadline_at + 1",
         "receipts SET annex = x'00'",
         "receipts SET plan = NULL",
+        "receipts SET commitment_key = x'00' WHERE id = 'c'",
+        "retractions SET reason = 'other'",
         "plan_closures SET closure = 'other'",
         "log_entries SET entry = x'00'",
         "events SET kind = 'other'",

@@ -7,6 +7,7 @@ import pytest
 from retentiond.domain.plan import RunState
 from retentiond.errors import LedgerError, NotFound
 from retentiond.ledger import SqlLedger
+from retentiond.ports.rows import ReceiptBrief, RetractionRow
 from tests.ledger import samples
 from tests.ledger.samples import NOW, later
 
@@ -113,3 +114,47 @@ def test_receipts_without_a_file_are_known_until_it_is_written(ledger: SqlLedger
         assert row.file == "receipts/it's here.bundle.json"
         with pytest.raises(NotFound, match="there is no receipt receipt-9"):
             tx.receipts.set_file("receipt-9", "x")
+
+
+def test_keys_go_by_their_age_with_those_of_their_runs_and_stay_gone(ledger: SqlLedger) -> None:
+    samples.make_plan(ledger)
+    samples.carry_out(ledger)
+    samples.make_plan(ledger, "plan-2")
+    with ledger.begin() as tx:
+        tx.receipts.add(replace(samples.receipt("receipt-2", "plan-2", 9), issued_at=later(days=1)))
+        assert tx.receipts.with_keys_before(NOW) == []  # it was issued at that time, not before it
+        assert tx.receipts.with_keys_before(later(seconds=1)) == ["receipt-1"]
+        assert tx.receipts.with_keys_before(later(days=2)) == ["receipt-1", "receipt-2"]
+        tx.receipts.destroy_keys(["receipt-1"])
+        assert tx.receipts.with_keys_before(later(days=2)) == ["receipt-2"]
+        keys = [row.commitment_key for row in tx.receipts.all()]
+        assert (keys, tx.runs.get("run-1")) == (
+            [b"", b"sealed K"],
+            replace(
+                samples.run(),
+                state=RunState.DONE,
+                finished_at=later(minutes=1),
+                receipt="receipt-1",
+                commitment_key=b"",
+            ),
+        )
+        tx.receipts.destroy_keys(["receipt-1", "receipt-2", "receipt-9"])
+        assert tx.receipts.with_keys_before(later(days=2)) == []
+
+
+def test_a_receipt_is_retracted_once_and_may_be_known_to_the_log_alone(ledger: SqlLedger) -> None:
+    rows = [RetractionRow(7, "wrong-key", NOW, 8), RetractionRow(3, "mistaken", NOW, 9)]
+    with ledger.begin() as tx:
+        for row in rows:
+            tx.receipts.retract(row)
+        assert tx.receipts.retractions() == rows[::-1]
+    with pytest.raises(LedgerError, match="refuses a change"), ledger.begin() as tx:
+        tx.receipts.retract(replace(rows[0], reason="again"))
+
+
+def test_briefs_say_which_receipts_there_are(ledger: SqlLedger) -> None:
+    samples.make_plan(ledger)
+    row = samples.receipt()
+    with ledger.begin() as tx:
+        tx.receipts.add(row)
+        assert tx.receipts.briefs() == [ReceiptBrief(row.id, "run", row.issued_at, row.entry_sha256, row.log_index)]

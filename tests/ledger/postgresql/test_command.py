@@ -48,6 +48,9 @@ def test_an_instance_begins_lives_and_is_copied_in_a_database(run: Run, tmp_path
     assert json.loads(run("ledger", "upgrade", "--json").stdout) == {"upgraded": False}
     checked = run("ledger", "check", "--json")
     assert ["setting fsync" in each for each in json.loads(checked.stdout)["findings"]] == [True]
+    audited = run("audit", "--log", "--json")
+    assert audited.returncode == 3
+    assert ["setting fsync" in each["what"] for each in json.loads(audited.stdout)["findings"]] == [True]
     assert run("ledger", "backup", "copy.dump").returncode == 0
     assert (tmp_path / "copy.dump").read_bytes().startswith(b"PGDMP")
 

@@ -1,0 +1,47 @@
+"""Receipts are forgotten, in that nobody can link them any more: their keys are destroyed at the end of their time.
+
+What was signed stays, and verifies: it commits to records and accounts under a key that is gone by then.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from retentiond.engine.context import Context
+from retentiond.engine.receipts import manifest_base
+
+_AT_ONCE = 500
+MANIFEST_SUFFIXES = (".items", ".leaves")
+
+
+def forget_keys(ctx: Context) -> int:
+    """Destroy the keys of receipts that are older than `commitments.keep`, and their manifests; return how many.
+
+    Files go first: where the process dies in between, the next one finds the key, and does the rest.
+    """
+    now = ctx.now()
+    with ctx.ledger.begin() as tx:
+        old = tx.receipts.with_keys_before(ctx.terms.commitments_keep.before(now))
+    for start in range(0, len(old), _AT_ONCE):
+        some = old[start : start + _AT_ONCE]
+        for receipt in some:
+            for path in manifest_files(ctx, receipt):
+                path.unlink(missing_ok=True)
+        with ctx.ledger.begin() as tx:
+            tx.receipts.destroy_keys(some)
+            for receipt in some:
+                tx.events.append("receipt.key-destroyed", receipt, now)
+    return len(old)
+
+
+def manifest_files(ctx: Context, receipt: str) -> list[Path]:
+    """Return the paths of a receipt's manifest."""
+    base = manifest_base(ctx, receipt)
+    return [base.with_name(base.name + suffix) for suffix in MANIFEST_SUFFIXES]
+
+
+def manifest_bytes(ctx: Context) -> tuple[int, int]:
+    """Return how many receipts have manifests, and how many bytes these take."""
+    folder = manifest_base(ctx, "any").parent
+    files = [path for suffix in MANIFEST_SUFFIXES for path in folder.glob(f"*{suffix}")]
+    return len({path.stem for path in files}), sum(path.stat().st_size for path in files)
