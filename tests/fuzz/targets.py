@@ -23,7 +23,7 @@ from retentiond.verify.errors import FailedStepError, LogUnreadableError
 from retentiond.verify.keyring import issuer_key, pin, pin_witnesses
 from retentiond.verify.note import read_checkpoint, read_key, require_log, witness_times
 from retentiond.verify.proof import read_proof
-from retentiond.verify.publishedlog import PublishedLog, _split
+from retentiond.verify.publishedlog import PublishedLog, split_bundle
 from retentiond.verify.shape import MisshapenError, Place, Unknown
 from retentiond.verify.strictjson import NotStrictError, parse
 from tests.vectors.drafts import Draft, seal
@@ -177,7 +177,7 @@ def _history(data: bytes) -> None:
 
 def _entries(data: bytes) -> None:
     log = PublishedLog()
-    entries = _split(data, "entries")
+    entries = split_bundle(data, "entries")
     for entry in entries:
         log.add(entry)
     _require(
