@@ -194,7 +194,7 @@ def _publish_policies(office: Office) -> list[str]:
                 tx.entries.stage(policy_entry(digests[-1]))
                 tx.facts.set(f"canonical:{digests[-1]}", text)
             ctx.log.publish_file(f"policies/{digests[-1]}.json", text.encode())
-        for path, data in ctx.terms.key_files.items():
+        for path, data in ctx.keys.files().items():
             ctx.log.publish_file(path, data)
         ctx.log.publish()
     return digests

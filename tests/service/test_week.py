@@ -30,7 +30,7 @@ from tests.engine.office import FakeClock, Office, Proxy, carry, make_office
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 KEEP = timedelta(days=30)
 HELD = "acct-held"
-MIDNIGHT = datetime(2026, 6, 1, tzinfo=UTC)
+MIDNIGHT = datetime(2026, 6, 2, tzinfo=UTC)  # after the keys were made
 
 
 class Refusing(Proxy):
