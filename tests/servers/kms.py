@@ -10,7 +10,7 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -126,7 +126,8 @@ def kms_server() -> Iterator[Kms]:
             self.send_header("Content-Type", "application/x-amz-json-1.1")
             self.send_header("Content-Length", str(len(text)))
             self.end_headers()
-            self.wfile.write(text)
+            with suppress(BrokenPipeError):  # who was kept waiting has gone
+                self.wfile.write(text)
 
         def log_message(self, *_arguments: Any) -> None:
             """Say nothing."""
