@@ -11,7 +11,7 @@ from retentiond.engine.context import Context
 from retentiond.engine.receipts import manifest_base
 
 _AT_ONCE = 500
-MANIFEST_SUFFIXES = (".items", ".leaves")
+MANIFEST_SUFFIXES = (".items", ".leaves", ".tops")
 
 
 def forget_keys(ctx: Context) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -16,6 +17,10 @@ _NONCE_BYTES = 12
 _V1, _V2 = b"\x01", b"\x02"
 _ID = b"retentiond/secret-id/v1\x00"
 _COMMITMENT = b"retentiond/replay/v1\x00"
+
+
+Newer: TypeAlias = Callable[[], Sequence[bytes]]
+"""Gives the keys of a ring where they changed since it was asked last; else nothing."""
 
 
 def secret_id(key: bytes) -> bytes:
@@ -30,10 +35,17 @@ class LocalSealer:
     authenticated with them. Version 1, of older programs, has no id: each key is tried.
     """
 
-    __slots__ = ("_ciphers",)
+    __slots__ = ("_known", "_newer")
 
-    def __init__(self, *keys: bytes) -> None:
-        self._ciphers = {secret_id(key): AESGCM(key) for key in keys}
+    def __init__(self, *keys: bytes, newer: Newer = tuple) -> None:
+        self._known = {secret_id(key): AESGCM(key) for key in keys}
+        self._newer = newer
+
+    @property
+    def _ciphers(self) -> dict[bytes, AESGCM]:
+        if keys := self._newer():  # another process rotated: nothing may be sealed any more under a key that may go
+            self._known = {secret_id(key): AESGCM(key) for key in keys}
+        return self._known
 
     @property
     def mark(self) -> bytes:
@@ -49,7 +61,7 @@ class LocalSealer:
 
     def turn(self, key: bytes) -> None:
         """Seal under a new key from now on."""
-        self._ciphers = {secret_id(key): AESGCM(key)} | self._ciphers
+        self._known = {secret_id(key): AESGCM(key)} | self._known
 
     def seal(self, plain: bytes, context: bytes) -> bytes:
         """Return the sealed bytes; the same context opens them."""
@@ -93,14 +105,20 @@ class LocalSealer:
 class LocalCommitter:
     """Keyed BLAKE2b-256 under keys in memory, the newest first. Implements the port `Committer`."""
 
-    __slots__ = ("_keys",)
+    __slots__ = ("_known", "_newer")
 
-    def __init__(self, *keys: bytes) -> None:
-        self._keys = keys
+    def __init__(self, *keys: bytes, newer: Newer = tuple) -> None:
+        self._known: Sequence[bytes] = keys
+        self._newer = newer
+
+    @property
+    def _keys(self) -> Sequence[bytes]:
+        self._known = self._newer() or self._known
+        return self._known
 
     def turn(self, key: bytes) -> None:
         """Commit under a new key from now on."""
-        self._keys = (key, *self._keys)
+        self._known = (key, *self._known)
 
     def commit(self, label: str, value: str) -> str:
         """Return the commitment to a value under a label by the newest key, lower-case hex."""

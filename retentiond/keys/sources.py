@@ -110,6 +110,31 @@ def ring(sources: KeySources, kind: str, *, may_miss: bool = False) -> list[byte
     return list(dict.fromkeys((*given, *in_files)))
 
 
+class RingFile:
+    """Reads a ring again when its newest key is in another file than before: another process rotated."""
+
+    def __init__(self, sources: KeySources, kind: str) -> None:
+        self._sources = sources
+        self._kind = kind
+        self._stamp = self._look()
+
+    def __call__(self) -> Sequence[bytes]:
+        """Return the keys, the newest first, where they changed since the last call; else nothing."""
+        stamp = self._look()
+        if stamp == self._stamp:
+            return ()
+        keys = ring(self._sources, self._kind)
+        self._stamp = stamp
+        return keys
+
+    def _look(self) -> tuple[int, int] | None:
+        path = self._sources.path(self._kind)
+        if not _is_there(path):
+            return None
+        found = path.lstat()
+        return found.st_ino, found.st_mtime_ns
+
+
 def _is_there(path: Path) -> bool:
     return path.exists() or path.is_symlink()
 

@@ -21,7 +21,7 @@ from retentiond.evidence.vkey import VerifierKey
 from retentiond.keys import files
 from retentiond.keys.rings import LocalCommitter, LocalSealer
 from retentiond.keys.signers import InForce, LocalSigner, private_pem
-from retentiond.keys.sources import Held, KeySources, file_id, held_signers, read_secret, ring
+from retentiond.keys.sources import Held, KeySources, RingFile, file_id, held_signers, read_secret, ring
 from retentiond.ports.keys import Signer
 
 ISSUER_PEM = "issuer.pem"
@@ -93,8 +93,9 @@ class LocalKeys:
         self._held = {role: held_signers(sources, role, may_miss=mending) for role in ROLES}
         _require_different(sources.directory, self._held)
         self._in_use: dict[KeyRole, Signer] = {role: self._written_down(role, may_miss=mending) for role in ROLES}
-        self.wrapping = LocalSealer(*ring(sources, "wrapping", may_miss=mending))
-        self.replay = LocalCommitter(*ring(sources, "replay", may_miss=mending))
+        watched = RingFile(sources, "wrapping"), RingFile(sources, "replay")
+        self.wrapping = LocalSealer(*ring(sources, "wrapping", may_miss=mending), newer=watched[0])
+        self.replay = LocalCommitter(*ring(sources, "replay", may_miss=mending), newer=watched[1])
         self._history_file = files.read_public(sources.directory / HISTORY)
         self._known: dict[bytes, tuple[KeyRecord, ...]] = {}
 
