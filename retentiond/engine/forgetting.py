@@ -9,6 +9,7 @@ from pathlib import Path
 
 from retentiond.engine.context import Context
 from retentiond.engine.receipts import manifest_base
+from retentiond.errors import ReceiptError
 
 _AT_ONCE = 500
 MANIFEST_SUFFIXES = (".items", ".leaves", ".tops")
@@ -18,6 +19,9 @@ def forget_keys(ctx: Context) -> int:
     """Destroy the keys of receipts that are older than `commitments.keep`, and their manifests; return how many.
 
     Files go first: where the process dies in between, the next one finds the key, and does the rest.
+
+    Raises:
+        ReceiptError: A manifest cannot be removed; its key stays until it can.
     """
     now = ctx.now()
     with ctx.ledger.begin() as tx:
@@ -25,13 +29,21 @@ def forget_keys(ctx: Context) -> int:
     for start in range(0, len(old), _AT_ONCE):
         some = old[start : start + _AT_ONCE]
         for receipt in some:
-            for path in manifest_files(ctx, receipt):
-                path.unlink(missing_ok=True)
+            _remove_manifest(ctx, receipt)
         with ctx.ledger.begin() as tx:
             tx.receipts.destroy_keys(some)
             for receipt in some:
                 tx.events.append("receipt.key-destroyed", receipt, now)
     return len(old)
+
+
+def _remove_manifest(ctx: Context, receipt: str) -> None:
+    for path in manifest_files(ctx, receipt):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            what = f"a manifest whose time is over cannot be removed: {error.strerror}"
+            raise ReceiptError(what, where=str(path), remedy="give permission; the next run removes it") from error
 
 
 def manifest_files(ctx: Context, receipt: str) -> list[Path]:

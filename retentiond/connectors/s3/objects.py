@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _ATTEMPTS = 4
-_ABSENT = frozenset(("NoSuchKey", "404"))
+_ABSENT = "NoSuchKey"  # a bare 404 may be a proxy's, and is no answer
 # 409: somebody else writes under this key at the same moment; 404: a tag was demanded of what is not there.
 _REFUSED = frozenset(("412", "PreconditionFailed", "409", "ConditionalRequestConflict", "NoSuchKey"))
 _HEADERS = {
@@ -42,7 +42,7 @@ class PublishedObjects:
             try:
                 found = self._client().get_object(Bucket=self._bucket, Key=key)
             except ClientError as error:
-                if code_of(error) in _ABSENT:
+                if code_of(error) == _ABSENT:
                     return None
                 raise
             with found["Body"] as body:
