@@ -63,11 +63,12 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A foreign key of another table (or the same) that points here."""
+    """A foreign key of another table (or the same) that points here; `named`: the columns here, in the same order."""
 
     table: str
     columns: tuple[str, ...]
     on_delete: str
+    named: tuple[str, ...] = ()
 
 
 def table_names(db: Database) -> list[tuple[str, str]]:
@@ -95,8 +96,12 @@ def read_table(db: Database, name: str) -> Table:
 
 
 def _key_columns(columns: Sequence[Column]) -> tuple[str, ...]:
+    return tuple(quoted(name) for name in _primary(columns))
+
+
+def _primary(columns: Sequence[Column]) -> tuple[str, ...]:
     keys = sorted((column for column in columns if column.primary), key=lambda column: column.primary)
-    return tuple(quoted(column.name) for column in keys)
+    return tuple(column.name for column in keys)
 
 
 def _row_number(columns: Sequence[Column]) -> tuple[str, ...]:
@@ -136,13 +141,16 @@ def children(db: Database, table: Table) -> Iterator[Child]:
         if kind != "table":
             continue
         rows = db.rows(
-            "SELECT id, \"from\", on_delete FROM pragma_foreign_key_list(:child, 'main')"
+            'SELECT id, "from", on_delete, "to" FROM pragma_foreign_key_list(:child, \'main\')'
             ' WHERE "table" = :parent COLLATE NOCASE ORDER BY id, seq',
             {"child": name, "parent": table.name},
         )
         for number in sorted({row[0] for row in rows}):
             mine = [row for row in rows if row[0] == number]
-            yield Child(name, tuple(row[1] for row in mine), mine[0][2])
+            named = tuple(row[3] for row in mine)
+            yield Child(
+                name, tuple(row[1] for row in mine), mine[0][2], named if all(named) else _primary(table.columns)
+            )
 
 
 _NOT_CODE = re.compile(
