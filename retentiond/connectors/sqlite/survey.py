@@ -63,7 +63,7 @@ def _children(db: Database, source: Source) -> Iterator[Finding]:
             yield refusal(
                 source.dataset,
                 f"deleting from {source.table.name!r} would {child.on_delete} rows of {child.table!r} ({columns})",
-                first_remedy(source.dataset, child.table, tuple(zip(child.columns, child.referred, strict=False))),
+                first_remedy(source.dataset, child.table, tuple(zip(child.columns, child.named, strict=False))),
             )
 
 
@@ -73,7 +73,7 @@ def _goes_first(source: Source, child: Child) -> bool:
     A link of fewer columns finds more rows than the key does; one of other columns finds others. SQLite knows no case.
     """
     here = [each for each in source.relations.children if each.live.name.lower() == child.table.lower()]
-    key = {(mine.lower(), theirs.lower()) for mine, theirs in zip(child.columns, child.referred, strict=False)}
+    key = {(mine.lower(), theirs.lower()) for mine, theirs in zip(child.columns, child.named, strict=False)}
     return any({(mine.lower(), theirs.lower()) for mine, theirs in each.child.on} <= key for each in here)
 
 
