@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from retentiond.domain.condition import fields
-from retentiond.domain.dataset import Dataset
+from retentiond.domain.dataset import ClockFormat, Dataset
 from retentiond.domain.decision import cases_of
 from retentiond.domain.graph import Graph
 from retentiond.domain.period import Period
@@ -17,6 +17,7 @@ from retentiond.engine import allowed, approvers, guards
 from retentiond.engine.context import Context
 from retentiond.engine.forgetting import manifest_bytes
 from retentiond.engine.graphing import graph_findings, graph_notes, graph_of, known_keys
+from retentiond.engine.leftovers import ageless, leftovers
 from retentiond.engine.surveying import survey
 from retentiond.errors import ConnectorError, GuardStopped, LogIntegrityError, RetentiondError
 from retentiond.ports.stores import Connector, Finding, Located, Probing, Survey
@@ -75,6 +76,8 @@ def check(ctx: Context) -> Report:
         notes.extend(probed.notes)
     findings.extend(_replicas(ctx))
     findings.extend(unmapped(ctx))
+    findings.extend(leftovers(ctx))
+    findings.extend(ageless(ctx))
     findings.extend(_classes(ctx))
     keys = known_keys(ctx)
     graph = graph_of(ctx, keys)
@@ -251,7 +254,7 @@ def _ignored(ctx: Context, store: str, connector: Connector) -> Callable[[str], 
 def _classes(ctx: Context) -> Iterator[Finding]:
     governed = {policy.data_class for policy in ctx.policies.policies.values()}
     for dataset in ctx.datamap.datasets.values():
-        if dataset.data_class not in governed:
+        if dataset.data_class not in governed and dataset.clock.format is not ClockFormat.NONE:
             yield Finding(
                 f"no policy governs class {dataset.data_class}, so nothing of it ever goes",
                 f"dataset {dataset.name}",
