@@ -126,5 +126,5 @@ def _obstacles(db: Database, table: Table, column: Column, target: Target) -> It
     if any(name.lower() == column.name.lower() for (name,) in foreign):
         yield "is a foreign key", leave
     for child in children(db, table):
-        if any(name.lower() == column.name.lower() for name in child.at):
+        if any(name.lower() == column.name.lower() for name in child.referred):
             yield f"is what {child.table!r} refers to", leave
