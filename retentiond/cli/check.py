@@ -40,6 +40,7 @@ def check(*, only_graph: bool) -> Exit:
             {
                 "policy": each.policy,
                 "rule": each.rule,
+                "window": each.window or None,
                 "effective": each.effective,
                 "promise": each.promise,
                 "fits": each.fits,
@@ -54,10 +55,10 @@ def check(*, only_graph: bool) -> Exit:
 
 
 def _people(console: Console, report: Report) -> None:
-    rows = table("policy", "#rule", "what", "effective", "promised", "fits")
+    rows = table("policy", "of", "what", "effective", "promised", "fits")
     for each in report.retention:
         rows.add_row(
-            each.policy, str(each.rule), each.what, each.effective, each.promise or "-", "yes" if each.fits else "NO"
+            each.policy, each.part, each.what, each.effective, each.promise or "-", "yes" if each.fits else "NO"
         )
     console.print(rows)
     for note in report.notes:

@@ -22,5 +22,5 @@ def foreign_keys(db: Database, datasets: Sequence[Dataset]) -> Iterator[ForeignK
                 owners.setdefault(found, dataset.name)
     for name, dataset_name in owners.items():
         for child in children(db, read_table(db, name)):
-            pairs = tuple(sorted(zip(child.columns, child.named, strict=False)))
+            pairs = tuple(sorted(zip(child.columns, child.referred, strict=False)))
             yield ForeignKey(owners.get(child.table, ""), dataset_name, child.table, name, pairs)

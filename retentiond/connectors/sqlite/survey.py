@@ -63,7 +63,7 @@ def _children(db: Database, source: Source) -> Iterator[Finding]:
             yield refusal(
                 source.dataset,
                 f"deleting from {source.table.name!r} would {child.on_delete} rows of {child.table!r} ({columns})",
-                first_remedy(source.dataset, child.table, tuple(zip(child.columns, child.named, strict=False))),
+                first_remedy(source.dataset, child.table, tuple(zip(child.columns, child.referred, strict=False))),
             )
 
 
@@ -74,7 +74,7 @@ def _goes_first(source: Source, child: Child) -> bool:
     """
     same = [each for each in source.relations.children if each.live.name.lower() == child.table.lower()]
     here = [each for each in same if not each.child.where]
-    key = {(mine.lower(), theirs.lower()) for mine, theirs in zip(child.columns, child.named, strict=False)}
+    key = {(mine.lower(), theirs.lower()) for mine, theirs in zip(child.columns, child.referred, strict=False)}
     return any({(mine.lower(), theirs.lower()) for mine, theirs in each.child.on} <= key for each in here)
 
 
