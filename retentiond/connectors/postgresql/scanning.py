@@ -21,7 +21,7 @@ from retentiond.connectors.postgresql.session import Session, Transaction
 from retentiond.domain.decision import Cases
 from retentiond.domain.record import Record
 from retentiond.errors import ConnectorError
-from retentiond.ports.stores import UNNAMEABLE, Window
+from retentiond.ports.stores import UNNAMEABLE, Grouped, Window
 
 Edge = tuple[str, ...]
 
@@ -90,7 +90,7 @@ def windows(session: Session, source: Source, cases: Cases, wanted: frozenset[in
 
     def examine(tx: Transaction, judge: Judge, rows: str) -> Window:
         found, tallies = judge.examine(tx, rows, sorted(wanted))
-        return Window(tuple(found), tallies)
+        return Window(Grouped(found), tallies)
 
     yield from _steps(session, source, cases, size, examine)
 
@@ -157,5 +157,5 @@ def find(session: Session, layout: Layout, typed: str) -> Sequence[Record]:
                     where=name,
                     remedy="correct that row; until then it is kept, and counted as undetermined",
                 )
-            found.extend(each.record for each in records)
+            found.extend(record for _, some in records for record in some)
     return found

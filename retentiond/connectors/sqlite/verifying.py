@@ -12,6 +12,7 @@ from retentiond.connectors.sqlite.judging import Judge, Judged, load_batch
 from retentiond.connectors.sqlite.layout import lay_out
 from retentiond.domain.plan import Sighting
 from retentiond.domain.policy import Action
+from retentiond.domain.records import keys_of
 from retentiond.errors import ConnectorError
 from retentiond.ports.stores import Order, Verified
 
@@ -31,7 +32,7 @@ def verify(order: Order, connect: Callable[[], AbstractContextManager[Database]]
 def _look(db: Database, order: Order) -> list[Sighting]:
     layout = lay_out(db, order.dataset)
     with db.reading():
-        load_batch(db, len(order.dataset.key), (record.key for record in order.records))
+        load_batch(db, len(order.dataset.key), keys_of(order.records))
         live = Judge(db, layout.live, order.cases).judge_batch()
         moved = Judge(db, layout.quarantine, order.cases).judge_batch() if layout.quarantine else {}
     if not live and not moved:
