@@ -191,6 +191,15 @@ class Judge:
                 tallies[case] = Tally(count, sum(lists["size"]), oldest)
         return found, tallies
 
+    def count(self, tx: Transaction, rows: str) -> dict[int, Tally]:
+        """Judge rows and only count them, by case; what stands behind FROM is given as to `examine`."""
+        clock = self.source.fields[CLOCK]
+        oldest = Field(clock.kind, f"min({clock.sql})").micros
+        answer = tx.rows(
+            f"SELECT {self.verdict}::int4 AS c, count(*), {oldest} FROM {rows} GROUP BY 1", self.parameters.values
+        )
+        return {case: Tally(count, 0, first) for case, count, first in answer}
+
     def _extra(self) -> dict[str, str]:
         """Return what is handed out besides fields: name and expression of row `t`."""
         source = self.source

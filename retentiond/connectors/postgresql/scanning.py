@@ -2,7 +2,9 @@
 
 A window is a range of an index: from where the last one ended to the n-th row from there, in the order of the clock
 and then the key, where an index begins with the clock, else of the key alone. Rows whose clock is NULL come last. A
-window's end is looked up first, so the window itself needs no sorting; each window is a transaction of its own.
+window's end is looked up first, so the window itself needs no sorting; each window is a transaction of its own. Where a
+window held nothing that is wanted, the next ones are larger and only counted, until a count says that there is
+something after all: then the same rows are looked at again, and handed out.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from retentiond.errors import ConnectorError
 from retentiond.ports.stores import UNNAMEABLE, Grouped, Window
 
 Edge = tuple[str, ...]
+"""Values of the first of a walk's columns: of all, or of the clock alone, which stands for all rows with that clock."""
+_GROWTH, _MOST_COUNTED = 5, 500_000  # rows that are counted together hold a snapshot for half a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,10 @@ class Walk:
     def _beside(self, judge: Judge, edge: Edge, beyond: str, first: str) -> str:
         values = [
             f"{judge.parameters.bind(value)}::{column.order_type}"
-            for value, column in zip(edge, self.columns, strict=True)
+            for value, column in zip(edge, self.columns, strict=False)
         ]
+        if len(edge) < len(self.columns):
+            return f"{self.columns[0].ordered} {beyond} {values[0]}"
         whole = f"({self.order}) {beyond} ({', '.join(values)})"
         # The first column by itself lets an index serve that has only this one.
         return f"{self.columns[0].ordered} {first} {values[0]} AND {whole}" if len(values) > 1 else whole
@@ -61,7 +67,29 @@ class Walk:
         return ", ".join(column.ordered for column in self.columns)
 
     def end(self, tx: Transaction, source: Source, after: Edge | None, size: int) -> Edge | None:
-        """Return where a window of so many rows ends; None where fewer are left."""
+        """Return where a window of so many rows ends, or of up to twice as many; None where fewer are left."""
+        if len(self.columns) > 1:
+            clock, is_apart = self._next_clock(tx, source, after, size)
+            if is_apart:
+                return (clock,) if clock is not None else None
+        return self._exact_end(tx, source, after, size)
+
+    def _next_clock(self, tx: Transaction, source: Source, after: Edge | None, size: int) -> tuple[str | None, bool]:
+        """Return the clock of the n-th row, and whether rows with this clock end before the 2n-th.
+
+        The index alone answers this, where the key of the n-th row must be looked up in the table and sorted.
+        """
+        judge, clock = Judge(source, None), self.columns[0].ordered
+        rows = f"SELECT {clock} FROM {source.table.only} AS t WHERE {self.range(judge, after, None)} ORDER BY {clock}"
+        nth = ", ".join(
+            f"({rows} OFFSET {number} LIMIT 1) AS {name}" for number, name in ((size - 1, "a"), (2 * size - 1, "b"))
+        )
+        found, is_apart = tx.row(
+            f"SELECT e.a::text, e.b IS NULL OR e.a < e.b FROM (SELECT {nth}) AS e", judge.parameters.values
+        )
+        return found, is_apart
+
+    def _exact_end(self, tx: Transaction, source: Source, after: Edge | None, size: int) -> Edge | None:
         judge = Judge(source, None)
         condition = self.range(judge, after, None)
         texts = ", ".join(f"{column.ordered}::text" for column in self.columns)
@@ -86,24 +114,32 @@ def walks(tx: Transaction, source: Source) -> Iterator[Walk]:
 
 
 def windows(session: Session, source: Source, cases: Cases, wanted: frozenset[int], size: int) -> Iterator[Window]:
-    """Yield everything in one table, judged, `size` rows at a time; no lock is held in between."""
+    """Yield everything in one table, judged, `size` rows at a time or some more; no lock is held in between."""
+    chosen = sorted(wanted)
 
-    def examine(tx: Transaction, judge: Judge, rows: str) -> Window:
-        found, tallies = judge.examine(tx, rows, sorted(wanted))
+    def look(tx: Transaction, judge: Judge, rows: str, most: int) -> Window | None:
+        if most > size:
+            tallies = judge.count(tx, rows)
+            return Window((), tallies) if wanted.isdisjoint(tallies) else None
+        found, tallies = judge.examine(tx, rows, chosen)
         return Window(Grouped(found), tallies)
 
-    yield from _steps(session, source, cases, size, examine)
+    def next_size(seen: Window | None, most: int) -> int:
+        return size if seen is None or seen.found else min(most * _GROWTH, max(size, _MOST_COUNTED))
+
+    yield from _steps(session, source, cases, look, (size, next_size))
 
 
 def references(session: Session, source: Source, column: str, size: int) -> Iterator[Sequence[str]]:
     """Yield what each row of a table names in its `blobs` column."""
     name = f"t.{quoted(column)}::text"
 
-    def name_objects(tx: Transaction, judge: Judge, rows: str) -> Sequence[str]:
+    def name_objects(tx: Transaction, judge: Judge, rows: str, most: int) -> Sequence[str]:
+        del most
         names = tx.value(f"SELECT array_agg({name}) FROM {rows} AND {name} <> ''", judge.parameters.values)
         return names or ()
 
-    for names in _steps(session, source, None, size, name_objects):
+    for names in _steps(session, source, None, name_objects, (size, lambda _seen, most: most)):
         yield from ((each,) for each in names)
 
 
@@ -114,11 +150,17 @@ def _steps(
     session: Session,
     source: Source,
     cases: Cases | None,
-    size: int,
-    look: Callable[[Transaction, Judge, str], _Seen],
+    look: Callable[[Transaction, Judge, str, int], _Seen | None],
+    sizes: tuple[int, Callable[[_Seen | None, int], int]],
 ) -> Iterator[_Seen]:
-    """Look at each window of a table in a transaction of its own, ended before the next one is asked for."""
+    """Look at each window of a table in a transaction of its own, ended before the next one is asked for.
+
+    Args:
+        look: Returns None where the same rows are to be looked at again, in smaller windows.
+        sizes: How many rows the first window has, and what tells the size of the next one.
+    """
     name = source.dataset.name
+    size, next_size = sizes
     with explained(name), session.reading() as tx:
         steps = list(walks(tx, source))
     for walk in steps:
@@ -127,7 +169,10 @@ def _steps(
             with explained(name), session.reading() as tx:
                 until = walk.end(tx, source, after, size)
                 judge = Judge(source, cases)
-                seen = look(tx, judge, f"{source.table.only} AS t WHERE {walk.range(judge, after, until)}")
+                seen = look(tx, judge, f"{source.table.only} AS t WHERE {walk.range(judge, after, until)}", size)
+            size = next_size(seen, size)
+            if seen is None:
+                continue
             yield seen
             if until is None:
                 break
