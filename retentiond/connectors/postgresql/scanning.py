@@ -15,13 +15,16 @@ from typing import TypeVar
 
 from retentiond.connectors.postgresql.catalog import Column, lacking_index
 from retentiond.connectors.postgresql.failures import explained
+from retentiond.connectors.postgresql.fields import Kind
 from retentiond.connectors.postgresql.judging import Judge
 from retentiond.connectors.postgresql.keys import typed_keys
 from retentiond.connectors.postgresql.layout import Layout, Source
 from retentiond.connectors.postgresql.names import quoted
 from retentiond.connectors.postgresql.session import Session, Transaction
+from retentiond.domain.condition import ACCOUNT, NAMED
 from retentiond.domain.decision import Cases
 from retentiond.domain.record import Record
+from retentiond.domain.records import Records
 from retentiond.errors import ConnectorError
 from retentiond.ports.stores import UNNAMEABLE, Grouped, Window
 
@@ -115,62 +118,103 @@ def walks(tx: Transaction, source: Source) -> Iterator[Walk]:
 
 def windows(session: Session, source: Source, cases: Cases, wanted: frozenset[int], size: int) -> Iterator[Window]:
     """Yield everything in one table, judged, `size` rows at a time or some more; no lock is held in between."""
-    chosen = sorted(wanted)
+    stride = _Stride(size)
 
-    def look(tx: Transaction, judge: Judge, rows: str, most: int) -> Window | None:
-        if most > size:
+    def look(tx: Transaction, judge: Judge, rows: str) -> Window | None:
+        if stride.rows > size:
             tallies = judge.count(tx, rows)
-            return Window((), tallies) if wanted.isdisjoint(tallies) else None
-        found, tallies = judge.examine(tx, rows, chosen)
+            if not wanted.isdisjoint(tallies):
+                stride.fall_back(size)
+                return None
+            found: list[tuple[int, Records]] = []
+        else:
+            found, tallies = judge.examine(tx, rows, sorted(wanted))
+        stride.go_on(size, sum(tally.count for tally in tallies.values()), is_empty=not found)
         return Window(Grouped(found), tallies)
 
-    def next_size(seen: Window | None, most: int) -> int:
-        return size if seen is None or seen.found else min(most * _GROWTH, max(size, _MOST_COUNTED))
+    yield from _steps(session, source, cases, stride, look)
 
-    yield from _steps(session, source, cases, look, (size, next_size))
+
+def owners(session: Session, source: Source, size: int) -> Iterator[Sequence[str]]:
+    """Yield the owners of `size` rows at a time, each once; of rows of which not all can be read, those that can."""
+    known = [source.fields[name] for name in (ACCOUNT, NAMED) if name in source.fields]
+    texts = " UNION ALL ".join(
+        f"SELECT unnest({field.sql}) AS said" if field.kind is Kind.TEXTS else f"SELECT {field.sql} AS said"
+        for field in known
+    )
+
+    def name_owners(tx: Transaction, judge: Judge, rows: str) -> Sequence[str]:
+        table, _, where = rows.partition(" WHERE ")
+        names = tx.value(
+            f'SELECT array_agg(DISTINCT o.said COLLATE "C") FROM {table} CROSS JOIN LATERAL ({texts}) AS o'
+            f" WHERE {where} AND o.said IS NOT NULL",
+            judge.parameters.values,
+        )
+        return names or ()
+
+    if known:
+        yield from _steps(session, source, None, _Stride(size), name_owners)
 
 
 def references(session: Session, source: Source, column: str, size: int) -> Iterator[Sequence[str]]:
     """Yield what each row of a table names in its `blobs` column."""
     name = f"t.{quoted(column)}::text"
 
-    def name_objects(tx: Transaction, judge: Judge, rows: str, most: int) -> Sequence[str]:
-        del most
+    def name_objects(tx: Transaction, judge: Judge, rows: str) -> Sequence[str]:
         names = tx.value(f"SELECT array_agg({name}) FROM {rows} AND {name} <> ''", judge.parameters.values)
         return names or ()
 
-    for names in _steps(session, source, None, name_objects, (size, lambda _seen, most: most)):
+    for names in _steps(session, source, None, _Stride(size), name_objects):
         yield from ((each,) for each in names)
 
 
 _Seen = TypeVar("_Seen")
 
 
+@dataclass(slots=True)
+class _Stride:
+    """How many rows the next window of a walk has, or somewhat more.
+
+    Attributes:
+        ahead: How many rows are to be handed out in small windows first, since they were counted in vain.
+    """
+
+    rows: int
+    ahead: int = 0
+
+    def fall_back(self, size: int) -> None:
+        """Go back to small windows, up to where the large one would have ended: no row is counted a third time."""
+        self.rows, self.ahead = size, self.rows
+
+    def go_on(self, size: int, seen: int, *, is_empty: bool) -> None:
+        """Let the next window be larger where the last one held nothing that is wanted."""
+        self.ahead -= seen
+        grows = is_empty and self.ahead <= 0
+        self.rows = min(self.rows * _GROWTH, max(size, _MOST_COUNTED)) if grows else size
+
+
 def _steps(
     session: Session,
     source: Source,
     cases: Cases | None,
-    look: Callable[[Transaction, Judge, str, int], _Seen | None],
-    sizes: tuple[int, Callable[[_Seen | None, int], int]],
+    stride: _Stride,
+    look: Callable[[Transaction, Judge, str], _Seen | None],
 ) -> Iterator[_Seen]:
     """Look at each window of a table in a transaction of its own, ended before the next one is asked for.
 
     Args:
         look: Returns None where the same rows are to be looked at again, in smaller windows.
-        sizes: How many rows the first window has, and what tells the size of the next one.
     """
     name = source.dataset.name
-    size, next_size = sizes
     with explained(name), session.reading() as tx:
         steps = list(walks(tx, source))
     for walk in steps:
         after: Edge | None = None
         while True:
             with explained(name), session.reading() as tx:
-                until = walk.end(tx, source, after, size)
+                until = walk.end(tx, source, after, stride.rows)
                 judge = Judge(source, cases)
-                seen = look(tx, judge, f"{source.table.only} AS t WHERE {walk.range(judge, after, until)}", size)
-            size = next_size(seen, size)
+                seen = look(tx, judge, f"{source.table.only} AS t WHERE {walk.range(judge, after, until)}")
             if seen is None:
                 continue
             yield seen
