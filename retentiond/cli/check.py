@@ -6,6 +6,7 @@ import click
 from rich.console import Console
 
 from retentiond.cli.common import shared_options, show, table
+from retentiond.cli.covering import coverage_document, coverage_lines
 from retentiond.cli.remote import by_the_daemon
 from retentiond.cli.working import working
 from retentiond.engine.checking import Report
@@ -45,6 +46,7 @@ def check() -> Exit:
             for each in report.retention
         ],
         "notes": list(report.notes),
+        "coverage": coverage_document(report.coverage),
     }
     show(document, lambda console: _people(console, report))
     return Exit.FINDINGS if report.findings else Exit.DONE
@@ -57,6 +59,8 @@ def _people(console: Console, report: Report) -> None:
             each.policy, str(each.rule), each.what, each.effective, each.promise or "-", "yes" if each.fits else "NO"
         )
     console.print(rows)
+    for line in coverage_lines(report.coverage):
+        console.print(line, markup=False)
     for note in report.notes:
         console.print(f"note: {note}", markup=False)
     for finding in report.findings:
