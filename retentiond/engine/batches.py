@@ -16,6 +16,7 @@ from retentiond.domain.policy import Action
 from retentiond.domain.record import Record, micros
 from retentiond.domain.waiting import read_wait
 from retentiond.engine import guards
+from retentiond.engine.closed import cases_of_replay
 from retentiond.engine.context import Context
 from retentiond.engine.endings import read_ended, seal_ended
 from retentiond.engine.holding import UNKNOWN, guarded, held_by_condition, look_at_holds
@@ -92,6 +93,8 @@ def cases_for(ctx: Context, work: Work, part: Part, records: Iterable[Record]) -
     """
     if part.basis is Basis.MANUAL:
         return cases_of_request(ctx, work.plan, part)
+    if part.basis is Basis.REPLAY:
+        return cases_of_replay(ctx, work.plan, part, records)
     if part.basis is not Basis.POLICY:
         owners = {owner for record in records for owner in record.accounts} if work.accounts else set[str]()
         return fixed_cases(part.basis, owners & work.accounts)

@@ -11,7 +11,7 @@ from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import cases_of
 from retentiond.domain.period import Period
 from retentiond.domain.promise import Span, StoreTerms, effective_retention
-from retentiond.engine import allowed, approvers, guards
+from retentiond.engine import allowed, approvers, guards, restored
 from retentiond.engine.context import Context
 from retentiond.engine.coverage import Coverage, coverage
 from retentiond.engine.forgetting import manifest_bytes
@@ -68,6 +68,7 @@ def check(ctx: Context) -> Report:
         findings.extend(probed.findings)
         notes.extend(probed.notes)
     findings.extend(_replicas(ctx))
+    findings.extend(restored.findings(ctx))
     covered = coverage(ctx)
     findings.extend(covered.findings)
     findings.extend(_classes(ctx))
