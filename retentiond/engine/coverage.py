@@ -18,7 +18,8 @@ from retentiond.domain.looks_rules import Confidence, Kind
 from retentiond.domain.tableshape import TableShape
 from retentiond.engine.context import Context
 from retentiond.errors import ConnectorError
-from retentiond.ports.stores import Connector, Describing, Finding, Located, Neighbouring
+from retentiond.ports.looking import Describing, Neighbouring
+from retentiond.ports.stores import Connector, Finding, Located
 
 NAMED = {Kind.CONTENT: "request content", Kind.PERSONAL: "personal data"}
 """The kinds of columns that findings name, in words."""

@@ -36,7 +36,8 @@ from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
 from retentiond.errors import ConnectorError, DatasetRefused
 from retentiond.evidence.levels import EvidenceLevel
-from retentiond.ports.stores import Acted, Neighbours, Order, Pressure, Remnant, Survey, Verified, Window
+from retentiond.ports.looking import Neighbours
+from retentiond.ports.stores import Acted, Order, Pressure, Remnant, Survey, Verified, Window
 
 _ATTEMPTS = 4
 # By whether it is an upload, and whether it has a version id.

@@ -11,6 +11,7 @@ from retentiond.connectors.sqlite.acting import Acting
 from retentiond.connectors.sqlite.database import Database, explained
 from retentiond.connectors.sqlite.judging import Judge, load_batch
 from retentiond.connectors.sqlite.layout import Layout, lay_out
+from retentiond.connectors.sqlite.referring import foreign_keys
 from retentiond.connectors.sqlite.returning import Returning
 from retentiond.connectors.sqlite.schema import resolve, text_indexes
 from retentiond.connectors.sqlite.survey import dangers, survey
@@ -22,7 +23,7 @@ from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
 from retentiond.domain.tableshape import TableShape
 from retentiond.evidence.levels import EvidenceLevel
-from retentiond.ports.stores import Acted, Finding, Order, Pressure, Remnant, Survey, Verified, Window
+from retentiond.ports.stores import Acted, Finding, ForeignKey, Order, Pressure, Remnant, Survey, Verified, Window
 
 BUSY_SECONDS = 5.0
 WINDOW_ROWS = 20_000
@@ -82,6 +83,11 @@ class SqliteStore:
         """Return the names of a dataset's table and its quarantine, as far as they are there."""
         with self._reader() as db, explained(self._name):
             return frozenset(_tables_of(describing.names(db), dataset))
+
+    def foreign_keys(self, datasets: Sequence[Dataset]) -> Sequence[ForeignKey]:
+        """Return the foreign keys that lead to tables of the datasets."""
+        with self._reader() as db, explained(self._name):
+            return list(foreign_keys(db, datasets))
 
     def scan(self, dataset: Dataset, cases: Cases, wanted: frozenset[int]) -> Iterator[Window]:
         """Examine every row of the dataset's table, and of its quarantine, once."""
