@@ -9,7 +9,7 @@ from rich.console import Console
 
 from retentiond.cli.common import shared_options, show, table
 from retentiond.cli.remote import by_the_daemon
-from retentiond.cli.views import closure_document, hold_document, run_summary
+from retentiond.cli.views import closure_document, held_document, run_summary
 from retentiond.cli.working import working
 from retentiond.engine.failover import Look
 from retentiond.engine.overview import Status
@@ -35,7 +35,8 @@ def status() -> None:
             }
             for each in found.policies
         ],
-        "holds": [hold_document(each) for each in found.holds],
+        "holds": [held_document(each) for each in found.holds],
+        "reviews_overdue": list(found.reviews_overdue),
         "closures": [closure_document(each) for each in found.closures],
         "closures_past_deadline": found.closures_past_deadline,
         "closure_records_overdue": found.closure_records_overdue,
@@ -81,9 +82,17 @@ def _people(console: Console, found: Status) -> None:
     if found.closures_past_deadline or found.closure_records_overdue:
         late, due = found.closures_past_deadline, found.closure_records_overdue
         console.print(f"closures: {late} past their deadline, {due:,} records overdue: retentiond account list")
+    for name in found.reviews_overdue:
+        console.print(f"hold {name} should have been reviewed by now, and is in force still: retentiond hold list")
     for plan in found.waiting:
         verb = "approve" if plan.approvals_needed else "apply"
         console.print(f"plan {plan.id} waits: retentiond {verb} {plan.id}")
+    _stops(console, found)
+    for look in found.moved:
+        console.print(_moved_line(look), markup=False)
+
+
+def _stops(console: Console, found: Status) -> None:
     if found.recovery_unsigned:
         console.print("the ledger was recovered; its list of holds waits for a signature: retentiond ledger recover")
     if found.paused:
@@ -93,7 +102,5 @@ def _people(console: Console, found: Status) -> None:
         console.print(f"the approvers file changed: {found.approvers[1]} signature(s) missing until it is in force")
     if found.pending:
         console.print(f"{found.pending:,} records are left of runs that were begun: retentiond run goes on with them")
-    for look in found.moved:
-        console.print(_moved_line(look), markup=False)
     if found.stopped_by_file:
         console.print("the stop file exists: nothing is changed in any store")

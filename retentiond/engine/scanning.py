@@ -28,6 +28,7 @@ from retentiond.domain.versions import MARKER, markers_last
 from retentiond.engine.blobs import BlobIndex
 from retentiond.engine.context import Context
 from retentiond.engine.counting import Count, DatasetPlan, tally_of
+from retentiond.engine.docket import holds_in_force
 from retentiond.engine.drafting import Buffer, Draft, packed
 from retentiond.engine.guards import ABSURD_CLOCKS
 from retentiond.engine.kinship import CHILD_REMAINS, Kinship
@@ -102,7 +103,7 @@ def plan_dataset(ctx: Context, draft: Draft, kin: Kinship, subject: Subject, ref
     for dataset in subject.datasets:
         refuse(dataset, survey(ctx, dataset))
     with ctx.ledger.begin() as tx:
-        holds = tx.holds.active()
+        holds = holds_in_force(ctx, tx)
     return _Scan(ctx, draft, kin, subject, holds, reference).run()
 
 
@@ -217,12 +218,12 @@ class _Scan:
         return action is not None and self._kin.waits(self._subject.dataset, action, record)
 
     def _is_held(self, record: Record) -> bool:
-        if self._holds and self._holds.matters(record):
+        if self._holds and self._holds.ids(record):
             return True
         if not self._follower_holds or self._index is None or self._objects is None:
             return False
         objects = [each for name in record.blobs for each in self._index.objects(name)]
-        held = any(self._follower_holds.matters(_owned_like(record, each)) for each in objects)
+        held = any(self._follower_holds.ids(_owned_like(record, each)) for each in objects)
         if held and not self._held_names.issuperset(record.blobs):
             self._held_names.update(record.blobs)
             self._objects.held += len(objects)
@@ -317,7 +318,7 @@ class _Scan:
     def _orphan_held(self, record: Record) -> bool:
         if record.account is None and self._subject.dataset.has_owner and self._follower_holds.by_account:
             return True
-        return bool(self._follower_holds and self._follower_holds.matters(record))
+        return bool(self._follower_holds and self._follower_holds.ids(record))
 
     def _part(self, dataset: Dataset, case: Case, basis: Basis, index: int) -> int:
         # Objects of rows under different rules stand in different parts, though their predicate is the same.

@@ -152,6 +152,8 @@ def of_status(found: Status, now: datetime, log_size: int) -> Iterator[Metric]:
         success.add_metric([each.policy], each.last_success_at.timestamp() if each.last_success_at else 0)
     yield from (overdue, oldest, success)
     yield _gauge("holds", "Legal holds in force.", len(found.holds))
+    late = "Legal holds that should have been reviewed by now; they are in force still."
+    yield _gauge("holds_review_overdue", late, len(found.reviews_overdue))
     yield _gauge("closures_open", "Accounts that are leaving.", len(found.closures))
     late = "Accounts that are leaving and should be gone by now."
     yield _gauge("closures_past_deadline", late, found.closures_past_deadline)
