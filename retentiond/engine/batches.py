@@ -16,6 +16,7 @@ from retentiond.domain.policy import Action
 from retentiond.domain.record import Record, micros
 from retentiond.domain.waiting import read_wait
 from retentiond.engine import guards
+from retentiond.engine.closed import cases_of_replay
 from retentiond.engine.context import Context
 from retentiond.engine.docket import holds_in_force
 from retentiond.engine.endings import read_ended, seal_ended
@@ -93,6 +94,8 @@ def cases_for(ctx: Context, work: Work, part: Part, records: Iterable[Record]) -
     """
     if part.basis is Basis.MANUAL:
         return cases_of_request(ctx, work.plan, part)
+    if part.basis is Basis.REPLAY:
+        return cases_of_replay(ctx, work.plan, part, records)
     if part.basis is not Basis.POLICY:
         owners = {owner for record in records for owner in record.accounts} if work.accounts else set[str]()
         return fixed_cases(part.basis, owners & work.accounts)
@@ -160,7 +163,7 @@ def _attempt(ctx: Context, work: Work, batch: BatchRow, claim: Claim) -> BatchRo
     acted = ctx.connector(dataset).act(order)
     with ctx.ledger.begin() as tx:
         tx.batches.mark_acted(batch.plan, batch.ordinal, batch.token)
-    verified = ctx.connector(dataset).verify(order)
+    verified = ctx.connector(dataset).verify(replace(order, traces=acted.traces))
     _check_lengths(order, acted.outcomes, verified.sightings)
     verdicts = judge_all(part.action, acted.outcomes, verified.sightings)
     for number, (place, (final, reason)) in enumerate(zip(places, verdicts, strict=True)):
@@ -210,6 +213,7 @@ def _order(ctx: Context, work: Work, batch: BatchRow, claim: Claim, indexes: Seq
         records=records,
         at=claim.at,
         fence=fence,
+        change=cases.cases[case].change,
     )
 
 

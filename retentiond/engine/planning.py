@@ -43,6 +43,7 @@ class Request:
         policies: Ids of the policies; empty for all.
         leaving: For closures: the accounts that leave, each with its closure's id.
         manual: What somebody asks to be purged; None where nobody does.
+        closed: For a replay: closed accounts, each with the end of its closure, microseconds since the epoch.
         acting: Whether whoever asks is the process that acts on the ledger.
     """
 
@@ -50,6 +51,7 @@ class Request:
     policies: tuple[str, ...] = ()
     leaving: Mapping[str, str] = field(default_factory=dict)
     manual: Manual | None = None
+    closed: Mapping[str, int] = field(default_factory=dict)
     acting: bool = False
 
     def __post_init__(self) -> None:
@@ -78,6 +80,7 @@ class Planned:
         stays: What is still there of the accounts that leave.
         above: Accounts of which more is due than one closure may take; there is no plan then, unless it is of nobody
             else.
+        since: For a replay: records of closed accounts that were written since their closure, and stay.
     """
 
     plan: PlanRow | None
@@ -89,6 +92,7 @@ class Planned:
     left: tuple[str, ...] = ()
     stays: Left = field(default_factory=lambda: Left(()))
     above: frozenset[str] = frozenset()
+    since: int = 0
 
     @property
     def records(self) -> int:
@@ -122,9 +126,9 @@ def make_plan(ctx: Context, request: Request) -> Planned:
         forecasts = _forecasts(plans)
         above = guards.above_closure_cap(forecasts, draft.takes, ctx.policies.closure.max_percent)
         apart = bool(above) and above.keys() != {account for _, account in draft.takes}
-        proposal = Proposal(
-            draft, request.trigger, forecasts, reference, request.manual, request.leaving, _caps(above.values())
-        )
+        since = sum(count.since for plan in plans for count in plan.counts)
+        caps = (*_caps(above.values()), *_came_back(since))
+        proposal = Proposal(draft, request.trigger, forecasts, reference, request.manual, request.leaving, caps)
         rows = propose(ctx, proposal) if draft.records and not apart else ()
     _remember(ctx, request, forecasts, unended, reference)
     return Planned(
@@ -137,6 +141,7 @@ def make_plan(ctx: Context, request: Request) -> Planned:
         left=left,
         stays=_stays(request, plans, draft),
         above=frozenset(above) if apart else frozenset(),
+        since=since,
     )
 
 
@@ -198,6 +203,14 @@ def look_at_all(ctx: Context, policies: tuple[str, ...], only: tuple[str, ...], 
         plans, failures = _draft_all(ctx, Tallies(ctx, reference), kin, subjects, reference)
     decided = tuple(_policies(ctx, policies or ctx.policies.policies))
     return Looked(tuple(count for plan in plans for count in plan.counts), tuple(failures), decided, now)
+
+
+def _came_back(since: int) -> tuple[str, ...]:
+    """Return why a person has to look at a replay: an account that came back may have brought old records along."""
+    if not since:
+        return ()
+    came = f"{since} records of closed accounts were written since their closure, and stay"
+    return (f"{came}: these accounts came back, and what goes of them is what is older than their closure",)
 
 
 def _caps(reasons: Iterable[str]) -> tuple[str, ...]:
@@ -275,14 +288,17 @@ def _subjects(ctx: Context, request: Request) -> list[Subject]:
             continue
         follower = ctx.datamap.datasets[dataset.blobs.dataset] if dataset.blobs else None
         scope = request.manual.scope if request.manual else None
-        subjects.append(Subject(dataset, follower, by_class, frozenset(request.leaving), scope))
+        closed = request.closed if request.trigger is Trigger.REPLAY else None
+        subjects.append(Subject(dataset, follower, by_class, frozenset(request.leaving), closed, scope))
     return subjects
 
 
 def _concerns(request: Request, dataset: Dataset, by_class: Mapping[str, Policy]) -> bool:
     if request.manual is not None:
         return dataset.name == request.manual.scope.dataset
-    return dataset.has_owner if request.leaving else dataset.data_class in by_class
+    if request.leaving:
+        return dataset.has_owner
+    return dataset.data_class in by_class or bool(request.closed and dataset.has_owner)
 
 
 def _draft_all(

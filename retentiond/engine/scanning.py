@@ -22,8 +22,9 @@ from retentiond.domain.decision import (
 )
 from retentiond.domain.hold import Hold, HoldIndex, Scope
 from retentiond.domain.plan import Basis, Part
-from retentiond.domain.policy import Action, Policy
+from retentiond.domain.policy import REMOVING, Action, Policy
 from retentiond.domain.record import Record, Ties
+from retentiond.domain.replay import SINCE, replay_cases
 from retentiond.domain.versions import MARKER, markers_last
 from retentiond.engine.blobs import BlobIndex
 from retentiond.engine.context import Context
@@ -47,6 +48,8 @@ class Subject:
     Attributes:
         policies: The policies in question, by class.
         accounts: The accounts that leave; none where policy decides.
+        closed: After a restore: accounts that are closed, each with the end of its closure, microseconds since the
+            epoch; None where nothing was restored.
         scope: What people ask to be purged; None where nobody does.
         only: The accounts that are asked about, where policy decides; none for all.
         seen_at: When it is looked at, where that is later than the reference time; None where it is not.
@@ -56,6 +59,7 @@ class Subject:
     follower: Dataset | None
     policies: Mapping[str, Policy]
     accounts: frozenset[str] = frozenset()
+    closed: Mapping[str, int] | None = None
     scope: Scope | None = None
     only: tuple[str, ...] = ()
     seen_at: datetime | None = None
@@ -70,6 +74,8 @@ class Subject:
         """Where its cases come from."""
         if self.scope is not None:
             return Basis.MANUAL
+        if self.closed is not None:
+            return Basis.REPLAY
         return Basis.CLOSURE if self.accounts else Basis.POLICY
 
     def cases(self, dataset: Dataset, reference: datetime) -> Cases:
@@ -77,6 +83,8 @@ class Subject:
         if self.accounts:
             return closure_cases(*sorted(self.accounts))
         policy = self.policies.get(dataset.data_class)
+        if self.closed is not None:
+            return replay_cases(self.closed, dataset, reference, policy)
         if policy is None:
             raise DatasetRefused(
                 f"no policy governs class {dataset.data_class}",
@@ -193,9 +201,12 @@ class _Scan:
     def _is_kept(self, record: Record, case: int) -> bool:
         if case in self._doubts:
             return False
-        if self._is_held(record):
+        removes = self._cases.cases[case].action in REMOVING
+        if self._is_held(record, removes=removes):
             self._rows.held += 1
             self._left.keep(HELD, record)
+        elif not removes:
+            return False
         elif record.ties.standing and self._waits(record, case):
             self._rows.undetermined[CHILD_REMAINS] += 1
             self._left.keep(UNDETERMINED, record)
@@ -217,10 +228,10 @@ class _Scan:
         action = self._cases.cases[case].action
         return action is not None and self._kin.waits(self._subject.dataset, action, record)
 
-    def _is_held(self, record: Record) -> bool:
+    def _is_held(self, record: Record, *, removes: bool) -> bool:
         if self._holds and self._holds.ids(record):
             return True
-        if not self._follower_holds or self._index is None or self._objects is None:
+        if not removes or not self._follower_holds or self._index is None or self._objects is None:
             return False
         objects = [each for name in record.blobs for each in self._index.objects(name)]
         held = any(self._follower_holds.ids(_owned_like(record, each)) for each in objects)
@@ -245,7 +256,7 @@ class _Scan:
             group = self._draft.new_group(len(records) + len(objects), self._rows.policy)
             self._write_objects(case, objects, group)
             self._draft.write(self._part(self._subject.dataset, case, basis, index), records, group=group)
-            if self._subject.dataset.parents and case.action is not None:
+            if self._subject.dataset.parents and case.action in REMOVING:
                 self._kin.take(self._subject.dataset, case.action, records)
             self._rows.planned = self._rows.planned.plus(tally_of(records))
 
@@ -259,7 +270,8 @@ class _Scan:
         """Return rows, each with the objects that go before it."""
         follower = self._subject.follower
         hides = case.action is Action.TOMBSTONE
-        if self._index is None or follower is None or (hides and follower.tombstone is None):
+        stays = case.action not in REMOVING
+        if self._index is None or follower is None or stays or (hides and follower.tombstone is None):
             return [(row, []) for row in rows]
         return [
             (
@@ -303,6 +315,8 @@ class _Scan:
             if cases.cases[index].disposition is Disposition.UNDETERMINED:
                 count.undetermined["orphan-" + cases.cases[index].reason] += 1
                 self._left.keep(UNDETERMINED, record)
+            elif cases.cases[index].reason == SINCE:
+                count.since += 1
             elif index in due and self._orphan_held(record):
                 count.held += 1
                 self._left.keep(HELD, record)
@@ -324,7 +338,7 @@ class _Scan:
         # Objects of rows under different rules stand in different parts, though their predicate is the same.
         governing = dataset if basis in _OWN else self._subject.dataset
         policy = self._subject.policies.get(governing.data_class)
-        keep = next((rule.keep.iso() for rule in policy.rules if rule.number == case.rule), "") if policy else ""
+        keep = policy.period_of(case.rule, case.window) if policy else ""
         name = policy.id if policy else ""
         cutoff = case.cutoff or self._reference
         action = case.action or Action.PURGE
@@ -342,7 +356,7 @@ class _Scan:
             )
 
 
-_OWN = (Basis.POLICY, Basis.CLOSURE, Basis.MANUAL)
+_OWN = (Basis.POLICY, Basis.CLOSURE, Basis.MANUAL, Basis.REPLAY)
 
 
 def _owned_like(row: Record, each: Record) -> Record:

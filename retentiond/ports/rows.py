@@ -215,6 +215,15 @@ class ClosureRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ClosedRow:
+    """An account that is closed: its commitment, and when its closure ended. `sequence`: the closure's number."""
+
+    sequence: int
+    commitment: str
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ReceiptRow:
     """A receipt.
 
