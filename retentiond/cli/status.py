@@ -14,6 +14,7 @@ from retentiond.cli.working import working
 from retentiond.engine.failover import Look
 from retentiond.engine.overview import Status
 from retentiond.engine.overview import status as read_status
+from retentiond.engine.zeroing import ZeroStatus
 from retentiond.evidence.canonical import optional_rfc3339, rfc3339
 
 
@@ -36,6 +37,7 @@ def status() -> None:
             for each in found.policies
         ],
         "holds": [held_document(each) for each in found.holds],
+        "zero_retention": [_zero(each) for each in found.zero_retention],
         "reviews_overdue": list(found.reviews_overdue),
         "closures": [closure_document(each) for each in found.closures],
         "closures_past_deadline": found.closures_past_deadline,
@@ -50,6 +52,36 @@ def status() -> None:
         "stores_moved": [_moved(each) for each in found.moved],
     }
     show(document, lambda console: _people(console, found))
+
+
+def _zero(each: ZeroStatus) -> dict[str, Any]:
+    watch = each.watch
+    return {
+        "policy": each.policy,
+        "rule": each.rule,
+        "violations": watch.violations,
+        "worst_seconds": watch.worst_seconds,
+        "undetermined": watch.undetermined,
+        "violations_total": watch.total,
+        "last_violation_at": optional_rfc3339(watch.last_violation_at),
+        "last_checked_at": optional_rfc3339(watch.checked_at),
+        "kept_since": optional_rfc3339(watch.since),
+        "check_missed": each.missed,
+    }
+
+
+def _zero_line(each: ZeroStatus) -> str:
+    watch = each.watch
+    told = f"policy {each.policy}, rule {each.rule}, promises zero retention"
+    if watch.violations:
+        return (
+            f"{told}: {watch.violations:,} records stayed too long, the oldest is {watch.worst_seconds:,} seconds old"
+        )
+    if watch.checked_at is None:
+        return f"{told}: it was not checked yet"
+    if each.missed:
+        return f"{told}: not checked since {rfc3339(watch.checked_at)}"
+    return f"{told}: kept since {optional_rfc3339(watch.since) or 'the last check'}"
 
 
 def _moved(look: Look) -> dict[str, Any]:
@@ -87,6 +119,8 @@ def _people(console: Console, found: Status) -> None:
     for plan in found.waiting:
         verb = "approve" if plan.approvals_needed else "apply"
         console.print(f"plan {plan.id} waits: retentiond {verb} {plan.id}")
+    for zero in found.zero_retention:
+        console.print(_zero_line(zero))
     _stops(console, found)
     for look in found.moved:
         console.print(_moved_line(look), markup=False)

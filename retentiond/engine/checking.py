@@ -18,6 +18,7 @@ from retentiond.engine.context import Context
 from retentiond.engine.forgetting import manifest_bytes
 from retentiond.engine.overview import unreviewed
 from retentiond.engine.surveying import survey
+from retentiond.engine.zeroing import zero_findings
 from retentiond.errors import ConnectorError, GuardStopped, LogIntegrityError, RetentiondError
 from retentiond.ports.stores import Connector, Finding, Located, Probing, Survey
 
@@ -75,6 +76,7 @@ def check(ctx: Context) -> Report:
         findings.extend(probed.findings)
         notes.extend(probed.notes)
     findings.extend(_reviews(ctx))
+    findings.extend(zero_findings(ctx))
     findings.extend(_replicas(ctx))
     findings.extend(restored.findings(ctx))
     findings.extend(unmapped(ctx))

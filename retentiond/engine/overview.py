@@ -16,6 +16,7 @@ from retentiond.engine.failover import Look, looks
 from retentiond.engine.guards import RECOVERY
 from retentiond.engine.pausing import Pause, paused
 from retentiond.engine.pending import pending
+from retentiond.engine.zeroing import ZeroStatus, zero_status
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ClosureRow, HoldRow, PlanRow, RunRow
 
@@ -48,6 +49,7 @@ class Status:
         approvers: Digest of a changed approvers file that is not in force, and how many signatures it lacks.
         closures_past_deadline: How many of the closures should have ended by now.
         closure_records_overdue: Records of accounts that leave that were due and still there at the last look.
+        zero_retention: How each rule stands that promises zero retention.
         reviews_overdue: Ids of holds that should have been reviewed by now; they are in force still.
         moved: Stores that went back or elsewhere, in the last days or not looked at again yet.
     """
@@ -66,6 +68,7 @@ class Status:
     closures_past_deadline: int = 0
     closure_records_overdue: int = 0
     reviews_overdue: tuple[str, ...] = ()
+    zero_retention: tuple[ZeroStatus, ...] = ()
 
 
 def status(ctx: Context) -> Status:
@@ -95,6 +98,7 @@ def status(ctx: Context) -> Status:
             closures_past_deadline=sum(each.deadline_at < now for each in closures),
             closure_records_overdue=sum(each.remainder.overdue for each in closures if each.remainder),
             reviews_overdue=unreviewed(holds, now),
+            zero_retention=tuple(zero_status(ctx, tx, now)),
         )
 
 

@@ -26,6 +26,7 @@ from retentiond.domain.policy import REMOVING, Action, Policy
 from retentiond.domain.record import Record, Ties
 from retentiond.domain.replay import SINCE, replay_cases
 from retentiond.domain.versions import MARKER, markers_last
+from retentiond.domain.zero import too_old
 from retentiond.engine.blobs import BlobIndex
 from retentiond.engine.context import Context
 from retentiond.engine.counting import Count, DatasetPlan, tally_of
@@ -139,6 +140,8 @@ class _Scan:
         self._holds = HoldIndex(holds, subject.dataset.name)
         self._index = BlobIndex() if subject.follower else None
         self._follower_holds = HoldIndex(holds, subject.follower.name if subject.follower else "")
+        decide = subject.policies.values() if subject.basis is Basis.POLICY else ()
+        self._too_old = {policy.id: too_old(policy, reference) for policy in decide}
         self._left = Left(subject.accounts)
         doubts = (index for index, case in enumerate(self._cases.cases) if case.disposition is Disposition.UNDETERMINED)
         self._doubts = frozenset(doubts if subject.accounts else ())  # to be told whose they are
@@ -185,7 +188,9 @@ class _Scan:
                 if case in self._doubts:
                     self._left.keep_all(UNDETERMINED, (record for record, _ in found))
                 else:
-                    self._take(case, [record for record, _ in found])
+                    records = [record for record, _ in found]
+                    self._note_age(self._rows, self._cases.cases[case], records)
+                    self._take(case, records)
             self._ctx.reporter.advance(sum(tally.count for tally in window.tallies.values()))
         for case in list(self._buffers):
             self._flush(case)
@@ -209,13 +214,21 @@ class _Scan:
             return False
         elif record.ties.standing and self._waits(record, case):
             self._rows.undetermined[CHILD_REMAINS] += 1
+            self._rows.doubts[self._cases.cases[case].rule] += 1
             self._left.keep(UNDETERMINED, record)
         elif self._must_wait(record):
             self._rows.waiting += 1
+            self._note_age(self._rows, self._cases.cases[case], [record])
             self._left.keep(WAITING, record)
         else:
             return False
         return True
+
+    def _note_age(self, count: Count, case: Case, records: Sequence[Record]) -> None:
+        """Count what a rule that promises zero retention should have removed with an earlier check."""
+        latest = self._too_old.get(count.policy, {}).get(case.rule)
+        if latest is not None and case.action is Action.PURGE:
+            count.note_age(case.rule, latest, records)
 
     def _take(self, case: int, records: Sequence[Record]) -> None:
         buffer, taken = self._buffers[case], 0
@@ -314,6 +327,7 @@ class _Scan:
         for record, index in settled:
             if cases.cases[index].disposition is Disposition.UNDETERMINED:
                 count.undetermined["orphan-" + cases.cases[index].reason] += 1
+                count.doubts[cases.cases[index].rule] += 1
                 self._left.keep(UNDETERMINED, record)
             elif cases.cases[index].reason == SINCE:
                 count.since += 1
@@ -324,6 +338,7 @@ class _Scan:
                 chosen[index].append(record)
         for index, records in chosen.items():
             basis = self._subject.basis
+            self._note_age(count, cases.cases[index], records)
             for some, _ in packed([(record, ()) for record in records], self._draft.batch_records):
                 group = self._draft.new_group(len(some), count.policy)
                 self._draft.write(self._part(follower, cases.cases[index], basis, index), some, group=group)
