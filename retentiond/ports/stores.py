@@ -144,6 +144,23 @@ class Survey:
 
 
 @dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """A foreign key as a database has it.
+
+    Attributes:
+        child, parent: Datasets of these tables; empty where a table is nobody's.
+        child_table, parent_table: The tables as findings call them.
+        on: Pairs of a column of the child's table and the column of the parent's that it names.
+    """
+
+    child: str
+    parent: str
+    child_table: str
+    parent_table: str
+    on: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Pressure:
     """How a store bears what is done to it.
 
@@ -275,6 +292,15 @@ class Probing(Protocol):
 
     def probe(self) -> Survey:
         """Try, on things of its own, and remove them again; where it may not write, say so."""
+        ...
+
+
+@runtime_checkable
+class Referring(Protocol):
+    """A connector whose store knows which tables name rows of which others."""
+
+    def foreign_keys(self, datasets: Sequence[Dataset]) -> Sequence[ForeignKey]:
+        """Return all foreign keys of the store that lead to tables of these datasets."""
         ...
 
 

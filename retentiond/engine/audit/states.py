@@ -134,16 +134,17 @@ class StateAudit:
 
     def _hold(self, row: HoldRow) -> None:
         name, record = row.id, self._said.get((_HOLD, row.id))
+        if record is None:
+            if not self._unknown:
+                self._findings.add(f"hold {name}", "it is in force in the ledger, and the journal has no record of it")
+            return
         try:
             hold = hold_of(self._ctx, row)
         except (RetentiondError, ValueError):
             self._findings.add(f"hold {name}", "what it is of cannot be opened under the wrapping key")
             return
         stands = (hold.matter, hold.custodian, json.loads(json.dumps(write_scope(hold.scope))))
-        if record is None:
-            if not self._unknown:
-                self._findings.add(f"hold {name}", "it is in force in the ledger, and the journal has no record of it")
-        elif (record.get("matter"), record.get("custodian", ""), record.get("scope")) != stands:
+        if (record.get("matter"), record.get("custodian", ""), record.get("scope")) != stands:
             self._findings.add(f"hold {name}", "its row differs from its record in the journal")
 
     def _closure_problems(self, closure: ClosureRow) -> Iterator[str]:
