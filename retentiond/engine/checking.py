@@ -19,7 +19,9 @@ from retentiond.engine.coverage import Coverage, coverage
 from retentiond.engine.forgetting import manifest_bytes
 from retentiond.engine.graphing import graph_findings, graph_notes, graph_of, known_keys
 from retentiond.engine.leftovers import ageless, leftovers
+from retentiond.engine.overview import unreviewed
 from retentiond.engine.surveying import survey
+from retentiond.engine.zeroing import zero_findings
 from retentiond.errors import ConnectorError, GuardStopped, LogIntegrityError, RetentiondError
 from retentiond.ports.stores import Finding, Probing, Survey
 
@@ -82,6 +84,8 @@ def check(ctx: Context) -> Report:
     for probed in _probes(ctx):
         findings.extend(probed.findings)
         notes.extend(probed.notes)
+    findings.extend(_reviews(ctx))
+    findings.extend(zero_findings(ctx))
     findings.extend(_replicas(ctx))
     findings.extend(restored.findings(ctx))
     covered = coverage(ctx)
@@ -166,6 +170,18 @@ def _commitments(ctx: Context) -> Iterator[str]:
         f"accounts and records are linked to receipts for {ctx.terms.commitments_keep} (`commitments.keep`): the "
         f"manifests of {receipts:,} receipts take {size_bytes:,} bytes, 81 for each record"
     )
+
+
+def _reviews(ctx: Context) -> Iterator[Finding]:
+    """Name the holds that should have been reviewed by now, by their ids: matters are confidential."""
+    with ctx.ledger.begin() as tx:
+        late = unreviewed(tx.holds.active(), ctx.now())
+    for hold in late:
+        yield Finding(
+            "it should have been reviewed by now; it is in force still",
+            f"hold {hold}",
+            f"`retentiond hold show {hold}`; then `hold review … --until DATE --reason R`, or `hold release …`",
+        )
 
 
 def _replicas(ctx: Context) -> Iterator[Finding]:
