@@ -143,6 +143,11 @@ def _commitments(ctx: Context) -> Iterator[str]:
         f"accounts and records are linked to receipts for {ctx.terms.commitments_keep} (`commitments.keep`): the "
         f"manifests of {receipts:,} receipts take {size_bytes:,} bytes, 81 for each record"
     )
+    yield (
+        f"the ledger keeps names of removed records, and requests for manual purges, for {ctx.terms.identifiers_keep} "
+        f"(`identifiers.keep`), and details of events for {ctx.terms.events_keep} (`events.keep`); of closed accounts "
+        "it keeps commitments under the replay keys"
+    )
 
 
 def _replicas(ctx: Context) -> Iterator[Finding]:

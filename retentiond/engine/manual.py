@@ -72,7 +72,7 @@ def manual_of(ctx: Context, tx: Transaction, plan: PlanRow) -> Manual | None:
 
 def _request_of(ctx: Context, tx: Transaction, plan: PlanRow) -> Manual:
     kept = tx.facts.get(_fact(plan.id))
-    if kept is None:
+    if not kept:
         raise LedgerError(
             f"the request of the manual purge {plan.id} is not in the ledger",
             remedy="nothing is removed by it; run `retentiond ledger check`",
@@ -84,6 +84,11 @@ def _request_of(ctx: Context, tx: Transaction, plan: PlanRow) -> Manual:
         signed=Signed(written["by"], written["signature"], written["nonce"], written["notAfter"]),
         at=datetime.fromisoformat(written["askedAt"]),
     )
+
+
+def forget_request(tx: Transaction, plan: str) -> None:
+    """Destroy the request of a plan that has ended."""
+    tx.facts.set(_fact(plan), "")
 
 
 def asked_by(ctx: Context, tx: Transaction, plan: PlanRow) -> str:

@@ -15,7 +15,7 @@ from retentiond.engine.closing import Pass, close_due, due_closures, fresh_closu
 from retentiond.engine.context import Context
 from retentiond.engine.enforcement import Carried, carry_out_chain
 from retentiond.engine.failover import counted, notice, uncounted
-from retentiond.engine.forgetting import forget_keys
+from retentiond.engine.forgetting import forget_keys, forget_requests
 from retentiond.engine.keychange import publish_files
 from retentiond.engine.overview import known_overdue, remember_idle, remember_run
 from retentiond.engine.pending import OPEN_BATCHES, pending
@@ -370,3 +370,4 @@ def tidy(ctx: Context) -> None:
         if not tx.closures.in_state(AccountState.CLOSING):
             tx.batches.destroy_identifiers(ctx.terms.identifiers_keep.before(ctx.now()))
     forget_keys(ctx)
+    forget_requests(ctx)

@@ -70,6 +70,10 @@ class Plans(Protocol):
         """Return how many plans of a trigger were carried out."""
         ...
 
+    def asked_before(self, moment: datetime) -> Sequence[str]:
+        """Return manual purges that were planned before a time and have ended, whose requests are still there."""
+        ...
+
     def of_closures(self, closures: Sequence[str]) -> Sequence[tuple[str, str]]:
         """Return (closure, plan) for each plan that serves one of the closures, each closure's plans oldest first."""
         ...
