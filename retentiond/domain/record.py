@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
+
+from retentiond.domain.content import Change, Content
 
 KeyPart: TypeAlias = int | str | bytes | UUID
 Key: TypeAlias = tuple[KeyPart, ...]
@@ -60,12 +62,15 @@ class Ties:
         parents: For a row that goes before others: (dataset, link) for each row that it names. A link is the values
             that both have, as one text; rows with equal links belong together.
         standing: For a row that goes after others: how many of these stand, by dataset. Only a scan fills these two.
+        contents: Whether what a change would remove stands in the record; None where that can't be read. Only filled
+            where somebody asks about one record.
     """
 
     others: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
     parents: tuple[tuple[str, str], ...] = ()
     standing: tuple[Standing, ...] = ()
+    contents: Mapping[Change, Content] = field(default_factory=dict, hash=False)
 
 
 UNTIED = Ties()
