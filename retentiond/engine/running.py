@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from retentiond.domain.account import AccountState
-from retentiond.domain.plan import Forecast, RunState, Trigger
+from retentiond.domain.plan import Basis, Forecast, RunState, Trigger
 from retentiond.engine import chains, guards
 from retentiond.engine.anchoring import anchor_events
 from retentiond.engine.approvals import find_plan, void
@@ -334,7 +334,8 @@ def _account_for(ctx: Context, session: Session, carried: Carried) -> None:
     outcomes: Counter[str] = sum(carried.outcomes().values(), Counter())
     session.overdue += left.total()
     session.held = session.held or (outcomes["held"] > 0 and outcomes["held"] == outcomes.total())
-    if carried.plan.trigger in _BY_POLICY:
+    by_hand = any(part.basis is Basis.MANUAL for part in carried.parts)  # then no policy was asked
+    if carried.plan.trigger in _BY_POLICY and not by_hand:
         left.update(pending(ctx).by_policy + uncounted(ctx))
         short = {policy for policy, count in carried.carried_over().items() if count}
         short |= _policies_left_out(ctx, session.left_out)

@@ -35,7 +35,6 @@ _ASKED_BEFORE = (
     select(plans.c.id)
     .join(facts, facts.c.name == literal("purge:").concat(plans.c.id))
     .where(
-        plans.c.trigger == Trigger.MANUAL,
         plans.c.state.in_((RunState.DONE, RunState.PARTIAL, RunState.CANCELLED)),
         plans.c.created_at < bindparam("moment"),
         func.length(facts.c.value) > 0,
@@ -106,7 +105,7 @@ class SqlPlans:
         return count
 
     def asked_before(self, moment: datetime) -> Sequence[str]:
-        """Return manual purges that were planned before a time and have ended, whose requests are still there."""
+        """Return plans for what people asked, made before a time, that have ended, whose requests are still there."""
         return [row.id for row in self._session.rows(_ASKED_BEFORE, moment=moment)]
 
     def of_closures(self, closures: Sequence[str]) -> Sequence[tuple[str, str]]:

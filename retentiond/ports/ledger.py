@@ -71,7 +71,7 @@ class Plans(Protocol):
         ...
 
     def asked_before(self, moment: datetime) -> Sequence[str]:
-        """Return manual purges that were planned before a time and have ended, whose requests are still there."""
+        """Return plans for what people asked, made before a time, that have ended, whose requests are still there."""
         ...
 
     def of_closures(self, closures: Sequence[str]) -> Sequence[tuple[str, str]]:
