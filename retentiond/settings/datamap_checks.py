@@ -178,7 +178,7 @@ def _pattern_problems(path: Trail, dataset: DatasetModel, shape: _Shape) -> Iter
         if account is not None:
             yield Problem((*path, "account"), "the owner of a row stands in a column", "write `account: column`")
         return
-    if dataset.account and account is None and not dataset.account[0].label:
+    if dataset.account and account is None and not (dataset.account[0].label or dataset.account[0].nobody):
         remedy = "write `account: {pattern: …}`, or in a bucket {tag: …} or {metadata: …}"
         yield Problem((*path, "account"), "an object has no columns", remedy)
     if dataset.key_pattern is None:

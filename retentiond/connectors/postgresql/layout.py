@@ -17,11 +17,11 @@ from retentiond.connectors.postgresql.catalog import (
 from retentiond.connectors.postgresql.fields import Field, account_field, attribute_field, clock_field
 from retentiond.connectors.postgresql.jsons import clock_in_json
 from retentiond.connectors.postgresql.names import shown, table_candidates
-from retentiond.connectors.postgresql.owning import OWNER_FAMILIES, owner_fields
+from retentiond.connectors.postgresql.owning import families_of, owner_fields
 from retentiond.connectors.postgresql.session import Transaction
 from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, TOMBSTONED
 from retentiond.domain.dataset import Child, ClockSource, Dataset
-from retentiond.domain.owner import columns_of
+from retentiond.domain.owner import OwnerSource, columns_of
 from retentiond.errors import DatasetRefused
 from retentiond.ports.stores import Finding
 
@@ -46,18 +46,19 @@ class Relations:
     """Other tables that a dataset's rows are looked at together with.
 
     Attributes:
-        partners: For each of its owners the table that knows it; None where the row itself does.
+        partners: For each of its owners the tables on the way to it; none where the row itself knows it.
         children: Rows that go first.
     """
 
-    partners: tuple[Table | None, ...] = ()
+    partners: tuple[tuple[Table, ...], ...] = ()
     children: tuple[ChildTables, ...] = ()
 
     @property
     def tables(self) -> tuple[Table, ...]:
         """All of them."""
         kin = [table for each in self.children for table in (each.live, each.hidden)]
-        return tuple(table for table in (*self.partners, *kin) if table is not None)
+        known = [table for way in self.partners for table in way]
+        return tuple(table for table in (*known, *kin) if table is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,8 +251,7 @@ def _owner_problems(dataset: Dataset, columns: Mapping[str, Column]) -> Iterator
         if owner.via is not None:
             continue
         column = columns[owner.column]
-        wanted = {Family.JSON} if owner.json else {Family.JSON, Family.ARRAY} if owner.array else OWNER_FAMILIES
-        if column.family not in wanted:
+        if column.family not in families_of(owner):
             what = f"an owner cannot stand in column {owner.column!r} of type {column.type}"
             remedy = "declare a column of json or jsonb" if owner.json or owner.array else "declare a column of text, "
             yield refusal(dataset, what, remedy if owner.json or owner.array else remedy + "integers or uuid")
@@ -287,24 +287,36 @@ def _joinable(
         )
 
 
-def _partners(tx: Transaction, dataset: Dataset, table: Table, problems: list[Finding]) -> tuple[Table | None, ...]:
-    """Find the tables that know owners."""
-    found: list[Table | None] = []
-    for owner in dataset.owners:
-        via = owner.via
-        partner = _find(tx, dataset, (via.table, via.schema), problems) if via else None
+def _partners(
+    tx: Transaction, dataset: Dataset, table: Table, problems: list[Finding]
+) -> tuple[tuple[Table, ...], ...]:
+    """Find the tables on the way to owners."""
+    return tuple(_way(tx, dataset, table, owner, problems) if owner.via else () for owner in dataset.owners)
+
+
+def _way(
+    tx: Transaction, dataset: Dataset, table: Table, owner: OwnerSource, problems: list[Finding]
+) -> tuple[Table, ...]:
+    found: list[Table] = []
+    steps, take = (owner.via.steps, owner.via.take) if owner.via else ((), "")
+    wanted = [[mine for mine, _ in step.on] for step in steps[1:]]
+    for step, looked_with in zip(steps, [*wanted, [take]], strict=True):
+        partner = _find(tx, dataset, (step.table, step.schema), problems)
+        if partner is None:
+            return ()
+        columns = [*(theirs for _, theirs in step.on), *looked_with]
+        lacking = list(_lacking(dataset, partner, columns, f"account (via {step.table})"))
+        problems += lacking or _joinable(tx, dataset, found[-1] if found else table, partner, step.on)
         found.append(partner)
-        if via is None or partner is None:
-            continue
-        taken = partner.column(via.take)
-        if taken is not None and taken.family not in OWNER_FAMILIES:
-            what = f"an owner cannot stand in column {via.take!r} of {partner.title}, of type {taken.type}"
-            problems.append(refusal(dataset, what, "take a column of text, integers or uuid"))
-        lacking = list(
-            _lacking(dataset, partner, [*(each for _, each in via.on), via.take], f"account (via {via.table})")
-        )
-        problems += lacking or _joinable(tx, dataset, table, partner, via.on)
+    problems += _taken_problems(dataset, owner, found[-1].column(take), found[-1].title)
     return tuple(found)
+
+
+def _taken_problems(dataset: Dataset, owner: OwnerSource, taken: Column | None, title: str) -> Iterator[Finding]:
+    if taken is not None and taken.family not in families_of(owner):
+        what = f"an owner cannot stand in column {taken.name!r} of {title}, of type {taken.type}"
+        json = "take a column of json or jsonb"
+        yield refusal(dataset, what, json if owner.json or owner.array else "take a column of text, integers or uuid")
 
 
 def _children(tx: Transaction, dataset: Dataset, table: Table, problems: list[Finding]) -> tuple[ChildTables, ...]:

@@ -10,7 +10,7 @@ from retentiond.connectors.sqlite.database import Database, quoted
 from retentiond.connectors.sqlite.schema import Table, has_index_on, is_unique, read_table, resolve, table_names
 from retentiond.domain.dataset import Child, Dataset
 from retentiond.domain.instant import text_reader
-from retentiond.domain.owner import columns_of
+from retentiond.domain.owner import Via, columns_of
 from retentiond.errors import DatasetRefused
 from retentiond.ports.stores import Finding
 
@@ -32,11 +32,11 @@ class Relations:
     """Other tables that a dataset's rows are looked at together with.
 
     Attributes:
-        partners: For each of its owners the table that knows it; None where the row itself does.
+        partners: For each of its owners the tables on the way to it; none where the row itself knows it.
         children: Rows that go first.
     """
 
-    partners: tuple[Table | None, ...] = ()
+    partners: tuple[tuple[Table, ...], ...] = ()
     children: tuple[ChildTables, ...] = ()
 
 
@@ -166,18 +166,22 @@ def _unfound(db: Database, dataset: Dataset, table: Table, columns: Sequence[str
         yield refusal(dataset, f"no index finds rows of {table.name!r} by {', '.join(columns)}", create)
 
 
-def _partners(db: Database, dataset: Dataset, problems: list[Finding]) -> tuple[Table | None, ...]:
-    """Find the tables that know owners; each must find its rows by an index."""
-    found: list[Table | None] = []
-    for owner in dataset.owners:
-        via = owner.via
-        table = _find(db, dataset, via.table, via.schema, problems) if via else None
-        found.append(table)
-        if via is None or table is None:
-            continue
-        joined = [theirs for _, theirs in via.on]
-        lacking = list(_lacking(dataset, table, [*joined, via.take], f"account (via {via.table})"))
+def _partners(db: Database, dataset: Dataset, problems: list[Finding]) -> tuple[tuple[Table, ...], ...]:
+    """Find the tables on the way to owners; each must find its rows by an index."""
+    return tuple(_way(db, dataset, owner.via, problems) if owner.via else () for owner in dataset.owners)
+
+
+def _way(db: Database, dataset: Dataset, via: Via, problems: list[Finding]) -> tuple[Table, ...]:
+    found: list[Table] = []
+    wanted = [[mine for mine, _ in step.on] for step in via.further]
+    for step, looked_with in zip(via.steps, [*wanted, [via.take]], strict=True):
+        table = _find(db, dataset, step.table, step.schema, problems)
+        if table is None:
+            return ()
+        joined = [theirs for _, theirs in step.on]
+        lacking = list(_lacking(dataset, table, [*joined, *looked_with], f"account (via {step.table})"))
         problems += lacking or _unfound(db, dataset, table, joined)
+        found.append(table)
     return tuple(found)
 
 
