@@ -19,7 +19,7 @@ import click
 from retentiond.clock import SystemClock
 from retentiond.engine.running import run_all
 from tests.engine.leavers import ask, fill, names
-from tests.engine.office import Office, make_office
+from tests.engine.office import FakeClock, Office, make_office
 from tests.faults.moments import run_in_fork, warm_up
 from tests.replay.restoring import back_up, everything, restore
 
@@ -46,7 +46,7 @@ class Restored:
     def copy(self, number: int) -> Office:
         target = self.root.with_name(f"copy-{number}")
         shutil.copytree(self.root, target)
-        return Office(target)
+        return Office(target, FakeClock(SystemClock().now()))
 
 
 def make_restored(root: Path) -> Restored:

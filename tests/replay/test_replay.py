@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,9 +12,12 @@ from retentiond.domain.hold import Scope
 from retentiond.domain.plan import RunState, Trigger
 from retentiond.engine import replaying
 from retentiond.engine.approvals import approve
+from retentiond.engine.bundles import list_receipts
 from retentiond.engine.holds import add_hold
 from retentiond.engine.purging import ask_purge
 from retentiond.engine.replaying import Replayed, replay
+from retentiond.engine.retracting import retract
+from retentiond.engine.rewrapping import rotate_replay
 from retentiond.engine.running import apply_plan, run_all
 from retentiond.errors import Interrupted
 from tests.engine.leavers import ask, fill, names
@@ -155,9 +157,6 @@ def test_what_has_no_clock_or_a_nonsensical_one_stays_and_is_counted(office: Off
 
 
 def test_a_closure_whose_receipt_was_taken_back_closes_nobody(office: Office) -> None:
-    from retentiond.engine.bundles import list_receipts  # noqa: PLC0415
-    from retentiond.engine.retracting import retract  # noqa: PLC0415
-
     backup = back_up(office)
     leave(office, [LEAVING[0]])
     with office.open() as ctx:
@@ -185,11 +184,6 @@ def test_a_replay_that_was_interrupted_goes_on_with_its_plan(office: Office) -> 
         session = run_all(ctx)  # whoever comes next
     assert [each.plan.trigger for each in session.carried] == [Trigger.REPLAY]
     assert everything(office) == expected
-
-
-def closed_rows(office: Office) -> list[Any]:
-    with office.open() as ctx, ctx.ledger.begin() as tx:
-        return list(tx.closures.closed(0, 100))
 
 
 def test_nobody_is_asked_of_policies_that_make_nothing_due(office: Office) -> None:
@@ -256,6 +250,27 @@ def test_a_manual_purge_is_done_again_exactly_as_long_as_its_names_are_known(off
     assert (again(office).by_hand, again(office).again) == (1, 0)
 
 
+def test_a_manual_purge_is_not_done_again_to_another_key_that_reads_the_same(office: Office) -> None:
+    with office.db() as db:
+        db.execute("ALTER TABLE requests RENAME TO typed")
+        db.execute(
+            "CREATE TABLE requests (id PRIMARY KEY, account TEXT, created TEXT, flagged INTEGER, payload TEXT,"
+            " deleted TEXT)"
+        )
+        db.execute("INSERT INTO requests SELECT * FROM typed")
+        db.execute("DROP TABLE typed")
+    for key, account in ((7, "acct-x"), ("7", "acct-z")):
+        office.request(key, 2, account=account)  # type: ignore[arg-type]
+    backup = back_up(office)
+    purge(office, Scope(dataset="requests", accounts=("acct-x",)))
+    expected = everything(office)
+    age(office, days=1)
+    restore(office, backup)
+    assert again(office).again == 1
+    assert everything(office) == expected
+    assert ("7", "acct-z") in {row[:2] for row in expected["requests"]}
+
+
 def test_accounts_that_closed_at_many_times_are_asked_about_in_pieces(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,3 +285,34 @@ def test_accounts_that_closed_at_many_times_are_asked_about_in_pieces(
     assert len(done.session.carried) == 3
     assert everything(office) == expected
     assert (done.back, done.session.stops, done.found["requests", "content"].due) == (5, [], 15)
+
+
+def test_a_closure_that_is_taken_back_after_the_plan_keeps_what_was_planned(office: Office) -> None:
+    backup = back_up(office)
+    leave(office, [LEAVING[0]])
+    age(office, hours=1)
+    restore(office, backup)
+    office.request("new", 0, account=LEAVING[0])
+    before = everything(office)
+    waits = again(office).session.stopped_plan
+    assert waits is not None
+    with office.open() as ctx:
+        (receipt,) = [row for row in list_receipts(ctx) if row.kind == "closure"]
+        retract(ctx, receipt.id, "mistaken", None)
+        approve(ctx, waits.id, None)
+    done = again(office)
+    assert outcomes(done.session)["requests"] == {"changed": 2, "carriedOver": 1}  # one waits for its object
+    assert everything(office) == before
+
+
+def test_closures_under_an_older_replay_key_are_found(office: Office) -> None:
+    backup = back_up(office)
+    leave(office, LEAVING[:2])
+    with office.open() as ctx:
+        rotate_replay(ctx, None)
+    leave(office, LEAVING[2:])
+    expected = everything(office)
+    age(office, hours=1)
+    restore(office, backup)
+    assert again(office).back == 5
+    assert everything(office) == expected
