@@ -32,6 +32,7 @@ from retentiond.engine.orders import Counter
 from retentiond.keys import KeySources, LocalKeys
 from retentiond.ledger import SqlLedger, open_for_upgrade, open_ledger
 from retentiond.settings import (
+    LogBucket,
     ServiceSettings,
     load_approvers,
     load_datamap,
@@ -254,6 +255,7 @@ def _terms(
         verifier_keys={"issuer": keys.issuer_pem, "log": keys.vkey},
         config_changed=config_changed,
         policy_of=policy_of,
+        own_buckets=frozenset([service.log.bucket] if isinstance(service.log, LogBucket) else []),
     )
 
 

@@ -18,9 +18,9 @@ from retentiond.domain.record import moment
 from retentiond.engine import chains
 from retentiond.engine.accounts import closure_of
 from retentiond.engine.approvals import lists_commitment
-from retentiond.engine.checking import unmapped
 from retentiond.engine.context import Context
 from retentiond.engine.counting import Count
+from retentiond.engine.coverage import unmapped
 from retentiond.engine.failover import looks, uncounted
 from retentiond.engine.planning import Looked, look_at_all
 from retentiond.engine.retractions import retractions_in

@@ -24,6 +24,7 @@ from retentiond.engine.holding import UNKNOWN, guarded, held_by_condition, look_
 from retentiond.engine.identifiers import NOT_HIDDEN, Ended, Fate, Final, Hiding, decode_records
 from retentiond.engine.manual import cases_of_request
 from retentiond.engine.positions import encode_verification, note_position
+from retentiond.engine.preparing import NOTHING_PREPARED, Prepared
 from retentiond.engine.retrying import TRIES, pause_seconds
 from retentiond.engine.verdicts import NOT_VERIFIED, judge_all
 from retentiond.engine.waiting import remember
@@ -55,12 +56,14 @@ class Work:
     Attributes:
         accounts: The accounts that leave; none where policy decides.
         elsewhere: Tells whether a row that stays names an object.
+        prepared: Hears of batches as they end.
     """
 
     plan: PlanRow
     parts: Sequence[Part]
     accounts: frozenset[str] = frozenset()
     elsewhere: Callable[[str], bool] = lambda _name: False
+    prepared: Prepared = NOTHING_PREPARED
 
     def part(self, batch: BatchRow) -> Part:
         """Return the part of a batch."""
@@ -170,7 +173,9 @@ def _attempt(ctx: Context, work: Work, batch: BatchRow, claim: Claim) -> BatchRo
     look_at_holds(ctx, order, claim.records, claim.holds, fate)
     stops = _stops(acted, verdicts)
     hiding = _hiding(part, claim, {places[number]: mark for number, mark in acted.marks.items()})
-    ended = _finish(ctx, batch, dataset.name, fate.ended(claim.records, claim.packed, hiding), verified, stops)
+    known = fate.ended(claim.records, claim.packed, hiding)
+    ended = _finish(ctx, batch, dataset.name, known, verified, stops)
+    work.prepared.take(batch.ordinal, dataset.name, known)
     causes = (cause for place, cause in acted.reasons.items() if acted.outcomes[place] in _FAILED)
     return _tell(ctx, work, ended, causes) if stops else ended
 

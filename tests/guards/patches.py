@@ -77,7 +77,7 @@ REMOVALS: Mapping[str, Removal] = {
     "approval-missing": Removal("engine.guards:_check_enough", SILENT),
     "approval-foreign": Removal("engine.guards:check_approval", SILENT),
     "approval-own": Removal("engine.approvals:_check_other", SILENT),
-    "unmapped": Removal("engine.checking:unmapped", NOTHING),
+    "unmapped": Removal("engine.coverage:unmapped_findings", NOTHING),
     "ledger-behind-log": Removal("tlog.publish:_refuse_older_ledger", SILENT),
     "ledger-behind-journal": Removal("engine.guards:check_journal", SILENT),
     "key-not-in-force": Removal("engine.guards:check_keys", SILENT),
