@@ -18,6 +18,7 @@ from retentiond.engine.approvals import approve
 from retentiond.engine.blobs import BlobIndex
 from retentiond.engine.checking import check
 from retentiond.engine.closures import close_account
+from retentiond.engine.holds import add_hold, release_hold
 from retentiond.engine.overview import status
 from retentiond.engine.purging import ask_purge
 from retentiond.engine.replaying import replay
@@ -79,9 +80,14 @@ def closed(office: Office) -> Scene:
     with office.open() as ctx:
         for account in leaving[:25]:
             close_account(ctx, account, f"{account} wrote that it leaves", None)
+        add_hold(ctx, Scope(accounts=tuple(leaving[:3])), "matter-1", f"keeps {leaving[0]}", None)
         status(ctx)
         check(ctx)
     ask(office, leaving[25:])
+    with office.open() as ctx:
+        run_all(ctx)
+        release_hold(ctx, "matter-1", None)
+    age(office, hours=7)
     run(office)
     age(office, hours=7)
     run(office)
