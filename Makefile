@@ -51,6 +51,7 @@ faults: $(STAMP) ## kill, cut and freeze runs and check the invariants (an hour;
 	$(BIN)/python -m tests.faults.replicas --seconds 300
 	$(BIN)/python -m tests.faults.logs --entries 200000 --kills 20
 	$(BIN)/python -m tests.faults.programme --step $(STEP)
+	$(BIN)/python -m tests.replay.killing --step $(STEP)
 
 worlds: $(STAMP) ## close 100 of 1,000 accounts over 12 tables and 2 buckets, and look at all that is left (10 minutes)
 	$(BIN)/python -m tests.worlds $(ARGS)
