@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from retentiond.domain.dataset import (
     BlobLink,
     Child,
+    Cleared,
     ClockFormat,
     ClockSource,
     DataMap,
@@ -116,6 +117,7 @@ def _dataset(
         canonical=canonical(_canonical(name, model, store, before, whose)),
         children=tuple(before),
         where=part(model.where),
+        clears=tuple(Cleared(each.table.name, each.column, each.table.schema_name) for each in model.clears or ()),
     )
 
 

@@ -250,6 +250,13 @@ def _parents(value: list[Parent]) -> list[Parent]:
     return value
 
 
+class ClearedModel(Declared):
+    """A column of another table that the database empties when a row goes, as its foreign key says."""
+
+    table: Table
+    column: Column
+
+
 class Tombstone(Declared):
     """How a record is hidden."""
 
@@ -290,7 +297,7 @@ def _attributes(value: dict[str, str | ObjectLabel]) -> dict[str, str | ObjectLa
 class DatasetModel(Declared):
     """The records in one store that share a shape, an owner and a clock."""
 
-    newer: ClassVar[frozenset[str]] = frozenset(("parent", "where"))
+    newer: ClassVar[frozenset[str]] = frozenset(("parent", "where", "clears"))
     later: ClassVar[Mapping[str, str]] = {
         "enforce": "removal by the store's own rule",
     }
@@ -299,6 +306,7 @@ class DatasetModel(Declared):
     data_class: Name = Field(alias="class")
     table: Table | None = None
     where: Where | None = None
+    clears: Annotated[list[ClearedModel], Field(min_length=1)] | None = None
     prefix: str | None = None
     key: Annotated[list[Column], BeforeValidator(_key, json_schema_input_type=list[str] | str)] = Field(
         default_factory=list
