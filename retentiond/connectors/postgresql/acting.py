@@ -16,7 +16,7 @@ import psycopg
 
 from retentiond.connectors.postgresql import failures
 from retentiond.connectors.postgresql.failures import Trouble
-from retentiond.connectors.postgresql.following import Spread, stuck, untouched
+from retentiond.connectors.postgresql.following import Spread, lined_up, stuck, untouched
 from retentiond.connectors.postgresql.judging import Judge
 from retentiond.connectors.postgresql.layout import Layout, Source
 from retentiond.connectors.postgresql.session import LOCK_MILLISECONDS, Session, Transaction
@@ -100,10 +100,16 @@ class Acting:
         elif self._order.action not in (Action.PURGE, Action.TOMBSTONE):
             self._say(indexes, Outcome.REFUSED, f"no table is told to {self._order.action} yet")
         else:
-            # Rows of one table that refer to others mostly came after these: the last ones go first.
-            ordered = indexes[::-1] if source.table.refers else indexes
-            self._all(source, ordered, lock_ms=LOCK_MILLISECONDS)
+            self._all(source, self._lined_up(source, indexes), lock_ms=LOCK_MILLISECONDS)
             self._once_more(source)
+
+    def _lined_up(self, source: Source, indexes: Sequence[int]) -> Sequence[int]:
+        """Return rows in an order in which those come first that refer to others of their table."""
+        if not (self._leaves and source.table.refers):
+            return indexes
+        with self._session.reading() as tx:
+            places = lined_up(tx, source, [self._keys[index] for index in indexes])
+        return [indexes[place] for place in places]
 
     def _all(self, source: Source, indexes: Sequence[int], lock_ms: int) -> None:
         start = 0

@@ -8,7 +8,7 @@ A row of the same table that refers to another goes in one statement with it, or
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from retentiond.connectors.postgresql.catalog import Reference
@@ -67,6 +67,42 @@ def stuck(tx: Transaction, source: Source, keys: Sequence[Key]) -> set[int]:
         judge.parameters.values,
     )
     return {place - 1 for (place,) in rows}
+
+
+def lined_up(tx: Transaction, source: Source, keys: Sequence[Key]) -> list[int]:
+    """Return the places of keys so that rows which refer to others of their table come before these."""
+    judge = Judge(source, None)
+    batch = judge.batch(keys)
+    pairs = enumerate(source.key)
+    same = " AND ".join(f"x.k{number}::text = c.{quoted(column.name)}::text" for number, column in pairs)
+    answers: dict[int, list[int]] = {}
+    for reference in source.table.refers:
+        rows = tx.rows(
+            f"WITH b AS MATERIALIZED (SELECT * FROM {batch})"
+            f" SELECT b.n::int8, x.n::int8 FROM b JOIN {source.table.only} AS t ON {judge.matches()}"
+            f" JOIN {source.table.only} AS c ON {_refers(reference)} JOIN b AS x ON {same}",
+            judge.parameters.values,
+        )
+        for named, answer in rows:
+            answers.setdefault(named - 1, []).append(answer - 1)
+    return answers_first(range(len(keys)), answers)
+
+
+def answers_first(places: Sequence[int], answers: Mapping[int, Sequence[int]]) -> list[int]:
+    """Return places so that each comes after its answers; of a circle somebody has to be first."""
+    done: dict[int, None] = {}
+    seen: set[int] = set()
+    for place in places:
+        pending = [place]
+        while pending:
+            here = pending[-1]
+            seen.add(here)
+            more = [each for each in answers.get(here, ()) if each not in seen]
+            if more:
+                pending.extend(more[:1])
+            else:
+                done.setdefault(pending.pop())
+    return list(done)
 
 
 def _refers(reference: Reference) -> str:

@@ -113,6 +113,26 @@ def test_threads_go_whole_and_rows_that_others_refer_to_stay(make: Callable[[str
     assert app.all("SELECT parent FROM requests ORDER BY id") == [None, *range(20, 39)]
 
 
+@pytest.mark.parametrize("how", ["NO ACTION", "CASCADE"])
+def test_threads_are_taken_together_whatever_the_order_of_keys(make: Callable[[str], App], how: str) -> None:
+    """Each statement takes some rows only, and in each thread the keys are in no order."""
+    app = make(THREAD.format(how))
+    mixed = [n * 37 % 199 for n in range(199)]
+    app.insert("requests", *((mixed[n], OLD, mixed[n - 1] if n % 50 else None) for n in range(199)))
+    app.open()._pace.rows = 10
+    app.purge_all(requests())
+    assert app.all("SELECT id FROM requests") == []
+
+
+def test_rows_that_answer_each_other_in_a_circle_go_together(make: Callable[[str], App]) -> None:
+    app = make(THREAD.format("NO ACTION DEFERRABLE INITIALLY DEFERRED"))
+    app.run(
+        "BEGIN; INSERT INTO requests VALUES (1, '2026-04-01', 3), (2, '2026-04-01', 1), (3, '2026-04-01', 2); COMMIT"
+    )
+    app.purge_all(requests())
+    assert app.all("SELECT id FROM requests") == []
+
+
 @pytest.mark.parametrize("how", FOLLOWED)
 def test_an_answer_that_comes_while_the_statement_waits_is_never_taken_along(
     make: Callable[[str], App], how: str
