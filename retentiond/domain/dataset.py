@@ -25,6 +25,7 @@ class Shape(StrEnum):
     SEVERAL_OWNERS = "owners in several columns"
     OWNER_VIA_TABLE = "an owner in another table"
     CHILDREN = "children that no foreign key declares"
+    USERS = "users inside accounts"
 
 
 class ClockFormat(StrEnum):
@@ -130,6 +131,9 @@ class Dataset:
         prefix: What the keys of a bucket or the paths of a directory begin with; empty for tables.
         owners: The places in a row or beside it where its owners stand; empty when none is declared.
         account_field: Named part of the key pattern that is the owner; empty when none is declared.
+        users: The places where the owner's users stand whose data a record is; empty when none is declared.
+        user_field: As `account_field`, of the user.
+        no_users: Why it holds no data of users; empty where that is not said.
         attributes: Attribute name to column.
         follows: The dataset whose rows name these objects; empty when none does.
         children: Datasets whose rows go first: those that declare this one as their parent, or find their owner in it.
@@ -148,6 +152,9 @@ class Dataset:
     key_pattern: str = ""
     owners: tuple[OwnerSource, ...] = ()
     account_field: str = ""
+    users: tuple[OwnerSource, ...] = ()
+    user_field: str = ""
+    no_users: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
     tombstone: TombstoneTarget | None = None
     blobs: BlobLink | None = None
@@ -173,6 +180,7 @@ class Dataset:
             Shape.OWNERS_IN_ARRAY: any(owner.array for owner in self.owners),
             Shape.OWNER_VIA_TABLE: any(owner.via for owner in self.owners),
             Shape.CHILDREN: bool(self.children),
+            Shape.USERS: bool(self.users),
         }
         return frozenset(shape for shape, wanted in asked.items() if wanted)
 
@@ -180,6 +188,11 @@ class Dataset:
     def has_owner(self) -> bool:
         """Whether an owner is declared, so that a record without one is undetermined."""
         return bool(self.owners or self.account_field)
+
+    @property
+    def tells_users(self) -> bool:
+        """Whether it is declared whose of its owner's users a record is."""
+        return bool(self.users or self.user_field)
 
     @property
     def sha256(self) -> str:

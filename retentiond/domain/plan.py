@@ -85,6 +85,7 @@ class Basis(StrEnum):
     NAMED = "named"
     HIDDEN_WITH_ROW = "hidden-with-row"
     MANUAL = "manual"
+    ERASURE = "erasure"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import Cases, cases_of
+from retentiond.domain.erasure import erasure_cases
 from retentiond.domain.hold import Hold, HoldIndex
 from retentiond.domain.plan import Basis, BatchState, Outcome, Part, Sighting, fixed_cases
 from retentiond.domain.policy import Action
@@ -20,6 +21,7 @@ from retentiond.engine.context import Context
 from retentiond.engine.endings import read_ended, seal_ended
 from retentiond.engine.holding import UNKNOWN, guarded, held_by_condition, look_at_holds
 from retentiond.engine.identifiers import NOT_HIDDEN, Ended, Fate, Final, Hiding, decode_records
+from retentiond.engine.leaving import owners_among
 from retentiond.engine.manual import cases_of_request
 from retentiond.engine.positions import encode_verification, note_position
 from retentiond.engine.retrying import TRIES, pause_seconds
@@ -51,13 +53,13 @@ class Work:
     """A run's plan with everything that its batches need.
 
     Attributes:
-        accounts: The accounts that leave; none where policy decides.
+        accounts: The accounts that leave, or the people whose data is erased; none where policy decides.
         elsewhere: Tells whether a row that stays names an object.
     """
 
     plan: PlanRow
     parts: Sequence[Part]
-    accounts: frozenset[str] = frozenset()
+    accounts: Collection[str] = frozenset()
     elsewhere: Callable[[str], bool] = lambda _name: False
 
     def part(self, batch: BatchRow) -> Part:
@@ -92,9 +94,12 @@ def cases_for(ctx: Context, work: Work, part: Part, records: Iterable[Record]) -
     """
     if part.basis is Basis.MANUAL:
         return cases_of_request(ctx, work.plan, part)
+    if part.basis is Basis.ERASURE:
+        people = {owner for record in records for owner in owners_among(work.accounts, record)}
+        return erasure_cases(people, ctx.datamap.datasets[part.dataset])
     if part.basis is not Basis.POLICY:
-        owners = {owner for record in records for owner in record.accounts} if work.accounts else set[str]()
-        return fixed_cases(part.basis, owners & work.accounts)
+        some = records if work.accounts else ()
+        return fixed_cases(part.basis, {owner for record in some for owner in owners_among(work.accounts, record)})
     policy = ctx.policies.policies[part.policy]
     return cases_of(policy, ctx.datamap.datasets[part.dataset], work.plan.reference_time)
 

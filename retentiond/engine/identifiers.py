@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import partial
 from itertools import repeat
@@ -191,6 +191,7 @@ def _columns(records: Sequence[Record]) -> dict[str, Any]:
         "version": _column([each.hex() for each in version] if any(version) else [""] * len(records)),
         "account": _column(account),
         "others": _others(ties),
+        **_users(ties),
         "clock": _column(clock),
         "size": _column(size),
         "place": _column(place),
@@ -210,6 +211,13 @@ def _others(ties: Sequence[Ties]) -> Any:  # noqa: ANN401 - JSON
     return _column([each.others for each in ties])
 
 
+def _users(ties: Sequence[Ties]) -> dict[str, Any]:
+    """Return the column of users; none where nobody asked whose data it is, as mostly."""
+    if all(each.users is None for each in ties):
+        return {}
+    return {"users": _column([each.users for each in ties])}
+
+
 def _records(columns: Mapping[str, Any]) -> list[Record]:
     count: int = columns["count"]
     account, clock, size, place, tombstoned = (
@@ -220,6 +228,8 @@ def _records(columns: Mapping[str, Any]) -> list[Record]:
     blobs = map(tuple, _values(columns["blobs"], count))
     attributes = _attributes_in(columns["attributes"], count)
     ties = _ties_in(columns.get("others", _ALONE), count)  # batches of before a record could have several owners
+    if "users" in columns:
+        ties = _with_users(ties, _values(columns["users"], count))
     rows = zip(keys, versions, account, clock, size, place, tombstoned, blobs, attributes, ties, strict=True)
     return list(map(_record, rows))
 
@@ -235,6 +245,11 @@ def _ties_in(others: Any, count: int) -> Iterable[Ties]:  # noqa: ANN401 - JSON
     if others == _ALONE:
         return repeat(UNTIED, count)
     return (Ties(others=tuple(more)) if more else UNTIED for more in _values(others, count))
+
+
+def _with_users(ties: Iterable[Ties], users: Iterable[Any]) -> Iterator[Ties]:
+    for each, some in zip(ties, users):  # noqa: B905 -- one of them may never end
+        yield each if some is None else replace(each, users=tuple(some))
 
 
 def _column(values: Sequence[Any]) -> Sequence[Any] | dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from retentiond.domain.plan import Part
@@ -12,6 +12,7 @@ from retentiond.engine import manifest
 from retentiond.engine.context import Context
 from retentiond.engine.endings import read_ended
 from retentiond.engine.identifiers import Ended, Final, items_of
+from retentiond.engine.leaving import owners_among
 from retentiond.evidence.commitment import ItemAction, account_commitment, account_salt, item_hashes
 from retentiond.ports.rows import BatchRow
 
@@ -62,7 +63,10 @@ class Owner:
 
 
 def rows_of_owners(
-    owners: Mapping[str, Owner], parts: Sequence[Part], batches: Iterable[tuple[BatchRow, Ended]]
+    leaving: Collection[str],
+    owners: Mapping[str, Owner],
+    parts: Sequence[Part],
+    batches: Iterable[tuple[BatchRow, Ended]],
 ) -> Iterator[tuple[str, Part, list[bytes]]]:
     """Give the rows of accounts that have a receipt of their own, each under its receipt's key, from one reading.
 
@@ -73,9 +77,8 @@ def rows_of_owners(
         actions = [_ACTIONS[final] for final in ended.finals if final in _ACTIONS]
         places: defaultdict[str, list[int]] = defaultdict(list)
         for place, record in enumerate(done):
-            for account in record.accounts:
-                if account in owners:
-                    places[account].append(place)
+            for account in owners_among(leaving, record):
+                places[account].append(place)
         for account, own in places.items():
             records, taken = [done[place] for place in own], [actions[place] for place in own]
             hashes = item_hashes(owners[account].key, items_of(part.dataset, records), taken)

@@ -73,8 +73,9 @@ def propose(ctx: Context, proposal: Proposal) -> tuple[PlanRow, ...]:
         reasons = _reasons(ctx, tx, proposal, signed)
         rows = [_row(ctx, tx, proposal, each, reasons) for each in signed]
         for row, each in zip(rows, signed, strict=True):
-            closures = sorted({proposal.leaving[account] for _, account in each.draft.takes})
-            tx.plans.finish_draft(row, each.draft.parts, closures)
+            served = sorted({proposal.leaving[account] for _, account in each.draft.takes})
+            erases = proposal.trigger is Trigger.ERASURE
+            tx.plans.finish_draft(row, each.draft.parts, () if erases else served, served if erases else ())
             detail = {"records": row.records, "sha256": row.sha256, "plans": len(rows)}
             tx.events.append("plan.made", row.id, proposal.reference, detail)
         _keep_request(ctx, tx, proposal.manual, rows)
@@ -145,7 +146,7 @@ def _row(ctx: Context, tx: Transaction, proposal: Proposal, signed: _Signed, rea
 
 
 def _reasons(ctx: Context, tx: Transaction, proposal: Proposal, signed: Sequence[_Signed]) -> list[str]:
-    if proposal.trigger is Trigger.CLOSURE:
+    if proposal.trigger in (Trigger.CLOSURE, Trigger.ERASURE):
         return list(proposal.caps)
     asked = proposal.manual
     found: dict[str, None] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -20,6 +20,7 @@ from retentiond.domain.decision import (
     named_cases,
     only_of,
 )
+from retentiond.domain.erasure import Persons, erasure_cases
 from retentiond.domain.hold import Hold, HoldIndex, Scope
 from retentiond.domain.plan import Basis, Part
 from retentiond.domain.policy import Action, Policy
@@ -45,7 +46,7 @@ class Subject:
 
     Attributes:
         policies: The policies in question, by class.
-        accounts: The accounts that leave; none where policy decides.
+        accounts: The accounts that leave, or the people whose data is erased; none where policy decides.
         scope: What people ask to be purged; None where nobody does.
         only: The accounts that are asked about, where policy decides; none for all.
         seen_at: When it is looked at, where that is later than the reference time; None where it is not.
@@ -54,7 +55,7 @@ class Subject:
     dataset: Dataset
     follower: Dataset | None
     policies: Mapping[str, Policy]
-    accounts: frozenset[str] = frozenset()
+    accounts: Collection[str] = frozenset()
     scope: Scope | None = None
     only: tuple[str, ...] = ()
     seen_at: datetime | None = None
@@ -69,10 +70,14 @@ class Subject:
         """Where its cases come from."""
         if self.scope is not None:
             return Basis.MANUAL
+        if isinstance(self.accounts, Persons):
+            return Basis.ERASURE
         return Basis.CLOSURE if self.accounts else Basis.POLICY
 
     def cases(self, dataset: Dataset, reference: datetime) -> Cases:
         """Return the cases of one of the two datasets."""
+        if isinstance(self.accounts, Persons):
+            return erasure_cases(self.accounts, dataset)
         if self.accounts:
             return closure_cases(*sorted(self.accounts))
         policy = self.policies.get(dataset.data_class)
@@ -341,9 +346,9 @@ class _Scan:
             )
 
 
-_OWN = (Basis.POLICY, Basis.CLOSURE, Basis.MANUAL)
+_OWN = (Basis.POLICY, Basis.CLOSURE, Basis.MANUAL, Basis.ERASURE)
 
 
 def _owned_like(row: Record, each: Record) -> Record:
     """Return an object as its row's owners have it."""
-    return each._replace(account=row.account, ties=Ties(others=row.ties.others))
+    return each._replace(account=row.account, ties=Ties(others=row.ties.others, users=row.ties.users))

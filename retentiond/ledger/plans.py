@@ -11,7 +11,7 @@ from sqlalchemy import Row, and_, bindparam, delete, exists, insert, or_, select
 
 from retentiond.domain.plan import Forecast, Part, RunState
 from retentiond.ledger import schema
-from retentiond.ledger.schema import columns_of, drafts, plan_closures, plans
+from retentiond.ledger.schema import columns_of, drafts, plan_closures, plan_erasures, plans
 from retentiond.ledger.session import Session, values_of
 from retentiond.ports.rows import PlanRow
 
@@ -24,6 +24,13 @@ _OF_CLOSURES = (
     .where(plan_closures.c.closure.in_(bindparam("of_closures", expanding=True)))
     .order_by(plans.c.log_index)
 )
+_OF_ERASURES = (
+    select(plan_erasures.c.erasure, plan_erasures.c.plan)
+    .join_from(plan_erasures, plans)
+    .where(plan_erasures.c.erasure.in_(bindparam("of_erasures", expanding=True)))
+    .order_by(plans.c.log_index)
+)
+_ERASURES_OF = select(plan_erasures.c.erasure).where(plan_erasures.c.plan == bindparam("of_plan"))
 _CLOSURES_OF = select(plan_closures.c.closure).where(plan_closures.c.plan == bindparam("of_plan"))
 _ADD = insert(plans)
 _SET_STATE = update(plans).where(plans.c.id == bindparam("reference")).values(state=bindparam("new_state"))
@@ -35,6 +42,7 @@ _PARTS = (
 )
 _ADD_PARTS = insert(schema.parts)
 _ADD_CLOSURES = insert(plan_closures)
+_ADD_ERASURES = insert(plan_erasures)
 _MOST_BOUND = 500
 
 _BEGIN_DRAFT = insert(drafts)
@@ -65,11 +73,14 @@ class SqlPlans:
             self._session.change(statement, names=names, begun_by=begun_by)
         return self._session.change(_DISCARD, names=names, begun_by=begun_by)
 
-    def finish_draft(self, plan: PlanRow, parts: Sequence[Part], closures: Sequence[str] = ()) -> None:
-        """Turn a draft into a plan that serves these closures; from now on it takes no more batches."""
+    def finish_draft(
+        self, plan: PlanRow, parts: Sequence[Part], closures: Sequence[str] = (), erasures: Sequence[str] = ()
+    ) -> None:
+        """Turn a draft into a plan that serves these closures and requests; from now on it takes no more batches."""
         self._session.insert(_ADD, asdict(plan))
         self._session.insert(_ADD_PARTS, [{"plan": plan.id, **asdict(part)} for part in parts])
         self._session.insert(_ADD_CLOSURES, [{"plan": plan.id, "closure": each} for each in closures])
+        self._session.insert(_ADD_ERASURES, [{"plan": plan.id, "erasure": each} for each in erasures])
 
     def get(self, reference: str) -> PlanRow | None:
         """Return a plan by its id or its sha256."""
@@ -92,6 +103,15 @@ class SqlPlans:
     def closures_of(self, plan: str) -> Sequence[str]:
         """Return the closures that a plan serves."""
         return [row.closure for row in self._session.rows(_CLOSURES_OF, of_plan=plan)]
+
+    def of_erasures(self, erasures: Sequence[str]) -> Sequence[tuple[str, str]]:
+        """Return (erasure, plan) for each plan that serves one of the requests, each request's plans oldest first."""
+        pieces = (erasures[start : start + _MOST_BOUND] for start in range(0, len(erasures), _MOST_BOUND))
+        return [tuple(row) for some in pieces for row in self._session.rows(_OF_ERASURES, of_erasures=some)]
+
+    def erasures_of(self, plan: str) -> Sequence[str]:
+        """Return the requests for erasure that a plan serves."""
+        return [row.erasure for row in self._session.rows(_ERASURES_OF, of_plan=plan)]
 
     def set_state(self, plan: str, state: RunState) -> None:
         """Move a plan to a state.

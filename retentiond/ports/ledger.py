@@ -15,6 +15,7 @@ from retentiond.domain.hold import Hold
 from retentiond.domain.plan import Part, RunState
 from retentiond.ports.audit import Anchors, Audits
 from retentiond.ports.closures import Closures
+from retentiond.ports.erasures import Erasures
 from retentiond.ports.log import Entries, LogState
 from retentiond.ports.orders import OrderBook
 from retentiond.ports.receipts import Receipts
@@ -50,8 +51,10 @@ class Plans(Protocol):
         """
         ...
 
-    def finish_draft(self, plan: PlanRow, parts: Sequence[Part], closures: Sequence[str] = ()) -> None:
-        """Turn a draft into a plan that serves these closures."""
+    def finish_draft(
+        self, plan: PlanRow, parts: Sequence[Part], closures: Sequence[str] = (), erasures: Sequence[str] = ()
+    ) -> None:
+        """Turn a draft into a plan that serves these closures and requests for erasure."""
         ...
 
     def get(self, reference: str) -> PlanRow | None:
@@ -72,6 +75,14 @@ class Plans(Protocol):
 
     def closures_of(self, plan: str) -> Sequence[str]:
         """Return the closures that a plan serves."""
+        ...
+
+    def of_erasures(self, erasures: Sequence[str]) -> Sequence[tuple[str, str]]:
+        """Return (erasure, plan) for each plan that serves one of the requests, each request's plans oldest first."""
+        ...
+
+    def erasures_of(self, plan: str) -> Sequence[str]:
+        """Return the requests for erasure that a plan serves."""
         ...
 
     def set_state(self, plan: str, state: RunState) -> None:
@@ -294,6 +305,7 @@ class Transaction(Protocol):
     approvals: Approvals
     holds: Holds
     closures: Closures
+    erasures: Erasures
     receipts: Receipts
     entries: Entries
     journal: Journals

@@ -98,6 +98,9 @@ def _dataset(name: str, given: DatasetModel, store: Store, before: Sequence[Chil
         key_pattern=model.key_pattern or "",
         owners=tuple(_owner(each) for each in model.account or () if not (each.pattern or each.label)),
         account_field=next((each.pattern or each.label for each in model.account or ()), ""),
+        users=tuple(_owner(each) for each in model.user or () if not (each.pattern or each.label)),
+        user_field=next((each.pattern or each.label for each in model.user or ()), ""),
+        no_users=model.no_users or "",
         attributes={
             name: each if isinstance(each, str) else label_of(each.tag, each.metadata)
             for name, each in model.attributes.items()

@@ -46,10 +46,16 @@ def _links_of(model: DataMapFile, name: str, dataset: DatasetModel) -> Iterator[
     path: Trail = ("datasets", name)
     if dataset.parent is not None and dataset.parent.dataset in model.datasets:
         yield Link(name, dataset.parent.dataset, pairs(dataset.parent.on), (*path, "parent"))
-    for number, account in enumerate(dataset.account or ()):
+    for field, number, account in _persons(dataset):
         partner = partner_of(model, dataset, account)
         if partner is not None and partner != name and account.on is not None:
-            yield Link(name, partner, pairs(account.on), (*path, "account", number, "via"))
+            yield Link(name, partner, pairs(account.on), (*path, field, number, "via"))
+
+
+def _persons(dataset: DatasetModel) -> Iterator[tuple[str, int, Account]]:
+    """Yield the places in which owners and their users stand, each with its field and number."""
+    for field, places in (("account", dataset.account), ("user", dataset.user)):
+        yield from ((field, number, place) for number, place in enumerate(places or ()))
 
 
 def partner_of(model: DataMapFile, dataset: DatasetModel, account: Account) -> str | None:
@@ -98,10 +104,10 @@ def link_problems(model: DataMapFile) -> Iterator[Problem]:
     for name, dataset in model.datasets.items():
         if dataset.parent is not None:
             yield from _parent_problems(model, name, dataset, dataset.parent.dataset)
-        for number, account in enumerate(dataset.account or ()):
+        for field, number, account in _persons(dataset):
             if partner_of(model, dataset, account) == name:
-                path = ("datasets", name, "account", number, "via")
-                yield Problem(path, "the other table is the dataset's own", "name its column: `account: COLUMN`")
+                path = ("datasets", name, field, number, "via")
+                yield Problem(path, "the other table is the dataset's own", f"name its column: `{field}: COLUMN`")
     yield from _circles(model)
 
 

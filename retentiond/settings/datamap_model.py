@@ -187,6 +187,16 @@ def _owners(value: list[Account]) -> list[Account]:
     return value
 
 
+def _users(value: list[Account]) -> list[Account]:
+    if not value:
+        raise refuse("no user is named", "name a column, or remove `user`")
+    if any(each in value[:number] for number, each in enumerate(value)):
+        raise refuse("a user is named twice in the same place", "name each place once")
+    if any(each.pattern or each.label for each in value) and (len(value) > 1 or value[0].optional):
+        raise refuse("an object has one user, always", "write one `user: {pattern: …}`, {tag: …} or {metadata: …}")
+    return value
+
+
 def _one_or_all(value: list[Account], plain: SerializerFunctionWrapHandler) -> Any:  # noqa: ANN401 -- JSON
     found = plain(value)
     return found[0] if len(found) == 1 else found
@@ -239,7 +249,7 @@ def _attributes(value: dict[str, str | ObjectLabel]) -> dict[str, str | ObjectLa
 class DatasetModel(Declared):
     """The records in one store that share a shape, an owner and a clock."""
 
-    newer: ClassVar[frozenset[str]] = frozenset(("parent",))
+    newer: ClassVar[frozenset[str]] = frozenset(("parent", "user", "no_users"))
     later: ClassVar[Mapping[str, str]] = {
         "enforce": "removal by the store's own rule",
     }
@@ -261,6 +271,16 @@ class DatasetModel(Declared):
         ]
         | None
     ) = None
+    user: (
+        Annotated[
+            list[Account],
+            BeforeValidator(_accounts, json_schema_input_type=Account | str | list[Account | str]),
+            AfterValidator(_users),
+            WrapSerializer(_one_or_all),
+        ]
+        | None
+    ) = None
+    no_users: Label | None = None
     attributes: Annotated[dict[Name, Column | ObjectLabel], AfterValidator(_attributes)] = Field(default_factory=dict)
     tombstone: Annotated[Tombstone, _word_or_mapping("marker", "a tombstone", Tombstone | Literal["marker"])] | None = (
         None

@@ -19,7 +19,7 @@ from retentiond.connectors.postgresql.fields import NOTHING, Field, Kind
 from retentiond.connectors.postgresql.layout import Source
 from retentiond.connectors.postgresql.names import quoted
 from retentiond.connectors.postgresql.session import Transaction
-from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, NAMED, TOMBSTONED, fields
+from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, NAMED, TOMBSTONED, USER, fields
 from retentiond.domain.decision import Cases
 from retentiond.domain.record import NO_ATTRIBUTES, UNTIED, Key, Record, Ties, Value
 from retentiond.ports.stores import UNNAMEABLE, Found, Tally
@@ -77,7 +77,8 @@ class Judge:
         self.source = source
         self.parameters = Parameters()
         self._cases = cases
-        self._names = {field: f"f{number}" for number, field in enumerate(source.fields)}
+        self._fields = _asked(source.fields, cases)
+        self._names = {field: f"f{number}" for number, field in enumerate(self._fields)}
         self._unread = self._unread_tombstone()
         self.verdict = self._verdict()
 
@@ -92,17 +93,17 @@ class Judge:
         return f"({hidden.of} IS NOT NULL AND {self.source.fields[TOMBSTONED].sql} IS NULL)"
 
     def _verdict(self) -> str:
-        if not any(field.costly for field in self.source.fields.values()):
-            return self._case(self.source.fields, self._unread)
+        if not any(field.costly for field in self._fields.values()):
+            return self._case(self._fields, self._unread)
         # What is costly is read once for a row; OFFSET keeps PostgreSQL from repeating it in each comparison.
         return f"(SELECT {self._case(self._aliased('x'), 'x.unread')} FROM (SELECT {self._read_once()} OFFSET 0) AS x)"
 
     def _read_once(self) -> str:
-        columns = [f"{field.sql} AS {self._names[name]}" for name, field in self.source.fields.items()]
+        columns = [f"{field.sql} AS {self._names[name]}" for name, field in self._fields.items()]
         return ", ".join((*columns, f"{self._unread} AS unread"))
 
     def _aliased(self, table: str) -> dict[str, Field]:
-        return {name: Field(field.kind, f"{table}.{self._names[name]}") for name, field in self.source.fields.items()}
+        return {name: Field(field.kind, f"{table}.{self._names[name]}") for name, field in self._fields.items()}
 
     def _case(self, known: Mapping[str, Field], unread: str) -> str:
         case = "0"
@@ -203,7 +204,7 @@ class Judge:
         bulks["size"] = bulk.integers("g.size")
         if source.dataset.blobs:
             bulks["blob"] = bulk.values("g.blob")
-        for name, field in source.fields.items():
+        for name, field in self._fields.items():
             if name in (CLOCK, TOMBSTONED):
                 bulks[name] = bulk.times(field, f"g.{names[name]}")
             elif field.kind is Kind.TEXTS:
@@ -214,7 +215,7 @@ class Judge:
 
     def _records(self, lists: Mapping[str, Sequence[Any]]) -> Iterator[Record]:
         source = self.source
-        if NAMED in source.fields or source.dataset.parents or source.relations.children:
+        if {NAMED, USER} & self._fields.keys() or source.dataset.parents or source.relations.children:
             yield from self._tied(lists)
             return
         keys = zip(*(lists[f"k{number}"] for number in range(len(source.key))), strict=True)
@@ -236,7 +237,8 @@ class Judge:
             several = tuple(dict.fromkeys(owners)) if isinstance(owners, list) else (owners,)
             named = tuple(dict.fromkeys((lists.get(NAMED) or none)[row] or ()))
             links, standing = kin.links(source, lists, row), kin.standing(source, lists, row)
-            ties = Ties(several[1:], named, links, standing)
+            users = (lists.get(USER) or none)[row]
+            ties = Ties(several[1:], named, links, standing, None if users is None else tuple(dict.fromkeys(users)))
             key = tuple(lists[f"k{number}"][row] for number in range(len(source.key)))
             clock, hidden, blob = ((lists.get(name) or none)[row] for name in (CLOCK, TOMBSTONED, "blob"))
             blobs = (blob,) if blob else ()
@@ -248,6 +250,13 @@ class Judge:
             return repeat(NO_ATTRIBUTES)
         columns = (lists[ATTRIBUTE + name] for name in names)
         return (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
+
+
+def _asked(known: Mapping[str, Field], cases: Cases | None) -> Mapping[str, Field]:
+    """Return the fields that a decision needs: whose users' data a row is costs something, and few ask."""
+    if cases is None or any(USER in fields(case.when) for case in cases.cases):
+        return known
+    return {name: field for name, field in known.items() if name != USER}
 
 
 def _same(column: Column, part: str) -> str:

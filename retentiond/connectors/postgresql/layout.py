@@ -17,7 +17,7 @@ from retentiond.connectors.postgresql.catalog import (
 from retentiond.connectors.postgresql.fields import Field, account_field, attribute_field, clock_field
 from retentiond.connectors.postgresql.jsons import clock_in_json
 from retentiond.connectors.postgresql.names import shown, table_candidates
-from retentiond.connectors.postgresql.owning import OWNER_FAMILIES, owner_fields
+from retentiond.connectors.postgresql.owning import OWNER_FAMILIES, owner_fields, user_fields
 from retentiond.connectors.postgresql.session import Transaction
 from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, TOMBSTONED
 from retentiond.domain.dataset import Child, ClockSource, Dataset
@@ -47,17 +47,19 @@ class Relations:
 
     Attributes:
         partners: For each of its owners the table that knows it; None where the row itself does.
+        users: The same of its users.
         children: Rows that go first.
     """
 
     partners: tuple[Table | None, ...] = ()
     children: tuple[ChildTables, ...] = ()
+    users: tuple[Table | None, ...] = ()
 
     @property
     def tables(self) -> tuple[Table, ...]:
         """All of them."""
         kin = [table for each in self.children for table in (each.live, each.hidden)]
-        return tuple(table for table in (*self.partners, *kin) if table is not None)
+        return tuple(table for table in (*self.partners, *self.users, *kin) if table is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,11 @@ def inspect(tx: Transaction, dataset: Dataset) -> tuple[Layout | None, list[Find
     problems += _column_problems(dataset, table)
     if problems:
         return None, problems
-    relations = Relations(_partners(tx, dataset, table, problems), _children(tx, dataset, table, problems))
+    relations = Relations(
+        _partners(tx, dataset, table, "account", problems),
+        _children(tx, dataset, table, problems),
+        _partners(tx, dataset, table, "user", problems),
+    )
     problems += _type_problems(dataset, table)
     if problems:
         return None, problems
@@ -157,12 +163,13 @@ def _source(dataset: Dataset, table: Table, place: str, tombstone: Column | None
 
 
 def _owners(dataset: Dataset, table: Table, relations: Relations) -> Mapping[str, Field | None]:
+    users = user_fields(dataset.users, table, relations.users) if dataset.users else {}
     if not dataset.owners:
-        return {}
+        return users
     column = table.column(dataset.plain_owner)
     if column is not None:
-        return {ACCOUNT: account_field(column)}
-    return owner_fields(dataset.owners, table, relations.partners)
+        return {ACCOUNT: account_field(column), **users}
+    return {**owner_fields(dataset.owners, table, relations.partners), **users}
 
 
 def _clock_of(dataset: Dataset, column: Column) -> Field | None:
@@ -205,6 +212,7 @@ def _roles(dataset: Dataset) -> list[tuple[str, str]]:
     roles = [("key", name) for name in dataset.key]
     roles += [("clock", dataset.clock.column)] if dataset.clock.column else []
     roles += [("account", name) for name in columns_of(dataset.owners)]
+    roles += [("user", name) for name in columns_of(dataset.users)]
     roles += [(f"link to {parent.dataset}", mine) for parent in dataset.parents for mine, _ in parent.on]
     roles += [(f"link from {child.dataset}", theirs) for child in dataset.children for _, theirs in child.on]
     roles += [(f"attribute {name!r}", column) for name, column in dataset.attributes.items()]
@@ -246,7 +254,7 @@ def _reading_problems(dataset: Dataset, columns: Mapping[str, Column]) -> Iterat
 
 
 def _owner_problems(dataset: Dataset, columns: Mapping[str, Column]) -> Iterator[Finding]:
-    for owner in dataset.owners:
+    for owner in (*dataset.owners, *dataset.users):
         if owner.via is not None:
             continue
         column = columns[owner.column]
@@ -287,10 +295,12 @@ def _joinable(
         )
 
 
-def _partners(tx: Transaction, dataset: Dataset, table: Table, problems: list[Finding]) -> tuple[Table | None, ...]:
-    """Find the tables that know owners."""
+def _partners(
+    tx: Transaction, dataset: Dataset, table: Table, role: str, problems: list[Finding]
+) -> tuple[Table | None, ...]:
+    """Find the tables that know owners (`account`) or users (`user`)."""
     found: list[Table | None] = []
-    for owner in dataset.owners:
+    for owner in dataset.owners if role == "account" else dataset.users:
         via = owner.via
         partner = _find(tx, dataset, (via.table, via.schema), problems) if via else None
         found.append(partner)
@@ -301,7 +311,7 @@ def _partners(tx: Transaction, dataset: Dataset, table: Table, problems: list[Fi
             what = f"an owner cannot stand in column {via.take!r} of {partner.title}, of type {taken.type}"
             problems.append(refusal(dataset, what, "take a column of text, integers or uuid"))
         lacking = list(
-            _lacking(dataset, partner, [*(each for _, each in via.on), via.take], f"account (via {via.table})")
+            _lacking(dataset, partner, [*(each for _, each in via.on), via.take], f"{role} (via {via.table})")
         )
         problems += lacking or _joinable(tx, dataset, table, partner, via.on)
     return tuple(found)

@@ -22,8 +22,8 @@ from retentiond.connectors.sqlite.dialect import (
 )
 from retentiond.connectors.sqlite.kin import is_left_sql, links_of, links_sql, standing_of, standing_sql
 from retentiond.connectors.sqlite.layout import Source
-from retentiond.connectors.sqlite.owning import named_in, owners_sql
-from retentiond.domain.condition import ACCOUNT, NAMED, TOMBSTONED, fields
+from retentiond.connectors.sqlite.owning import named_in, owners_sql, users_sql
+from retentiond.domain.condition import ACCOUNT, NAMED, TOMBSTONED, USER, fields
 from retentiond.domain.dataset import ClockSource
 from retentiond.domain.decision import Cases
 from retentiond.domain.record import NO_ATTRIBUTES, Key, Record, Ties
@@ -49,17 +49,24 @@ def load_batch(db: Database, parts_of_key: int, keys: Iterable[Key]) -> None:
 
 
 class Judge:
-    """Judges the rows of one table on one connection."""
+    """Judges the rows of one table on one connection.
 
-    def __init__(self, db: Database, source: Source, cases: Cases | None) -> None:
+    Args:
+        cases: The decision; None to look at rows without judging them.
+        users: Whether records say whose users' data they are, though the decision does not ask.
+    """
+
+    def __init__(self, db: Database, source: Source, cases: Cases | None, *, users: bool = False) -> None:
         self._db = db
         self._source = source
         self._parameters = Parameters()
         self._is_plain = not source.dataset.owners or bool(source.dataset.plain_owner)
+        asked = users or any(USER in fields(case.when) for case in (cases.cases if cases else ()))
+        self._users = asked and bool(source.dataset.users)
         self._address = [f"a{index}" for index in range(len(source.table.address))]
         self._attributes = {name: f"v{index}" for index, name in enumerate(source.dataset.attributes)}
         self._selected = ", ".join((*self._addresses(), *self._fields(cases)))
-        dialect = SqliteDialect(self._attributes, self._parameters, plain_owner=self._is_plain)
+        dialect = SqliteDialect(self._attributes, self._parameters, plain_owner=self._is_plain, users=self._users)
         self._case = cases.sql(dialect, self._parameters.bind) if cases else "0"
         self._parameters.provide(db)
         self._empty()
@@ -79,6 +86,8 @@ class Judge:
         yield f"{hidden_since} AS tombstoned"
         yield f"{clock_sql(self._db, f't.{quoted(dataset.clock.column)}', dataset.clock)} AS clock"
         yield f"{self._owner()} AS {'account' if self._is_plain else 'owners'}"
+        users = users_sql(self._db, dataset.users, self._source.relations.users) if self._users else "NULL"
+        yield f"{users} AS users"
         for name, alias in self._attributes.items():
             yield f"{attribute_sql(f't.{quoted(dataset.attributes[name])}')} AS {alias}"
 
@@ -91,15 +100,15 @@ class Judge:
         return owners_sql(self._db, owners, self._source.relations.partners)
 
     def _empty(self) -> None:
-        self._db.fill("judged", ("n", "c", *self._address, "clock", "tombstoned", "account"), ())
+        self._db.fill("judged", ("n", "c", *self._address, "clock", "tombstoned", "account", "users"), ())
 
     def _judge(self, first: str, rows: str, parameters: dict[str, object]) -> int:
         columns = ", ".join((*self._address, "clock", "tombstoned"))
         return self._db.run(
             f"WITH field AS MATERIALIZED (SELECT {first} AS n, {self._selected} FROM {rows}) "
-            f"INSERT INTO temp.judged (n, c, {columns}, account) "
+            f"INSERT INTO temp.judged (n, c, {columns}, account, users) "
             f"SELECT n, CASE WHEN sound THEN {self._case} ELSE {UNNAMEABLE} END, {columns}, "
-            f"{'account' if self._is_plain else 'owners'} FROM field",
+            f"{'account' if self._is_plain else 'owners'}, users FROM field",
             self._parameters.values | parameters,
         )
 
@@ -182,16 +191,16 @@ class Judge:
         links, standing = links_sql(source), standing_sql(source)
         columns = ", ".join((*keys, *values, *links, *standing))
         rows = self._db.rows(
-            f"SELECT j.account, {blob}, j.clock, j.tombstoned, {source.table.size}, {columns} "
+            f"SELECT j.account, j.users, {blob}, j.clock, j.tombstoned, {source.table.size}, {columns} "
             f"FROM temp.judged AS j CROSS JOIN {source.table.sql} AS t ON {self.matches('j')} "
             f"WHERE {condition} ORDER BY j.n"
         )
         # Texts are checked together: one that is not UTF-8 is rare, and only then each is looked at by itself.
         all_named = _are_utf8(
-            value for account, name, _, _, _, *rest in rows for value in (account, name, *rest[:key_size])
+            value for account, _, name, _, _, _, *rest in rows for value in (account, name, *rest[:key_size])
         )
-        has_more = bool(links or standing or not self._is_plain)
-        for account, name, clock, hidden, size, *rest in rows:
+        has_more = bool(links or standing or not self._is_plain or self._users)
+        for account, users, name, clock, hidden, size, *rest in rows:
             key = tuple(rest[:key_size])
             attributes = (
                 dict(zip(self._attributes, rest[key_size:], strict=False)) if self._attributes else NO_ATTRIBUTES
@@ -200,12 +209,13 @@ class Judge:
             owner = account if self._is_plain else None
             record = Record(key, b"", owner, clock, size, source.place, hidden, blobs, attributes)
             if has_more:
-                record = self._related(record, account, rest[key_size + len(self._attributes) :])
+                record = self._related(record, (account, users), rest[key_size + len(self._attributes) :])
             yield record, all_named or _are_utf8((account, name, *key))
 
-    def _related(self, record: Record, owners: object, values: Sequence[str | int]) -> Record:
+    def _related(self, record: Record, persons: tuple[object, object], values: Sequence[str | int]) -> Record:
         """Return a record with what a plain column does not say: several owners, and the rows it is linked to."""
         links = len(self._source.dataset.parents)
+        owners, users = persons
         first, others = record.account, list[str]()
         if not self._is_plain:
             first, *others = named_in(ACCOUNT, owners) or (None,)
@@ -214,6 +224,7 @@ class Judge:
             named=named_in(NAMED, owners) if not self._is_plain else (),
             parents=links_of(self._source, [str(each) for each in values[:links]]),
             standing=standing_of(self._source, values[links:]),
+            users=None if users is None else named_in(USER, users),
         )
         return record._replace(account=first, ties=ties)
 

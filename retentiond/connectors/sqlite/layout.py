@@ -10,7 +10,7 @@ from retentiond.connectors.sqlite.database import Database, quoted
 from retentiond.connectors.sqlite.schema import Table, has_index_on, is_unique, read_table, resolve, table_names
 from retentiond.domain.dataset import Child, Dataset
 from retentiond.domain.instant import text_reader
-from retentiond.domain.owner import columns_of
+from retentiond.domain.owner import OwnerSource, columns_of
 from retentiond.errors import DatasetRefused
 from retentiond.ports.stores import Finding
 
@@ -34,10 +34,12 @@ class Relations:
     Attributes:
         partners: For each of its owners the table that knows it; None where the row itself does.
         children: Rows that go first.
+        users: As `partners`, of its users.
     """
 
     partners: tuple[Table | None, ...] = ()
     children: tuple[ChildTables, ...] = ()
+    users: tuple[Table | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,11 @@ def inspect(db: Database, dataset: Dataset) -> tuple[Layout | None, list[Finding
     if table is None:
         return None, problems
     problems += _column_problems(db, dataset, table)
-    relations = Relations(_partners(db, dataset, problems), _children(db, dataset, problems))
+    relations = Relations(
+        _partners(db, dataset, dataset.owners, "account", problems),
+        _children(db, dataset, problems),
+        _partners(db, dataset, dataset.users, "user", problems),
+    )
     live = Source(dataset, table, "", dataset.tombstone.column if dataset.tombstone else "", relations)
     quarantine = _quarantine(db, live, problems)
     return (None if problems else Layout(dataset, live, quarantine)), problems
@@ -166,17 +172,19 @@ def _unfound(db: Database, dataset: Dataset, table: Table, columns: Sequence[str
         yield refusal(dataset, f"no index finds rows of {table.name!r} by {', '.join(columns)}", create)
 
 
-def _partners(db: Database, dataset: Dataset, problems: list[Finding]) -> tuple[Table | None, ...]:
-    """Find the tables that know owners; each must find its rows by an index."""
+def _partners(
+    db: Database, dataset: Dataset, owners: Sequence[OwnerSource], role: str, problems: list[Finding]
+) -> tuple[Table | None, ...]:
+    """Find the tables that know owners, or users; each must find its rows by an index."""
     found: list[Table | None] = []
-    for owner in dataset.owners:
+    for owner in owners:
         via = owner.via
         table = _find(db, dataset, via.table, via.schema, problems) if via else None
         found.append(table)
         if via is None or table is None:
             continue
         joined = [theirs for _, theirs in via.on]
-        lacking = list(_lacking(dataset, table, [*joined, via.take], f"account (via {via.table})"))
+        lacking = list(_lacking(dataset, table, [*joined, via.take], f"{role} (via {via.table})"))
         problems += lacking or _unfound(db, dataset, table, joined)
     return tuple(found)
 
@@ -202,6 +210,7 @@ def _roles(dataset: Dataset) -> list[tuple[str, str]]:
     roles = [("key", name) for name in dataset.key]
     roles += [("clock", dataset.clock.column)] if dataset.clock.column else []
     roles += [("account", name) for name in columns_of(dataset.owners)]
+    roles += [("user", name) for name in columns_of(dataset.users)]
     roles += [(f"link to {parent.dataset}", mine) for parent in dataset.parents for mine, _ in parent.on]
     roles += [(f"link from {child.dataset}", theirs) for child in dataset.children for _, theirs in child.on]
     roles += [(f"attribute {name!r}", column) for name, column in dataset.attributes.items()]
