@@ -18,7 +18,7 @@ class Affair(Protocol):
     Attributes:
         kind: Of the receipt.
         ended: Kind of the journal's record that one has ended well.
-        guard: Whose plan waits for a person above the cap.
+        guard: The guard that has a plan wait for a person.
     """
 
     trigger: Trigger
@@ -97,7 +97,7 @@ class _Erasures:
     trigger = Trigger.ERASURE
     kind = "erasure"
     ended = "erasure-done"
-    guard = "erasure-cap"
+    guard = "erasure-approval"
 
     def leaving(self, who: Mapping[str, str]) -> Mapping[str, str]:
         return Persons(who)

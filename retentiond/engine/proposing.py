@@ -10,7 +10,7 @@ from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.domain.policy import Policy
 from retentiond.engine import guards
-from retentiond.engine.approvals import lists_commitment
+from retentiond.engine.approvals import erases_unapproved, lists_commitment
 from retentiond.engine.context import Context
 from retentiond.engine.drafting import Draft, PlanDraft
 from retentiond.engine.manual import Manual, remember
@@ -146,8 +146,11 @@ def _row(ctx: Context, tx: Transaction, proposal: Proposal, signed: _Signed, rea
 
 
 def _reasons(ctx: Context, tx: Transaction, proposal: Proposal, signed: Sequence[_Signed]) -> list[str]:
-    if proposal.trigger in (Trigger.CLOSURE, Trigger.ERASURE):
+    if proposal.trigger is Trigger.CLOSURE:
         return list(proposal.caps)
+    if proposal.trigger is Trigger.ERASURE:
+        datasets = dict.fromkeys(dataset.name for each in signed for dataset in each.datasets)
+        return [*proposal.caps, *erases_unapproved(tx, (ctx.datamap.datasets[name] for name in datasets))]
     asked = proposal.manual
     found: dict[str, None] = {}
     if asked is not None:

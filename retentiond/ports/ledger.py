@@ -233,6 +233,10 @@ class Approvals(Protocol):
         """Return what was approved last of a policy for a dataset: its sha256, and the commitment to its lists."""
         ...
 
+    def approved_dataset(self, dataset: str) -> str | None:
+        """Return the sha256 of the form of a dataset that was approved last, under whatever policy."""
+        ...
+
     def is_approved(self, policy: tuple[str, str], dataset: tuple[str, str], lists: str) -> bool:
         """Tell whether exactly this was approved, and nothing else for the same names since."""
         ...
