@@ -31,6 +31,7 @@ _VERBS = {
     "receipt": f"{_HERE}.receipt:receipt",
     "keys": f"{_HERE}.keys:keys",
     "audit": f"{_HERE}.audit:audit",
+    "replay": f"{_HERE}.replay:replay",
     "clock": f"{_HERE}.clock:clock",
     "status": f"{_HERE}.status:status",
     "ledger": f"{_HERE}.ledger:ledger",

@@ -199,10 +199,11 @@ def _run_document(carried: Carried) -> dict[str, Any]:
 
 def show_session(session: Session) -> None:
     """Show what `run` and `apply` did."""
-    show(session_document(session), lambda console: _session_people(console, session))
+    show(session_document(session), lambda console: session_people(console, session))
 
 
-def _session_people(console: Console, session: Session) -> None:
+def session_people(console: Console, session: Session) -> None:
+    """Show what was carried out to people."""
     for carried in session.carried:
         rows = table("dataset", *(f"#{final.wire}" for final in Final if _ever(carried, final)))
         for dataset, outcomes in carried.outcomes().items():

@@ -86,6 +86,7 @@ class Basis(StrEnum):
     HIDDEN_WITH_ROW = "hidden-with-row"
     MANUAL = "manual"
     ERASURE = "erasure"
+    REPLAY = "replay"
 
 
 @dataclass(frozen=True, slots=True)

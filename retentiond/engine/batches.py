@@ -17,6 +17,7 @@ from retentiond.domain.policy import Action
 from retentiond.domain.record import Record, micros
 from retentiond.domain.waiting import read_wait
 from retentiond.engine import guards
+from retentiond.engine.closed import cases_of_replay
 from retentiond.engine.context import Context
 from retentiond.engine.endings import read_ended, seal_ended
 from retentiond.engine.holding import UNKNOWN, guarded, held_by_condition, look_at_holds
@@ -97,6 +98,8 @@ def cases_for(ctx: Context, work: Work, part: Part, records: Iterable[Record]) -
     if part.basis is Basis.ERASURE:
         people = {owner for record in records for owner in owners_among(work.accounts, record)}
         return erasure_cases(people, ctx.datamap.datasets[part.dataset])
+    if part.basis is Basis.REPLAY:
+        return cases_of_replay(ctx, work.plan, part, records)
     if part.basis is not Basis.POLICY:
         some = records if work.accounts else ()
         return fixed_cases(part.basis, {owner for record in some for owner in owners_among(work.accounts, record)})

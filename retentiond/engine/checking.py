@@ -12,7 +12,7 @@ from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import cases_of
 from retentiond.domain.period import Period
 from retentiond.domain.promise import Span, StoreTerms, effective_retention
-from retentiond.engine import allowed, approvers, guards
+from retentiond.engine import allowed, approvers, guards, restored
 from retentiond.engine.context import Context
 from retentiond.engine.forgetting import manifest_bytes
 from retentiond.engine.surveying import survey
@@ -69,6 +69,7 @@ def check(ctx: Context) -> Report:
         findings.extend(probed.findings)
         notes.extend(probed.notes)
     findings.extend(_replicas(ctx))
+    findings.extend(restored.findings(ctx))
     findings.extend(unmapped(ctx))
     findings.extend(_classes(ctx))
     retention = [each for policy in ctx.policies.policies for each in _retention(ctx, policy, locks)]

@@ -10,13 +10,19 @@ from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import OTHERS, Cases, Disposition
 from retentiond.domain.plan import Forecast
 from retentiond.domain.record import Record
+from retentiond.domain.replay import SINCE
 from retentiond.engine.leaving import Left
 from retentiond.ports.stores import UNNAMEABLE, Tally, Window
 
 
 @dataclass(slots=True)
 class Count:
-    """What was found in one dataset. `kept`: what policy keeps of the rows that were asked about."""
+    """What was found in one dataset.
+
+    Attributes:
+        kept: What policy keeps of the rows that were asked about.
+        since: After a restore: rows of closed accounts that were written since their closure, and stay.
+    """
 
     dataset: Dataset
     policy: str
@@ -26,6 +32,7 @@ class Count:
     planned: Tally = field(default_factory=Tally)
     undetermined: Counter[str] = field(default_factory=Counter)
     kept: Tally = field(default_factory=Tally)
+    since: int = 0
 
     def examine(self, window: Window) -> None:
         """Add a window of a scan."""
@@ -43,6 +50,8 @@ class Count:
             case = cases.cases[index] if index != UNNAMEABLE else None
             if case is not None and case.disposition is Disposition.KEEP and case.reason != OTHERS:
                 self.kept = self.kept.plus(tally)
+            if case is not None and case.reason == SINCE:
+                self.since += tally.count
             if case is None or case.disposition is Disposition.UNDETERMINED:
                 self.undetermined[case.reason if case else "name-unreadable"] += tally.count
 

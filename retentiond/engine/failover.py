@@ -21,7 +21,7 @@ from retentiond.engine.batches import Work
 from retentiond.engine.context import Context
 from retentiond.engine.endings import read_ended
 from retentiond.engine.identifiers import Ended, Final
-from retentiond.engine.positions import Move, forget_move, note_position, read_move, read_position
+from retentiond.engine.positions import Move, forget_move, has_moved, note_position, read_move, read_position
 from retentiond.engine.residue import amend
 from retentiond.errors import ConnectorError, PurgeNotVerified
 from retentiond.ports.ledger import Transaction
@@ -95,6 +95,22 @@ def confirm(ctx: Context, work: Work) -> None:
     for dataset in _spoken_of(ctx, work):
         if _observe(ctx, dataset) is not None:
             raise _not_yet(dataset.store, "went back or elsewhere meanwhile")
+
+
+def has_gone_back(ctx: Context, dataset: Dataset) -> bool:
+    """Tell whether a dataset's store can't have come to where it stands by going on; nothing is noted.
+
+    Raises:
+        PurgeNotVerified: It doesn't say where it stands, and did before.
+    """
+    with ctx.ledger.begin() as tx:
+        known, pending = read_position(tx, dataset.store), read_move(tx, dataset.store)
+    if known is None or pending is not None:
+        return pending is not None
+    position = _verify(ctx, dataset, Ended((), ()), Action.PURGE, ()).position
+    if position is None:
+        raise _not_yet(dataset.store, "does not say where it stands")
+    return has_moved(known[0], position)
 
 
 def looks(ctx: Context) -> list[Look]:

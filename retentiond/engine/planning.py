@@ -45,6 +45,7 @@ class Request:
         leaving: For closures: the accounts that leave, each with its closure's id; for erasures the people whose data
             goes, each with the request's.
         manual: What somebody asks to be purged; None where nobody does.
+        closed: For a replay: closed accounts, each with the end of its closure, microseconds since the epoch.
         acting: Whether whoever asks is the process that acts on the ledger.
     """
 
@@ -52,6 +53,7 @@ class Request:
     policies: tuple[str, ...] = ()
     leaving: Mapping[str, str] = field(default_factory=dict)
     manual: Manual | None = None
+    closed: Mapping[str, int] = field(default_factory=dict)
     acting: bool = False
 
     def __post_init__(self) -> None:
@@ -88,6 +90,7 @@ class Planned:
         stays: What is still there of the accounts that leave.
         above: Accounts of which more is due than one closure may take; there is no plan then, unless it is of nobody
             else.
+        since: For a replay: records of closed accounts that were written since their closure, and stay.
     """
 
     plan: PlanRow | None
@@ -99,6 +102,7 @@ class Planned:
     left: tuple[str, ...] = ()
     stays: Left = field(default_factory=lambda: Left(()))
     above: frozenset[str] = frozenset()
+    since: int = 0
 
     @property
     def records(self) -> int:
@@ -133,9 +137,9 @@ def make_plan(ctx: Context, request: Request) -> Planned:
         most, setting = _most(ctx, request)
         above = guards.above_closure_cap(forecasts, draft.takes, most, setting)
         apart = bool(above) and above.keys() != {account for _, account in draft.takes}
-        proposal = Proposal(
-            draft, request.trigger, forecasts, reference, request.manual, request.leaving, _caps(above.values())
-        )
+        since = sum(count.since for plan in plans for count in plan.counts)
+        caps = (*_caps(above.values()), *_came_back(since))
+        proposal = Proposal(draft, request.trigger, forecasts, reference, request.manual, request.leaving, caps)
         rows = propose(ctx, proposal) if draft.records and not apart else ()
     _remember(ctx, request, forecasts, unended, reference)
     return Planned(
@@ -148,6 +152,7 @@ def make_plan(ctx: Context, request: Request) -> Planned:
         left=left,
         stays=_stays(request, plans, draft),
         above=frozenset(above) if apart else frozenset(),
+        since=since,
     )
 
 
@@ -216,6 +221,14 @@ def _most(ctx: Context, request: Request) -> tuple[float | None, str]:
     if request.trigger is Trigger.ERASURE:
         return ctx.policies.erasure.max_percent, "erasure.limits.max_percent"
     return ctx.policies.closure.max_percent, "closure.limits.max_percent"
+
+
+def _came_back(since: int) -> tuple[str, ...]:
+    """Return why a person has to look at a replay: an account that came back may have brought old records along."""
+    if not since:
+        return ()
+    came = f"{since} records of closed accounts were written since their closure, and stay"
+    return (f"{came}: these accounts came back, and what goes of them is what is older than their closure",)
 
 
 def _caps(reasons: Iterable[str]) -> tuple[str, ...]:
@@ -293,14 +306,17 @@ def _subjects(ctx: Context, request: Request) -> list[Subject]:
             continue
         follower = ctx.datamap.datasets[dataset.blobs.dataset] if dataset.blobs else None
         scope = request.manual.scope if request.manual else None
-        subjects.append(Subject(dataset, follower, by_class, request.who, scope))
+        closed = request.closed if request.trigger is Trigger.REPLAY else None
+        subjects.append(Subject(dataset, follower, by_class, request.who, closed, scope))
     return subjects
 
 
 def _concerns(request: Request, dataset: Dataset, by_class: Mapping[str, Policy]) -> bool:
     if request.manual is not None:
         return dataset.name == request.manual.scope.dataset
-    return dataset.has_owner if request.leaving else dataset.data_class in by_class
+    if request.leaving:
+        return dataset.has_owner
+    return dataset.data_class in by_class or bool(request.closed and dataset.has_owner)
 
 
 def _draft_all(

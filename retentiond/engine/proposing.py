@@ -32,7 +32,7 @@ class Proposal:
         reference: The run's reference time.
         manual: What somebody asked for; None where nobody did.
         leaving: For closures: the accounts that leave, each with its closure's id.
-        caps: For closures: which caps it exceeds, in words.
+        caps: For closures and replays: what else a person has to look at, in words.
     """
 
     draft: Draft
@@ -161,7 +161,7 @@ def _reasons(ctx: Context, tx: Transaction, proposal: Proposal, signed: Sequence
             found.update(dict.fromkeys(guards.approval_reasons(ctx, tx, each.policies, each.datasets)))
         policies.update((policy.id, policy) for policy in each.policies)
     caps = guards.cap_reasons(proposal.forecasts, {policy.id: policy.limits for policy in policies.values()})
-    return [*found, *caps]
+    return [*found, *proposal.caps, *caps]
 
 
 def publish_canonical(ctx: Context, declared: Iterable[Policy | Dataset]) -> None:

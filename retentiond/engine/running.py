@@ -24,6 +24,7 @@ from retentiond.engine.pending import OPEN_BATCHES, pending
 from retentiond.engine.planning import Planned, Request, expire_plans, make_plan
 from retentiond.engine.receipts import finish_bundles
 from retentiond.engine.settling import settle
+from retentiond.engine.sweeping import remember_swept
 from retentiond.errors import (
     ApprovalError,
     ConnectorError,
@@ -35,6 +36,9 @@ from retentiond.errors import (
     RetentiondError,
 )
 from retentiond.ports.rows import ClosureRow, ErasureRow, PlanRow
+
+_ASKED = (Trigger.MANUAL, Trigger.REPLAY)
+_BY_POLICY = (Trigger.SCHEDULE, Trigger.REPLAY)
 
 
 @dataclass(slots=True)
@@ -84,13 +88,13 @@ def apply_plan(ctx: Context, reference: str) -> Session:
             plan = find_plan(tx, reference)
         chains.require_first(plan, "retentiond apply")
         try:
-            _carry(ctx, session, plan)
+            carry(ctx, session, plan)
         except GuardStopped as stopped:
             if not session.carried:
                 raise
             session.stopped, session.stopped_plan = stopped, plan
         session.overdue += _unended(ctx, plan)
-        _tidy(ctx)
+        tidy(ctx)
     return session
 
 
@@ -102,26 +106,26 @@ def run_all(ctx: Context, policies: tuple[str, ...] = ()) -> Session:
 
 def run_acting(ctx: Context, policies: tuple[str, ...] = ()) -> Session:
     """Do that in a process that acts already."""
-    session = _taken_up(ctx)
+    session = take_up(ctx)
     if not policies:
         session.overdue = 0  # what these carried over is due again, and counted by what follows
     _advance_due(ctx, session, due_closures(ctx), due_erasures(ctx))
     _run_policies(ctx, session, policies)
     session.overdue += pending(ctx).records
-    _tidy(ctx)
+    tidy(ctx)
     return session
 
 
 def go_on_acting(ctx: Context) -> Session:
     """Finish what was begun, advance closures and carry out what people approved; plan nothing by policy."""
-    session = _taken_up(ctx)
+    session = take_up(ctx)
     _advance_due(ctx, session, fresh_closures(ctx), fresh_erasures(ctx))
     expire_plans(ctx)
     approved, _ = _open_plans(ctx)
     if approved is not None:
-        _carry(ctx, session, approved)
+        carry(ctx, session, approved)
     session.overdue += pending(ctx).records
-    _tidy(ctx)
+    tidy(ctx)
     return session
 
 
@@ -133,7 +137,13 @@ def has_work(ctx: Context) -> bool:
     )
 
 
-def _taken_up(ctx: Context) -> Session:
+def take_up(ctx: Context) -> Session:
+    """Finish what another process left unfinished, and go on with every run that was begun.
+
+    Raises:
+        GuardStopped: The clock is doubtful.
+        LedgerBehindLog: The ledger is older than its log, or than the journal.
+    """
     session = Session()
     _check_history(ctx)
     guards.check_clock(ctx)  # before anything ends by the clock: graces of closures, too
@@ -187,7 +197,7 @@ def _run_policies(ctx: Context, session: Session, policies: tuple[str, ...]) -> 
     expire_plans(ctx)
     approved, waiting = _open_plans(ctx)
     if approved is not None:
-        _carry(ctx, session, approved)
+        carry(ctx, session, approved)
     elif waiting is not None:
         session.stopped_plan = waiting
         session.stopped = GuardStopped(
@@ -199,19 +209,21 @@ def _run_policies(ctx: Context, session: Session, policies: tuple[str, ...]) -> 
         return
     planned = make_plan(ctx, Request(Trigger.SCHEDULE, policies, acting=True))
     session.left_out = tuple(dict.fromkeys((*session.left_out, *planned.failures)))
-    remember_idle(ctx, _idle(ctx, planned), ctx.now())
+    idle = _idle(ctx, planned)
+    remember_idle(ctx, idle, ctx.now())
+    remember_swept(ctx, idle, planned.reference, planned.forecasts)
     if not policies and not planned.failures:
         counted(ctx)
     session.overdue += _overdue_of(ctx, planned)
     session.held = planned.plan is None and any(forecast.held for forecast in planned.forecasts)
     if planned.plan is None:
-        session.overdue += _waiting(planned.forecasts).total()
+        session.overdue += locked(planned.forecasts).total()
         return
     if planned.plan.state is RunState.WAITING:
-        session.overdue += planned.records + _waiting(planned.forecasts).total()
+        session.overdue += planned.records + locked(planned.forecasts).total()
         session.stopped, session.stopped_plan = _needs_approval(planned), planned.plan
         return
-    _carry(ctx, session, planned.plan)
+    carry(ctx, session, planned.plan)
 
 
 def _overdue_of(ctx: Context, planned: Planned) -> int:
@@ -245,12 +257,12 @@ def _open_plans(ctx: Context) -> tuple[PlanRow | None, PlanRow | None]:
 
 
 def _asked_for(ctx: Context) -> list[PlanRow]:
-    """Return the manual purges that somebody else approved; of a chain the first."""
+    """Return what somebody asked for that nothing keeps any more, manual purges and replays; of a chain the first."""
     with ctx.ledger.begin() as tx:
         found = tx.plans.in_state(RunState.PLANNED)
     now = ctx.now()
-    purges = [plan for plan in found if plan.trigger is Trigger.MANUAL and not chains.first_id(plan)]
-    return [plan for plan in purges if not plan.has_expired(now)]
+    asked = [plan for plan in found if plan.trigger in _ASKED and not chains.first_id(plan)]
+    return [plan for plan in asked if not plan.has_expired(now)]
 
 
 def _supersede(ctx: Context, carried: PlanRow) -> None:
@@ -266,7 +278,7 @@ def _supersede(ctx: Context, carried: PlanRow) -> None:
             void(ctx, plan, "superseded")
 
 
-def _waiting(forecasts: Iterable[Forecast]) -> Counter[str]:
+def locked(forecasts: Iterable[Forecast]) -> Counter[str]:
     """Return how many records that are due their stores do not let go yet, by policy."""
     found: Counter[str] = Counter()
     for forecast in forecasts:
@@ -301,7 +313,7 @@ def _needs_approval(planned: Planned) -> GuardStopped:
     )
 
 
-def _carry(ctx: Context, session: Session, first: PlanRow, *, told: bool = True) -> None:
+def carry(ctx: Context, session: Session, first: PlanRow, *, told: bool = True) -> None:
     """Carry out a plan and its chain; where a store may not be worked on now, the rest stands still."""
     before = len(session.carried)
     try:
@@ -318,23 +330,32 @@ def _carry(ctx: Context, session: Session, first: PlanRow, *, told: bool = True)
 def _resume(ctx: Context, session: Session, plan: PlanRow) -> None:
     """Go on with what was begun; one that cannot end yet does not stop the others."""
     try:
-        _carry(ctx, session, plan, told=False)
+        carry(ctx, session, plan, told=False)
     except (ApprovalError, ConnectorError, PurgeNotVerified) as error:
         session.failures.append(error)
 
 
 def _account_for(ctx: Context, session: Session, carried: Carried) -> None:
     session.carried.append(carried)
-    left = carried.carried_over() + _waiting(carried.plan.forecasts)
+    left = carried.carried_over() + locked(carried.plan.forecasts)
     outcomes: Counter[str] = sum(carried.outcomes().values(), Counter())
     session.overdue += left.total()
     session.held = session.held or (outcomes["held"] > 0 and outcomes["held"] == outcomes.total())
-    if carried.plan.trigger is Trigger.SCHEDULE:
+    if carried.plan.trigger in _BY_POLICY:
         left.update(pending(ctx).by_policy + uncounted(ctx))
         short = {policy for policy, count in carried.carried_over().items() if count}
         short |= _policies_left_out(ctx, session.left_out)
         remember_run(ctx, carried.plan, carried.run.finished_at or ctx.now(), left, short)
+        same = {policy for policy, sha256 in carried.plan.policies if ctx.policies.policies[policy].sha256 == sha256}
+        whole = same - short - (+left).keys()
+        remember_swept(ctx, whole, carried.plan.reference_time, _unless_refused(carried))
         _supersede(ctx, carried.plan)
+
+
+def _unless_refused(carried: Carried) -> list[Forecast]:
+    """Return what a plan found of the datasets in which its store let go of everything."""
+    outcomes = carried.outcomes()
+    return [each for each in carried.plan.forecasts if not outcomes.get(each.dataset, Counter())["refused"]]
 
 
 def _take(session: Session, closures: Pass) -> None:
@@ -350,7 +371,7 @@ def _take(session: Session, closures: Pass) -> None:
             session.stopped = stop
 
 
-def _tidy(ctx: Context) -> None:
+def tidy(ctx: Context) -> None:
     """Let the ledger forget identifiers at the end of their time, unless a closure still needs them, and old keys."""
     with ctx.ledger.begin() as tx:
         tx.erasures.forget_texts(ctx.policies.erasure.keep.before(ctx.now()))

@@ -25,6 +25,7 @@ from retentiond.domain.hold import Hold, HoldIndex, Scope
 from retentiond.domain.plan import Basis, Part
 from retentiond.domain.policy import Action, Policy
 from retentiond.domain.record import Record, Ties
+from retentiond.domain.replay import SINCE, replay_cases
 from retentiond.domain.versions import MARKER, markers_last
 from retentiond.engine.blobs import BlobIndex
 from retentiond.engine.context import Context
@@ -47,6 +48,8 @@ class Subject:
     Attributes:
         policies: The policies in question, by class.
         accounts: The accounts that leave, or the people whose data is erased; none where policy decides.
+        closed: After a restore: accounts that are closed, each with the end of its closure, microseconds since the
+            epoch; None where nothing was restored.
         scope: What people ask to be purged; None where nobody does.
         only: The accounts that are asked about, where policy decides; none for all.
         seen_at: When it is looked at, where that is later than the reference time; None where it is not.
@@ -56,6 +59,7 @@ class Subject:
     follower: Dataset | None
     policies: Mapping[str, Policy]
     accounts: Collection[str] = frozenset()
+    closed: Mapping[str, int] | None = None
     scope: Scope | None = None
     only: tuple[str, ...] = ()
     seen_at: datetime | None = None
@@ -72,6 +76,8 @@ class Subject:
             return Basis.MANUAL
         if isinstance(self.accounts, Persons):
             return Basis.ERASURE
+        if self.closed is not None:
+            return Basis.REPLAY
         return Basis.CLOSURE if self.accounts else Basis.POLICY
 
     def cases(self, dataset: Dataset, reference: datetime) -> Cases:
@@ -81,6 +87,8 @@ class Subject:
         if self.accounts:
             return closure_cases(*sorted(self.accounts))
         policy = self.policies.get(dataset.data_class)
+        if self.closed is not None:
+            return replay_cases(self.closed, dataset, reference, policy)
         if policy is None:
             raise DatasetRefused(
                 f"no policy governs class {dataset.data_class}",
@@ -307,6 +315,8 @@ class _Scan:
             if cases.cases[index].disposition is Disposition.UNDETERMINED:
                 count.undetermined["orphan-" + cases.cases[index].reason] += 1
                 self._left.keep(UNDETERMINED, record)
+            elif cases.cases[index].reason == SINCE:
+                count.since += 1
             elif index in due and self._orphan_held(record):
                 count.held += 1
                 self._left.keep(HELD, record)
@@ -346,7 +356,7 @@ class _Scan:
             )
 
 
-_OWN = (Basis.POLICY, Basis.CLOSURE, Basis.MANUAL, Basis.ERASURE)
+_OWN = (Basis.POLICY, Basis.CLOSURE, Basis.MANUAL, Basis.ERASURE, Basis.REPLAY)
 
 
 def _owned_like(row: Record, each: Record) -> Record:

@@ -22,6 +22,7 @@ from retentiond.engine.returning import Tally, Undone, plain
 from retentiond.engine.scopes import check_scope, check_texts
 from retentiond.engine.seeking import Search, undo_plans, undo_scope
 from retentiond.engine.signing import Signed, deliver, deliver_what_stops, record_state, request
+from retentiond.engine.sweeping import forget_swept
 from retentiond.errors import GuardStopped, LogIntegrityError, RetentiondError, UsageError
 from retentiond.evidence.canonical import Json, rfc3339
 from retentiond.ports.rows import PlanRow
@@ -198,6 +199,7 @@ def _ask(
     with ctx.ledger.begin() as tx:
         record_state(ctx, tx, {"kind": VERB, "id": undo_id, **named, "askedAt": rfc3339(now), **signed.to_json()})
         tx.events.append("undo.asked", undo_id, now, {"by": signed.principal})
+        forget_swept(ctx, tx)
     try:
         deliver(ctx)
     except RetentiondError as error:
@@ -221,3 +223,4 @@ def _remember(ctx: Context, undo_id: str, tally: Tally) -> None:
     with ctx.ledger.begin() as tx:
         record_state(ctx, tx, record)
         tx.events.append("undo.ended", undo_id, ctx.now(), dict(counts))
+        forget_swept(ctx, tx)

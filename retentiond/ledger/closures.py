@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import Executable, Row, bindparam, func, insert, null, select, update
 
 from retentiond.domain.account import AccountState, Remainder
-from retentiond.ledger.schema import closures, columns_of
+from retentiond.ledger.schema import closures, columns_of, receipts, retractions
 from retentiond.ledger.session import Session, values_of
-from retentiond.ports.rows import ClosureRow
+from retentiond.ports.rows import ClosedRow, ClosureRow
 
 _ADD = insert(closures)
 _CLOSURES = select(*columns_of(closures, ClosureRow))
@@ -33,6 +33,20 @@ _CLOSE = _CHANGE.values(
     state=AccountState.CLOSED, account_sealed=b"", receipt=bindparam("new_receipt"), remainder=null()
 )
 _CANCEL = _CHANGE.values(state=AccountState.OPEN, account_sealed=b"")
+# Of one whose receipt is lost with an older ledger, its grace's end is known: not later than its own.
+_CLOSED = (
+    select(
+        closures.c.sequence,
+        closures.c.commitment,
+        func.coalesce(receipts.c.issued_at, closures.c.due_at, type_=closures.c.due_at.type).label("ended_at"),
+    )
+    .outerjoin(receipts, receipts.c.id == closures.c.receipt)
+    .outerjoin(retractions, retractions.c.receipt_index == receipts.c.log_index)
+    .where(closures.c.state == AccountState.CLOSED, retractions.c.receipt_index.is_(None))
+    .order_by(closures.c.sequence)
+)
+_CLOSED_AFTER = _CLOSED.where(closures.c.sequence > bindparam("after")).limit(bindparam("most"))
+_CLOSED_OF = _CLOSED.where(closures.c.commitment.in_(bindparam("of_accounts", expanding=True)))
 _BEGUN_SINCE = select(func.count()).select_from(closures).where(closures.c.begun_at > bindparam("moment"))
 
 
@@ -78,6 +92,14 @@ class SqlClosures:
     def close(self, closure: str, receipt: str) -> None:
         """Close it: keep the commitment, destroy the sealed account; NotFound where there is no such closure."""
         self._session.change_one(f"closure {closure}", _CLOSE, reference=closure, new_receipt=receipt)
+
+    def closed(self, after: int, limit: int) -> Sequence[ClosedRow]:
+        """Return closures that ended, by number, from after a number on; none whose receipt was taken back."""
+        return [ClosedRow(**values_of(row)) for row in self._session.rows(_CLOSED_AFTER, after=after, most=limit)]
+
+    def closed_of(self, commitments: Sequence[str]) -> Sequence[ClosedRow]:
+        """Return which of these commitments are of accounts that are closed, each closure by itself."""
+        return [ClosedRow(**values_of(row)) for row in self._session.rows(_CLOSED_OF, of_accounts=list(commitments))]
 
     def begun_since(self, moment: datetime) -> int:
         """Return how many closures began after a time."""

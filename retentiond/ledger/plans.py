@@ -7,9 +7,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, exists, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, delete, exists, func, insert, or_, select, update
 
-from retentiond.domain.plan import Forecast, Part, RunState
+from retentiond.domain.plan import Forecast, Part, RunState, Trigger
 from retentiond.ledger import schema
 from retentiond.ledger.schema import columns_of, drafts, plan_closures, plan_erasures, plans
 from retentiond.ledger.session import Session, values_of
@@ -32,6 +32,11 @@ _OF_ERASURES = (
 )
 _ERASURES_OF = select(plan_erasures.c.erasure).where(plan_erasures.c.plan == bindparam("of_plan"))
 _CLOSURES_OF = select(plan_closures.c.closure).where(plan_closures.c.plan == bindparam("of_plan"))
+_COUNT_ENDED = (
+    select(func.count())
+    .select_from(plans)
+    .where(plans.c.state.in_((RunState.DONE, RunState.PARTIAL)), plans.c.trigger == bindparam("by"))
+)
 _ADD = insert(plans)
 _SET_STATE = update(plans).where(plans.c.id == bindparam("reference")).values(state=bindparam("new_state"))
 
@@ -94,6 +99,11 @@ class SqlPlans:
     def in_state(self, *states: RunState) -> Sequence[PlanRow]:
         """Return plans in any of the states, oldest first."""
         return [plan_row(row) for row in self._session.rows(_IN_STATE, states=states)]
+
+    def count_ended(self, trigger: Trigger) -> int:
+        """Return how many plans of a trigger were carried out."""
+        count: int = self._session.value(_COUNT_ENDED, by=trigger)
+        return count
 
     def of_closures(self, closures: Sequence[str]) -> Sequence[tuple[str, str]]:
         """Return (closure, plan) for each plan that serves one of the closures, each closure's plans oldest first."""

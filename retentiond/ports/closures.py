@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from retentiond.domain.account import AccountState, Remainder
-from retentiond.ports.rows import ClosureRow
+from retentiond.ports.rows import ClosedRow, ClosureRow
 
 
 class Closures(Protocol):
@@ -47,6 +47,17 @@ class Closures(Protocol):
 
     def close(self, closure: str, receipt: str) -> None:
         """Close it: keep the commitment, destroy the sealed account."""
+        ...
+
+    def closed(self, after: int, limit: int) -> Sequence[ClosedRow]:
+        """Return closures that ended, in the order of their numbers, from the one after a number on.
+
+        Those whose receipt was taken back are left out: nobody can tell from them that the account is closed.
+        """
+        ...
+
+    def closed_of(self, commitments: Sequence[str]) -> Sequence[ClosedRow]:
+        """Return which of these commitments are of accounts that are closed, each closure by itself."""
         ...
 
     def begun_since(self, moment: datetime) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from retentiond.domain.hold import Hold
-from retentiond.domain.plan import Part, RunState
+from retentiond.domain.plan import Part, RunState, Trigger
 from retentiond.ports.audit import Anchors, Audits
 from retentiond.ports.closures import Closures
 from retentiond.ports.erasures import Erasures
@@ -67,6 +67,10 @@ class Plans(Protocol):
 
     def in_state(self, *states: RunState) -> Sequence[PlanRow]:
         """Return plans in any of the states, oldest first."""
+        ...
+
+    def count_ended(self, trigger: Trigger) -> int:
+        """Return how many plans of a trigger were carried out."""
         ...
 
     def of_closures(self, closures: Sequence[str]) -> Sequence[tuple[str, str]]:

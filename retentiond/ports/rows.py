@@ -238,6 +238,15 @@ class ErasureRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ClosedRow:
+    """An account that is closed: its commitment, and when its closure ended. `sequence`: the closure's number."""
+
+    sequence: int
+    commitment: str
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ReceiptRow:
     """A receipt.
 

@@ -249,6 +249,21 @@ class Probing(Protocol):
 
 
 @runtime_checkable
+class Owning(Protocol):
+    """A connector that can tell whose the records of a dataset are without handing them out."""
+
+    def owners(self, dataset: Dataset) -> Iterator[Sequence[str]]:
+        """Yield every owner that a record has at least once, in pieces of bounded size.
+
+        Hidden records count, and so do the owners that can be read of records of which not all can.
+
+        Raises:
+            ConnectorError: The listing is incomplete; it never ends early without this.
+        """
+        ...
+
+
+@runtime_checkable
 class Located(Protocol):
     """A connector whose store is a database in which the ledger may lie, too."""
 

@@ -16,6 +16,7 @@ import psycopg
 
 from retentiond.connectors.postgresql import failures
 from retentiond.connectors.postgresql.failures import Trouble
+from retentiond.connectors.postgresql.following import Spread, untouched
 from retentiond.connectors.postgresql.judging import Judge
 from retentiond.connectors.postgresql.layout import Layout, Source
 from retentiond.connectors.postgresql.session import LOCK_MILLISECONDS, Session, Transaction
@@ -52,10 +53,6 @@ class Pace:
             return
         factor = min(2.0, max(0.5, TARGET_SECONDS / max(seconds, 1e-6)))
         self.rows = min(MOST, max(FEWEST, int(self.rows * factor)))
-
-
-class _Spread(Exception):
-    """A statement did not do to as many rows what it did to others; the transaction is undone."""
 
 
 @dataclass(slots=True)
@@ -132,7 +129,7 @@ class Acting:
         self._state.committing = False
         try:
             said = self._chunk(source, indexes, lock_ms)
-        except _Spread as spread:
+        except Spread as spread:
             self._halve(source, indexes, str(spread))
         except psycopg.Error as error:
             self._failed(source, indexes, error)
@@ -201,10 +198,11 @@ class Acting:
 
     def _change(self, tx: Transaction, source: Source, keys: Sequence[Key]) -> set[int]:
         change = self._statement(Judge(source, self._order.cases), keys)
-        changed, moved, places = tx.row(change.sql, change.parameters)
+        with untouched(tx, source):
+            changed, moved, places = tx.row(change.sql, change.parameters)
         done = change.places(places)
         if not changed == moved == len(done):
-            raise _Spread(f"the statement changed {changed} rows and moved {moved} for {len(done)} records")
+            raise Spread(f"the statement changed {changed} rows and moved {moved} for {len(done)} records")
         return done
 
     def _others(

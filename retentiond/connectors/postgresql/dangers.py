@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
+from retentiond.connectors.going_first import first_remedy
 from retentiond.connectors.postgresql.catalog import lacking_index
+from retentiond.connectors.postgresql.following import counts
 from retentiond.connectors.postgresql.layout import Layout, Source, refusal
 from retentiond.connectors.postgresql.names import shown
 from retentiond.connectors.postgresql.session import Transaction
@@ -31,6 +33,10 @@ SELECT DISTINCT c.conrelid::int8, c.conrelid::regclass::text, c.confdeltype::tex
     SELECT array_agg(a.attname::text ORDER BY k.place)
     FROM unnest(c.conkey) WITH ORDINALITY AS k(number, place)
     JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.number
+), (
+    SELECT array_agg(a.attname::text ORDER BY k.place)
+    FROM unnest(c.confkey) WITH ORDINALITY AS k(number, place)
+    JOIN pg_attribute AS a ON a.attrelid = c.confrelid AND a.attnum = k.number
 )
 FROM pg_constraint AS c
 WHERE c.contype = 'f' AND c.confrelid = ANY(%(tree)s::oid[]) AND NOT EXISTS (
@@ -100,17 +106,30 @@ def _rules(tx: Transaction, source: Source, events: Mapping[str, str]) -> Iterat
 
 
 def _children(tx: Transaction, source: Source) -> Iterator[Finding]:
-    for oid, child, on_delete, name, columns in tx.rows(_CHILDREN, {"tree": list(source.table.tree)}):
+    for oid, child, on_delete, _, columns, referred in tx.rows(_CHILDREN, {"tree": list(source.table.tree)}):
         listed = ", ".join(map(shown, columns))
-        if on_delete in _FOLLOWING:
+        pairs = tuple(zip(columns, referred, strict=True))
+        if on_delete in _FOLLOWING and not _goes_first(source, oid, pairs):
             yield refusal(
                 source.dataset,
                 f"deleting from {source.table.title!r} would {_FOLLOWING[on_delete]} rows of {child} ({listed})",
-                f"declare {child} as a dataset, and its foreign key {shown(name)} ON DELETE NO ACTION",
+                first_remedy(source.dataset, child, pairs),
             )
+        elif on_delete in _FOLLOWING and not counts(tx):
+            what = f"nobody can tell what {_FOLLOWING[on_delete]} takes of {child}: the server does not count"
+            yield refusal(source.dataset, what, "set track_counts = on")
         for bare in lacking_index(tx, oid, columns):
             what = f"each deletion from {source.table.title!r} would read all of {bare}: no index on ({listed})"
             yield refusal(source.dataset, what, f"CREATE INDEX CONCURRENTLY ON {bare} ({listed})")
+
+
+def _goes_first(source: Source, oid: int, pairs: Sequence[tuple[str, str]]) -> bool:
+    """Whether every row that a foreign key would follow to is one of a declared child, which keeps its parent.
+
+    A link of fewer columns finds more rows than the key does; one of other columns finds others.
+    """
+    here = [each for each in source.relations.children if oid in each.live.tree]
+    return any(set(each.child.on) <= set(pairs) for each in here)
 
 
 def _inheritance(tx: Transaction, source: Source) -> Iterator[Finding]:

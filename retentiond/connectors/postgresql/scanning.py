@@ -13,11 +13,13 @@ from typing import TypeVar
 
 from retentiond.connectors.postgresql.catalog import Column, lacking_index
 from retentiond.connectors.postgresql.failures import explained
+from retentiond.connectors.postgresql.fields import Kind
 from retentiond.connectors.postgresql.judging import Judge
 from retentiond.connectors.postgresql.keys import typed_keys
 from retentiond.connectors.postgresql.layout import Layout, Source
 from retentiond.connectors.postgresql.names import quoted
 from retentiond.connectors.postgresql.session import Session, Transaction
+from retentiond.domain.condition import ACCOUNT, NAMED
 from retentiond.domain.decision import Cases
 from retentiond.domain.record import Record
 from retentiond.errors import ConnectorError
@@ -93,6 +95,27 @@ def windows(session: Session, source: Source, cases: Cases, wanted: frozenset[in
         return Window(tuple(found), tallies)
 
     yield from _steps(session, source, cases, size, examine)
+
+
+def owners(session: Session, source: Source, size: int) -> Iterator[Sequence[str]]:
+    """Yield the owners of `size` rows at a time, each once; of rows of which not all can be read, those that can."""
+    known = [source.fields[name] for name in (ACCOUNT, NAMED) if name in source.fields]
+    texts = " UNION ALL ".join(
+        f"SELECT unnest({field.sql}) AS said" if field.kind is Kind.TEXTS else f"SELECT {field.sql} AS said"
+        for field in known
+    )
+
+    def name_owners(tx: Transaction, judge: Judge, rows: str) -> Sequence[str]:
+        table, _, where = rows.partition(" WHERE ")
+        names = tx.value(
+            f'SELECT array_agg(DISTINCT o.said COLLATE "C") FROM {table} CROSS JOIN LATERAL ({texts}) AS o'
+            f" WHERE {where} AND o.said IS NOT NULL",
+            judge.parameters.values,
+        )
+        return names or ()
+
+    if known:
+        yield from _steps(session, source, None, size, name_owners)
 
 
 def references(session: Session, source: Source, column: str, size: int) -> Iterator[Sequence[str]]:

@@ -83,6 +83,11 @@ class PostgresqlStore:
         for source in self._layout(dataset).sources:
             yield from scanning.windows(self._session, source, cases, wanted, self._window_rows)
 
+    def owners(self, dataset: Dataset) -> Iterator[Sequence[str]]:
+        """Yield every owner that a row has, from the quarantine too, each at least once."""
+        for source in self._layout(dataset).sources:
+            yield from scanning.owners(self._session, source, self._window_rows)
+
     def references(self, dataset: Dataset) -> Iterator[Sequence[str]]:
         """Yield the key of the object that a row names, for each row that names one."""
         if dataset.blobs is None:

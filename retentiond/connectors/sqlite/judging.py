@@ -157,6 +157,13 @@ class Judge:
                 tallies[UNNAMEABLE] = tallies.get(UNNAMEABLE, Tally()).plus(_tally(nameless))
         return tuple(found), {case: tally for case, tally in tallies.items() if tally.count}
 
+    def owners(self) -> list[str]:
+        """Return the owners of the rows judged last, each once; also of rows of which not all owners can be read."""
+        written = [said for (said,) in self._db.rows(_OWNERS)]
+        if self._is_plain:
+            return written
+        return list(dict.fromkeys(name for said in written for field in _WHOSE for name in named_in(field, said)))
+
     def records(self) -> list[Record]:
         """Return all records judged last.
 
@@ -264,6 +271,8 @@ class Judge:
 
 
 _LAST = "SELECT 0, {columns} FROM temp.judged ORDER BY n DESC LIMIT 1"
+_OWNERS = "SELECT DISTINCT account FROM temp.judged WHERE account IS NOT NULL"
+_WHOSE = (ACCOUNT, NAMED)
 _EDGE = "SELECT 1 FROM temp.edge"
 
 

@@ -31,6 +31,19 @@ def windows(db: Database, source: Source, cases: Cases, wanted: frozenset[int], 
             return
 
 
+def owners(db: Database, source: Source, size: int) -> Iterator[Sequence[str]]:
+    """Yield the owners of `size` rows at a time, each once; of rows of which not all can be read, those that can."""
+    with explained(source.dataset.name):
+        judge = Judge(db, source, None)
+    while True:
+        with explained(source.dataset.name), db.reading():
+            examined = judge.judge_window(size)
+            found = judge.owners()
+        yield found
+        if examined < size:
+            return
+
+
 def references(db: Database, source: Source, column: str, size: int) -> Iterator[Sequence[str]]:
     """Yield what each row of a table names in its `blobs` column.
 

@@ -63,11 +63,16 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A foreign key of another table (or the same) that points here."""
+    """A foreign key of another table (or the same) that points here.
+
+    Attributes:
+        referred: The columns here that it points at; empty where it names none, and means the primary key.
+    """
 
     table: str
     columns: tuple[str, ...]
     on_delete: str
+    referred: tuple[str, ...] = ()
 
 
 def table_names(db: Database) -> list[tuple[str, str]]:
@@ -94,9 +99,14 @@ def read_table(db: Database, name: str) -> Table:
     return Table(name, kind, columns, _key_columns(columns) if keyed else _row_number(columns))
 
 
-def _key_columns(columns: Sequence[Column]) -> tuple[str, ...]:
+def primary_key(columns: Sequence[Column]) -> tuple[str, ...]:
+    """Return the names of a table's primary key, in its order."""
     keys = sorted((column for column in columns if column.primary), key=lambda column: column.primary)
-    return tuple(quoted(column.name) for column in keys)
+    return tuple(column.name for column in keys)
+
+
+def _key_columns(columns: Sequence[Column]) -> tuple[str, ...]:
+    return tuple(map(quoted, primary_key(columns)))
 
 
 def _row_number(columns: Sequence[Column]) -> tuple[str, ...]:
@@ -132,17 +142,19 @@ def has_index_on(db: Database, table: str, columns: Sequence[str]) -> bool:
 
 def children(db: Database, table: Table) -> Iterator[Child]:
     """Yield the foreign keys that point at a table."""
+    primary = primary_key(table.columns)
     for name, kind in table_names(db):
         if kind != "table":
             continue
         rows = db.rows(
-            "SELECT id, \"from\", on_delete FROM pragma_foreign_key_list(:child, 'main')"
+            'SELECT id, "from", on_delete, "to" FROM pragma_foreign_key_list(:child, \'main\')'
             ' WHERE "table" = :parent COLLATE NOCASE ORDER BY id, seq',
             {"child": name, "parent": table.name},
         )
         for number in sorted({row[0] for row in rows}):
             mine = [row for row in rows if row[0] == number]
-            yield Child(name, tuple(row[1] for row in mine), mine[0][2])
+            referred = tuple(row[3] for row in mine if row[3] is not None)
+            yield Child(name, tuple(row[1] for row in mine), mine[0][2], referred or primary)
 
 
 _NOT_CODE = re.compile(

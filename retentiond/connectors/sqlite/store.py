@@ -81,6 +81,14 @@ class SqliteStore:
             for source in layout.sources:
                 yield from scanning.windows(db, source, cases, wanted, self._window_rows)
 
+    def owners(self, dataset: Dataset) -> Iterator[Sequence[str]]:
+        """Yield every owner that a row has, from the quarantine too, each at least once."""
+        with self._reader() as db:
+            with explained(dataset.name):
+                layout = lay_out(db, dataset)
+            for source in layout.sources:
+                yield from scanning.owners(db, source, self._window_rows)
+
     def references(self, dataset: Dataset) -> Iterator[Sequence[str]]:
         """Yield the key of the object that a row names, for each row that names one."""
         if dataset.blobs is None:

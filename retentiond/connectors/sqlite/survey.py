@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
+from retentiond.connectors.going_first import first_remedy
 from retentiond.connectors.sqlite.database import Database, primary_code, quoted
 from retentiond.connectors.sqlite.judging import Judge, load_batch
 from retentiond.connectors.sqlite.layout import Layout, Source, create_unique, inspect, refusal
-from retentiond.connectors.sqlite.schema import children, has_index_on, text_indexes, triggers
+from retentiond.connectors.sqlite.schema import Child, children, has_index_on, text_indexes, triggers
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import named_cases
 from retentiond.ports.stores import Finding, Survey
@@ -57,13 +58,23 @@ def insertions(db: Database, layout: Layout) -> Iterator[str]:
 
 def _children(db: Database, source: Source) -> Iterator[Finding]:
     for child in children(db, source.table):
-        if child.on_delete in _FOLLOWING:
+        if child.on_delete in _FOLLOWING and not _goes_first(source, child):
             columns = ", ".join(child.columns)
             yield refusal(
                 source.dataset,
                 f"deleting from {source.table.name!r} would {child.on_delete} rows of {child.table!r} ({columns})",
-                f"declare {child.table!r} as a dataset, and its foreign key ON DELETE NO ACTION",
+                first_remedy(source.dataset, child.table, tuple(zip(child.columns, child.referred, strict=False))),
             )
+
+
+def _goes_first(source: Source, child: Child) -> bool:
+    """Whether every row that a foreign key would follow to is one of a declared child, which keeps its parent.
+
+    A link of fewer columns finds more rows than the key does; one of other columns finds others. SQLite knows no case.
+    """
+    here = [each for each in source.relations.children if each.live.name.lower() == child.table.lower()]
+    key = {(mine.lower(), theirs.lower()) for mine, theirs in zip(child.columns, child.referred, strict=False)}
+    return any({(mine.lower(), theirs.lower()) for mine, theirs in each.child.on} <= key for each in here)
 
 
 def _statements(db: Database, layout: Layout) -> Iterator[Finding]:

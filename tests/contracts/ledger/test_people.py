@@ -17,7 +17,7 @@ from retentiond.domain.scopes import read_condition, write_condition
 from retentiond.errors import LedgerError, NotFound
 from retentiond.ledger import SqlLedger
 from retentiond.ports.ledger import Transaction
-from retentiond.ports.rows import ApprovalRow
+from retentiond.ports.rows import ApprovalRow, RetractionRow
 from tests.ledger import samples
 from tests.ledger.samples import HOSTILE, NOW, later
 
@@ -268,3 +268,24 @@ def test_what_cannot_be_stored_is_refused_in_words_and_the_transaction_lives(
         assert tx.facts.get("still") == "here"
         assert tx.holds.active() == []
         assert tx.events.newest(9) == []
+
+
+def test_closed_accounts_are_known_by_commitment_and_by_when_they_closed(ledger: SqlLedger) -> None:
+    with ledger.begin() as tx:
+        for number, commitment in enumerate(("one", "two", "one", "four", "lost")):
+            tx.closures.add(samples.closure(f"c{number}", commitment))
+        for number in range(3):
+            issued = replace(samples.receipt(f"r{number}", "", 10 + number), kind="closure", closure=f"c{number}")
+            tx.receipts.add(replace(issued, issued_at=later(days=20 + number)))
+            tx.closures.close(f"c{number}", f"r{number}")
+        tx.closures.close("c4", "")  # its receipt is lost with an older ledger
+        tx.receipts.retract(RetractionRow(11, "mistaken", NOW, 12))
+    with ledger.begin() as tx:
+        rows = tx.closures.closed(0, 10)
+        assert [(row.commitment, row.ended_at) for row in rows] == [
+            ("one", later(days=20)), ("one", later(days=22)), ("lost", later(days=14))
+        ]  # fmt: skip
+        assert tx.closures.closed(0, 1) == rows[:1]
+        assert tx.closures.closed(rows[0].sequence, 10) == rows[1:]
+        assert tx.closures.closed_of(["one", "two", "four", "nobody"]) == rows[:2]
+        assert tx.closures.closed_of([]) == []

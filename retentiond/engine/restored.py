@@ -1,0 +1,206 @@
+"""Whether a store went back in time: by where it stands, and by what is there again that the ledger knows to be gone.
+
+A restored dump may leave a store where it was by every number that it gives of itself, so its content is looked at too:
+records that were removed in the last days, by their keys; owners whose accounts are closed; and what was past its
+retention period when its policy was last carried out. All of it is older than a moment at which the store was seen
+without it. That can also be written late by an application, which a look can't tell from a restore; what is younger is
+no sign. The look is bounded, so that `check` can be called at any time: `replay` looks at everything.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from itertools import islice
+from typing import TypeVar
+
+from retentiond.domain.condition import ALWAYS, CLOCK, Compare, Operator
+from retentiond.domain.dataset import Dataset
+from retentiond.domain.decision import Case, Cases, Disposition, cases_of
+from retentiond.domain.hold import HoldIndex
+from retentiond.domain.plan import Part, Sighting
+from retentiond.domain.policy import Action
+from retentiond.domain.record import Record, micros
+from retentiond.domain.replay import BACK, SINCE, UNCERTAIN, replay_cases
+from retentiond.engine.closed import ENDS, Closed
+from retentiond.engine.context import Context
+from retentiond.engine.endings import read_ended
+from retentiond.engine.failover import has_gone_back
+from retentiond.engine.identifiers import Final
+from retentiond.engine.sweeping import swept
+from retentiond.engine.waiting import waiting
+from retentiond.errors import ConnectorError, KeyFileError, PurgeNotVerified
+from retentiond.evidence.canonical import rfc3339
+from retentiond.ports.rows import BatchRow, EndedRow
+from retentiond.ports.stores import UNNAMEABLE, Finding, Order, Owning
+
+_T = TypeVar("_T")
+LOOK_WINDOWS = 50
+LOOK_BATCHES = 8
+LOOK_RECORDS = 500
+_GONE = frozenset((Final.PURGED, Final.ALREADY_GONE))
+_REMEDY = "`retentiond replay` removes again what had been removed; what is held, or can't be told, stays"
+
+
+def findings(ctx: Context) -> Iterator[Finding]:
+    """Find the stores that went back, one finding for each. That a store can't be read is found elsewhere."""
+    signs: defaultdict[str, list[str]] = defaultdict(list)
+    for store, sign in (*_places(ctx), *_keys(ctx), *_closed(ctx), *_old(ctx)):
+        signs[store].append(sign)
+    for store, found in signs.items():
+        yield Finding(f"it was restored, or written late: {'; '.join(found)}", f"store {store}", _REMEDY)
+
+
+def _places(ctx: Context) -> Iterator[tuple[str, str]]:
+    """Ask each store where it stands."""
+    first = {each.store: each for each in reversed(list(ctx.datamap.datasets.values()))}
+    for dataset in first.values():
+        try:
+            if has_gone_back(ctx, dataset):
+                yield dataset.store, "it is not where records were last verified, but went back, or elsewhere"
+        except (ConnectorError, PurgeNotVerified):
+            continue  # it does not say; what is in it may tell
+
+
+def _keys(ctx: Context) -> Iterator[tuple[str, str]]:
+    """Look for some of the records that were removed in the last days, while their names are still known."""
+    with ctx.ledger.begin() as tx:
+        rows = tx.lookback.ended_since(ctx.terms.identifiers_keep.before(ctx.now()))
+    for name, batches in _purged(ctx, [row for row in rows if row.readable]).items():
+        dataset = ctx.datamap.datasets[name]
+        found = [_back_of(ctx, dataset, *each) for each in _some(batches, LOOK_BATCHES)]
+        back, looked = (sum(numbers) for numbers in zip(*found, strict=True))
+        if back:
+            seen = f"{back:,} of {looked:,} that were looked for"
+            yield dataset.store, f"records of {dataset.name} that were removed in the last days are there again, {seen}"
+
+
+def _purged(ctx: Context, rows: Sequence[EndedRow]) -> dict[str, list[tuple[BatchRow, datetime]]]:
+    """Return the batches that removed records for good, each with the reference time of its plan, by dataset."""
+    plans: dict[str, tuple[Sequence[Part], datetime]] = {}
+    found: dict[str, list[tuple[BatchRow, datetime]]] = {}
+    for row in rows:
+        name = row.batch.plan
+        if name not in plans:
+            with ctx.ledger.begin() as tx:
+                plan = tx.plans.get(name)
+                plans[name] = (tx.plans.parts(name), plan.reference_time if plan else ctx.now())
+        parts, reference = plans[name]
+        part = parts[row.batch.part]
+        if part.action is Action.PURGE and part.dataset in ctx.datamap.datasets:
+            found.setdefault(part.dataset, []).append((row.batch, reference))
+    return found
+
+
+def _back_of(ctx: Context, dataset: Dataset, batch: BatchRow, reference: datetime) -> tuple[int, int]:
+    """Return how many of some records that a batch removed are there again, and how many were looked for."""
+    try:
+        ended = read_ended(ctx, batch)
+        gone = [record for record, final in zip(ended.records, ended.finals, strict=True) if final in _GONE]
+        records = _some(gone, LOOK_RECORDS)
+        order = Order(dataset, Action.PURGE, _seen_again(dataset, records, reference), 0, records, ctx.now(), _never)
+        sightings = ctx.connector(dataset).verify(order).sightings
+    except (ConnectorError, KeyFileError):
+        return 0, 0
+    return sum(each is Sighting.DUE for each in sightings), len(records)
+
+
+def _seen_again(dataset: Dataset, records: Sequence[Record], reference: datetime) -> Cases:
+    """Return cases of which the first says that a record is the one that was removed, and not one made under its key.
+
+    It is older than its removal, or nothing else can bear its name: a version's, or one that is written once.
+    """
+    once = dataset.write_once or all(record.version for record in records)
+    same = ALWAYS if once else Compare(CLOCK, Operator.LESS, micros(reference))
+    return Cases((Case(Disposition.PURGE, same, "seen-again"), Case(Disposition.KEEP, ALWAYS, "made-since")))
+
+
+def _closed(ctx: Context) -> Iterator[tuple[str, str]]:
+    """Look for accounts that are closed among the owners of records; where there are any, at their records' clocks."""
+    with Closed(ctx) as closed:
+        for dataset in ctx.datamap.datasets.values():
+            with suppress(ConnectorError):
+                closed.look_through(dataset, LOOK_WINDOWS)
+        found = {account: end for some in closed.back(ENDS) for account, end in some.items()}
+    if found:
+        yield from _of_closed(ctx, found)
+
+
+def _of_closed(ctx: Context, closed: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    back: Counter[str] = Counter()
+    since: set[str] = set()
+    unsure: defaultdict[str, set[str]] = defaultdict(set)
+    datasets = ctx.datamap.datasets
+    for dataset in datasets.values():
+        for reason, records, count in _reasons(ctx, dataset, closed):
+            owners = {owner for record in records for owner in record.accounts if owner in closed}
+            if reason == BACK:
+                back[dataset.name] += count
+            elif reason == SINCE:
+                since |= owners
+            elif reason == UNCERTAIN:
+                unsure[dataset.name] |= owners
+    for name, count in back.items():
+        yield datasets[name].store, f"{count:,} records of {name} are of closed accounts, and older than the closure"
+    for name, owners in unsure.items():
+        if owners - since:  # of others it is known that they came back
+            yield datasets[name].store, f"records of {name} are of closed accounts: written since, or restored"
+
+
+def _reasons(ctx: Context, dataset: Dataset, closed: Mapping[str, int]) -> Iterator[tuple[str, Sequence[Record], int]]:
+    """Give, of each window of a dataset, why records of closed accounts are there, with some of them, and how many."""
+    if not dataset.has_owner:
+        return
+    cases = replay_cases(closed, dataset, ctx.now(), None)
+    told = frozenset(index for index, case in enumerate(cases.cases) if case.reason in (SINCE, UNCERTAIN))
+    connector = ctx.connector(dataset)
+    most = None if isinstance(connector, Owning) else LOOK_WINDOWS
+    with suppress(ConnectorError):
+        for window in islice(connector.scan(dataset, cases, told), most):
+            for index, tally in window.tallies.items():
+                if index != UNNAMEABLE and tally.count:
+                    records = [found.record for found in window.found if found.case == index]
+                    yield cases.cases[index].reason, records, tally.count
+
+
+def _old(ctx: Context) -> Iterator[tuple[str, str]]:
+    """Look for what was due when its policy was last carried out and nothing of it was left, and is there now."""
+    for dataset in ctx.datamap.datasets.values():
+        at = swept(ctx, dataset)
+        if at is None or dataset.follows:
+            continue
+        with suppress(ConnectorError):
+            count = _left_of(ctx, dataset, at)
+            if count:
+                past = f"{count:,} records of {dataset.name} were past their retention period at {rfc3339(at)}"
+                yield dataset.store, f"{past}, when the last of these had been removed"
+
+
+def _left_of(ctx: Context, dataset: Dataset, at: datetime) -> int:
+    policy = ctx.policies.of_class(dataset.data_class)
+    if policy is None:
+        return 0
+    cases = cases_of(policy, dataset, at, ctx.now())
+    with ctx.ledger.begin() as tx:
+        holds = tx.holds.active()
+        related = [dataset.name, dataset.blobs.dataset] if dataset.blobs else [dataset.name]
+        locked = [waiting(ctx, tx, name, at) for name in related]
+    held = [HoldIndex(holds, name) for name in related]
+    if any(locked) or any(held[1:]):  # what waits for objects stays with them, and a look at rows can't tell which
+        return 0
+    windows = islice(ctx.connector(dataset).scan(dataset, cases, frozenset(cases.due)), LOOK_WINDOWS)
+    records = (found.record for window in windows for found in window.found)
+    return sum(not record.ties.standing and not held[0].matters(record) for record in records)
+
+
+def _some(found: Sequence[_T], most: int) -> list[_T]:
+    """Return some of a sequence, spread evenly, the last among them."""
+    if len(found) <= most:
+        return list(found)
+    return [found[len(found) - 1 - place * len(found) // most] for place in range(most)]
+
+
+def _never() -> None:
+    raise PurgeNotVerified("a look tried to change a store", remedy="this is a defect of the connector")

@@ -1,0 +1,47 @@
+"""Accounts leave applications whose schemas are as they are: nothing of them is left, nobody else's row is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from retentiond.domain.account import AccountState
+from tests.servers.postgres import Server
+from tests.worlds import chats, gateways
+from tests.worlds.apps import App, PostgresApp, SqliteApp, owners
+from tests.worlds.world import Shape, World, differences, without
+
+SHAPES = [each for module in (chats, gateways) for each in vars(module).values() if isinstance(each, Shape)]
+LEAVING = (0, 3)
+
+
+@contextmanager
+def app_of(shape: Shape, root: Path, server: Server) -> Iterator[App]:
+    if shape.engine == "sqlite":
+        yield SqliteApp(root)
+    else:
+        with server.database() as database:
+            yield PostgresApp(root, server, database)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.title)
+def test_accounts_leave_whole_and_nobody_else_is_touched(
+    shape: Shape, tmp_path: Path, postgresql_newest: Server
+) -> None:
+    with app_of(shape, tmp_path, postgresql_newest) as app:
+        world = World.made(app, shape, 6)
+        assert {each.what.split("'")[1] for each in world.findings()} == shape.unmapped, world.findings()
+        before = app.contents()
+        assert world.close(*LEAVING) == dict.fromkeys(LEAVING, AccountState.CLOSED), world.remaining(0)
+        left = {table for table in app.contents() if table in shape.unmapped}
+        expected = {
+            table: before[table] if table in left else lines for table, lines in without(before, LEAVING).items()
+        }
+        assert differences(expected, app.contents()) == []
+        for table in left:
+            app.run(f"TRUNCATE {table}")  # what `check` names is for the operator to see to
+        assert not owners(app.dump()) & frozenset(LEAVING)
+        assert all(world.verified())
