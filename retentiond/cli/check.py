@@ -38,6 +38,7 @@ def check() -> Exit:
             {
                 "policy": each.policy,
                 "rule": each.rule,
+                "window": each.window or None,
                 "effective": each.effective,
                 "promise": each.promise,
                 "fits": each.fits,
@@ -51,10 +52,10 @@ def check() -> Exit:
 
 
 def _people(console: Console, report: Report) -> None:
-    rows = table("policy", "#rule", "what", "effective", "promised", "fits")
+    rows = table("policy", "of", "what", "effective", "promised", "fits")
     for each in report.retention:
         rows.add_row(
-            each.policy, str(each.rule), each.what, each.effective, each.promise or "-", "yes" if each.fits else "NO"
+            each.policy, each.part, each.what, each.effective, each.promise or "-", "yes" if each.fits else "NO"
         )
     console.print(rows)
     for note in report.notes:

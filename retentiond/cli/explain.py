@@ -35,5 +35,9 @@ def _people(console: Console, dataset: str, key: str, found: list[Explanation]) 
             console.print(f"  {line}", markup=False)
         if each.due_at is not None:
             console.print(f"  due at {each.due_at:%Y-%m-%d %H:%M:%S} UTC")
+        for part in each.content:
+            when = f", due at {part.due_at:%Y-%m-%d %H:%M:%S} UTC" if part.due_at else ""
+            what = f"  content window {part.window}, {part.action} {', '.join(part.targets)}: {part.state}{when}"
+            console.print(what, markup=False)
         if each.holds:
             console.print(f"  held by {', '.join(each.holds)}", markup=False)

@@ -329,6 +329,16 @@ def explanation_document(dataset: str, key: str, found: Explanation) -> dict[str
         "due_at": optional_rfc3339(found.due_at),
         "holds": list(found.holds),
         "trail": list(found.trail),
+        "content": [
+            {
+                "window": each.window,
+                "action": each.action,
+                "targets": list(each.targets),
+                "state": each.state,
+                "due_at": optional_rfc3339(each.due_at),
+            }
+            for each in found.content
+        ],
     }
 
 

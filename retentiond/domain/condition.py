@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
+from retentiond.domain.content import Change
 from retentiond.domain.record import Record, Value
 
 ACCOUNT = "account"
@@ -79,6 +80,13 @@ class Unknown:
 
 
 @dataclass(frozen=True, slots=True)
+class Stands:
+    """Whether a record holds something that a change would remove; unknown where any of its targets can't be read."""
+
+    change: Change
+
+
+@dataclass(frozen=True, slots=True)
 class Not:
     """Negation; unknown stays unknown."""
 
@@ -99,7 +107,7 @@ class Or:
     parts: tuple[Condition, ...]
 
 
-Condition: TypeAlias = Always | Compare | AnyOf | Missing | Unknown | Not | And | Or
+Condition: TypeAlias = Always | Compare | AnyOf | Missing | Unknown | Stands | Not | And | Or
 ALWAYS = Always(value=True)
 
 
@@ -117,7 +125,20 @@ def fields(condition: Condition) -> frozenset[str]:
             return fields(inner)
         case And(parts) | Or(parts):
             return frozenset().union(*(fields(part) for part in parts))
-        case Always():
+        case Always() | Stands():
+            return frozenset()
+
+
+def changes(condition: Condition) -> frozenset[Change]:
+    """Return the changes that a condition asks about."""
+    match condition:
+        case Stands(change):
+            return frozenset((change,))
+        case Unknown(inner) | Not(inner):
+            return changes(inner)
+        case And(parts) | Or(parts):
+            return frozenset().union(*(changes(part) for part in parts))
+        case _:
             return frozenset()
 
 
@@ -135,16 +156,16 @@ def python_reading(condition: Condition) -> Reading:
             return _read_any_of(field, literals)
         case Missing(field):
             return _read_missing(field)
+        case Stands(change):
+            return lambda record: record.ties.contents.get(change)
         case Unknown(inner):
             read = python_reading(inner)
             return lambda record: read(record) is None
         case Not(inner):
             read = python_reading(inner)
             return lambda record: _negate(read(record))
-        case And(parts):
-            return _read_parts(parts, decisive=False)
-        case Or(parts):
-            return _read_parts(parts, decisive=True)
+        case And(parts) | Or(parts):
+            return _read_parts(parts, decisive=isinstance(condition, Or))
 
 
 _OWNERS: dict[str, Callable[[Record], tuple[str, ...]]] = {
@@ -282,6 +303,10 @@ class SqlDialect(Protocol):
         """Return an expression that is true or false."""
         ...
 
+    def stands(self, change: Change) -> str:
+        """Return an expression that is true, false or NULL."""
+        ...
+
 
 def sql_reading(condition: Condition, dialect: SqlDialect, bind: Callable[[Value], str]) -> str:
     """Return the condition as an SQL expression, its parameters handed to `bind` from left to right."""
@@ -294,14 +319,15 @@ def sql_reading(condition: Condition, dialect: SqlDialect, bind: Callable[[Value
             return dialect.any_of(field, literals, bind)
         case Missing(field):
             return dialect.missing(field)
+        case Stands(change):
+            return dialect.stands(change)
         case Unknown(inner):
             return f"(({sql_reading(inner, dialect, bind)}) IS NULL)"
         case Not(inner):
             return f"(NOT {sql_reading(inner, dialect, bind)})"
-        case And(parts):
-            return _sql_parts(parts, " AND ", "TRUE", dialect, bind)
-        case Or(parts):
-            return _sql_parts(parts, " OR ", "FALSE", dialect, bind)
+        case And(parts) | Or(parts):
+            joint, empty = (" AND ", "TRUE") if isinstance(condition, And) else (" OR ", "FALSE")
+            return _sql_parts(parts, joint, empty, dialect, bind)
 
 
 def _sql_parts(

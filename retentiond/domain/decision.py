@@ -27,13 +27,16 @@ from retentiond.domain.condition import (
     Operator,
     Or,
     SqlDialect,
+    Stands,
     Unknown,
+    changes,
     python_reading,
     sql_reading,
 )
+from retentiond.domain.content import Change
 from retentiond.domain.dataset import ClockFormat, Dataset
 from retentiond.domain.period import Period
-from retentiond.domain.policy import Action, Policy, Rule
+from retentiond.domain.policy import Action, ContentWindow, Policy, Rule
 from retentiond.domain.record import Record, Value, micros
 
 CLOCK_SLACK = timedelta(minutes=5)
@@ -63,6 +66,8 @@ class Case:
         rule: The policy's rule, from 1; 0 where no rule is asked.
         cutoff: Reference time less retention period, where the case is about age.
         reason: A short stable word for programs and counts, such as `clock-missing`.
+        window: The policy's content window, from 1; 0 where none is asked.
+        change: What is done to the record, where a part of it goes.
     """
 
     disposition: Disposition
@@ -70,6 +75,8 @@ class Case:
     reason: str
     rule: int = 0
     cutoff: datetime | None = None
+    window: int = 0
+    change: Change | None = None
 
     @property
     def action(self) -> Action | None:
@@ -109,6 +116,11 @@ class Cases:
         )
         return f"(CASE {arms} END)"
 
+    def changes(self) -> tuple[Change, ...]:
+        """Return the changes that the cases ask about, each once, in order."""
+        found = (change for case in self.cases for change in changes(case.when))
+        return tuple(dict.fromkeys(found))
+
     def reason(self, index: int) -> Case:
         """Return the case of an index."""
         return self.cases[index]
@@ -124,7 +136,8 @@ def cases_of(policy: Policy, dataset: Dataset, reference: datetime, seen_at: dat
     cases = [*_doubts(dataset, seen_at or reference)]
     for rule in policy.rules:
         cases.append(Case(Disposition.UNDETERMINED, Unknown(rule.when), "attribute-unknown", rule.number))
-        cases.extend(_rule_cases(rule, policy, dataset, reference))
+        *due, keep = _rule_cases(rule, policy, dataset, reference)
+        cases.extend((*due, *_content_cases(rule, policy, dataset, reference), keep))
     cases.append(Case(Disposition.KEEP, ALWAYS, "no-rule"))
     return Cases(tuple(cases))
 
@@ -222,6 +235,17 @@ def _undone(case: Case) -> Case:
     return Case(Disposition.RESTORE, case.when, TOMBSTONED, case.rule, case.cutoff)
 
 
+def window_cutoff(window: ContentWindow, policy: Policy, reference: datetime) -> datetime:
+    """Return the cutoff of a content window; never younger than the floor."""
+    return min(window.after.before(reference), policy.floor.before(reference))
+
+
+def asked_by(window: ContentWindow, windows: Sequence[ContentWindow]) -> Condition:
+    """Return which records a window governs: those that it matches, and no earlier window with a target in common."""
+    before = (each for each in windows if each.number < window.number and each.change.overlaps(window.change))
+    return And((window.when, *(Not(each.when) for each in before)))
+
+
 def age_cutoff(rule: Rule, policy: Policy, reference: datetime) -> datetime:
     """Return the cutoff of a rule: records whose clock started before it are due; never younger than the floor."""
     cutoff = rule.keep.before(reference)
@@ -256,6 +280,21 @@ def _rule_cases(rule: Rule, policy: Policy, dataset: Dataset, reference: datetim
         _aged(Disposition.PURGE, rule, cutoff, (over,)),
         keep,
     )
+
+
+def _content_cases(rule: Rule, policy: Policy, dataset: Dataset, reference: datetime) -> tuple[Case, ...]:
+    """Return what windows say of records that a rule keeps: what is surely due first, then what cannot be told."""
+    due, doubts = list[Case](), list[Case]()
+    windows = policy.windows(dataset.name)
+    for window in windows:
+        cutoff, number = window_cutoff(window, policy, reference), window.number
+        old = Compare(CLOCK, Operator.LESS, micros(cutoff))
+        asked = And((asked_by(window, windows), old, Stands(window.change)))
+        done, when = Disposition(window.action.value), And((rule.when, asked))
+        due.append(Case(done, when, "past-content-window", rule.number, cutoff, number, window.change))
+        unknown = And((rule.when, Unknown(asked)))
+        doubts.append(Case(Disposition.UNDETERMINED, unknown, "content-unknown", rule.number, cutoff, number))
+    return (*due, *doubts)
 
 
 def _aged(disposition: Disposition, rule: Rule, cutoff: datetime, more: tuple[Condition, ...]) -> Case:

@@ -73,6 +73,18 @@ class JsonPath:
             value = _member(value, step)
         return value
 
+    def span(self, document: str) -> tuple[int, int]:
+        """Return where in a text of JSON the value stands that `read` finds: its first character, and the one after.
+
+        Raises:
+            Unreadable: The text is no JSON, or has nothing there.
+        """
+        self.read(document)
+        at = _after_blank(document, 0)
+        for step in self.steps:
+            at = _start_of(document, at, step)
+        return at, _end_of(document, at)
+
 
 def parse_json(document: str) -> Any:  # noqa: ANN401 -- JSON
     """Return a text of JSON as Python has it, but for objects, which are `Members`.
@@ -103,3 +115,34 @@ def _member(value: Any, step: str | int) -> object:  # noqa: ANN401 -- JSON
         message = "a name of the path stands twice"
         raise Unreadable(message)
     return found[0] if found else None
+
+
+_BLANK = re.compile(r"[ \t\n\r]*")
+_DECODER = json.JSONDecoder()
+
+
+def _after_blank(document: str, at: int) -> int:
+    found = _BLANK.match(document, at)
+    return found.end() if found else at
+
+
+def _end_of(document: str, at: int) -> int:
+    return _DECODER.raw_decode(document, at)[1]
+
+
+def _start_of(document: str, at: int, step: str | int) -> int:
+    """Return where the value of a step begins, in the array or object that begins at a place of sound JSON."""
+    number, opens = 0, "[" if isinstance(step, int) else "{"
+    if document[at] == opens:
+        at = _after_blank(document, at + 1)
+        while document[at] not in "]}":
+            name: str | int = number
+            if opens == "{":
+                name, at = _DECODER.raw_decode(document, at)
+                at = _after_blank(document, _after_blank(document, at) + 1)
+            if name == step:
+                return at
+            number, at = number + 1, _after_blank(document, _end_of(document, at))
+            at = _after_blank(document, at + 1) if document[at] == "," else at
+    message = "nothing stands there"
+    raise Unreadable(message)

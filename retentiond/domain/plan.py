@@ -43,7 +43,9 @@ class Sighting(StrEnum):
 
     ABSENT: a complete answer that does not contain it. HIDDEN: there, with its tombstone. DUE: there, and the batch's
     predicate is true of it. CHANGED: there, and the predicate is not true of it. UNKNOWN: no complete answer. VISIBLE:
-    there, and nothing hides it; only said of records that were to be brought back.
+    there, and nothing hides it; only said of records that were to be brought back. CLEARED: there, and what was to go
+    from it stands in none of its targets; nor, where the act told what that was, anywhere else in it. REMAINS: the
+    targets are empty, and what stood there stands elsewhere in the record.
     """
 
     ABSENT = "absent"
@@ -52,6 +54,8 @@ class Sighting(StrEnum):
     CHANGED = "changed"
     UNKNOWN = "unknown"
     VISIBLE = "visible"
+    CLEARED = "cleared"
+    REMAINS = "remains"
 
 
 class RunState(StrEnum):

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from retentiond.domain.condition import ALWAYS, Condition
+from retentiond.domain.content import Change
 from retentiond.domain.period import Period
 from retentiond.domain.statute import DEFAULT_TERMS, ErasureTerms
 
@@ -26,6 +27,10 @@ class Action(StrEnum):
     REDACT = "redact"
     PSEUDONYMISE = "pseudonymise"
     RESTORE = "restore"
+
+
+REMOVING = frozenset((Action.PURGE, Action.TOMBSTONE))
+"""What takes a record away from its place; the others leave it, and whatever it names or is named by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,28 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class ContentWindow:
+    """A part of records that goes sooner than they do.
+
+    Attributes:
+        number: Its place among the policy's windows, from 1.
+        after: How long the part is kept, counted from the start of a record's clock.
+        datasets: The datasets that it is of.
+        promise: In place of the policy's promise, which is of whole records; None where nothing is promised of it.
+        text: The window's condition in words, for people.
+    """
+
+    number: int
+    after: Period
+    change: Change
+    datasets: frozenset[str]
+    action: Action = Action.REDACT
+    when: Condition = ALWAYS
+    promise: Promise | None = None
+    text: str = "every record"
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Caps of one plan; beyond them it needs approval. `longest_run` is the least that a run is reckoned to last."""
 
@@ -89,6 +116,7 @@ class Policy:
 
     Attributes:
         lists: Named lists that the rules use, with their members.
+        content: Parts of records that go sooner.
         floor: Nothing younger is removed by age.
         canonical: The validated policy, RFC 8785 JSON; published beside the log under its SHA-256.
     """
@@ -102,11 +130,22 @@ class Policy:
     floor: Period = ONE_HOUR
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     canonical: bytes = b""
+    content: tuple[ContentWindow, ...] = ()
 
     @property
     def sha256(self) -> str:
         """Lower-case hex SHA-256 of the canonical form."""
         return hashlib.sha256(self.canonical).hexdigest()
+
+    def period_of(self, rule: int, window: int = 0) -> str:
+        """Return how long a content window, else a rule, keeps, as ISO 8601; empty where there is neither."""
+        periods = [each.after for each in self.content if each.number == window]
+        periods += [each.keep for each in self.rules if each.number == rule]
+        return periods[0].iso() if periods else ""
+
+    def windows(self, dataset: str) -> tuple[ContentWindow, ...]:
+        """Return the content windows of a dataset."""
+        return tuple(window for window in self.content if dataset in window.datasets)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from functools import lru_cache
 
 from retentiond.domain.cron import Cron
 from retentiond.domain.period import Period
-from retentiond.domain.policy import Action, Policy, Rule, Schedule
+from retentiond.domain.policy import Action, ContentWindow, Policy, Promise, Rule, Schedule
 
 _CYCLE_START = 2000
 _CYCLE_YEARS = 400
@@ -72,9 +72,11 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class EffectiveRetention:
-    """What one rule of a policy comes to.
+    """What one rule or content window of a policy comes to.
 
     Attributes:
+        rule: The rule's number; 0 for a window.
+        window: The content window's number; 0 for a rule.
         backups: The life in backups; None where the data map does not say how long they are kept.
         backups_unknown: Whether backups were promised and the data map says nothing of them: a finding.
     """
@@ -83,21 +85,26 @@ class EffectiveRetention:
     live: Span
     backups: Span | None
     backups_unknown: bool
+    window: int = 0
 
     @property
     def fits(self) -> bool:
-        """Whether the rule keeps every promise that can be reckoned."""
+        """Whether the rule or window keeps every promise that can be reckoned."""
         return self.live.fits and (self.backups is None or self.backups.fits)
 
 
 def effective_retention(policy: Policy, terms: StoreTerms) -> tuple[EffectiveRetention, ...]:
-    """Reckon each rule of a policy for datasets of one store, rules in order.
+    """Reckon each rule of a policy for datasets of one store, rules in order, then each of its content windows.
+
+    Only a window's own promise counts for it: the policy's is of whole records. A run does one thing to a row, so a
+    window waits for those that stand before it, and for a tombstone, where they may come due while it waits.
 
     Raises:
         zoneinfo.ZoneInfoNotFoundError: The schedule's zone does not exist.
         OverflowError: The periods together reach beyond the year 9999.
     """
-    return tuple(_of_rule(policy, rule, terms) for rule in policy.rules)
+    rules = [_of_rule(policy, rule, terms) for rule in policy.rules]
+    return (*rules, *(_of_window(policy, window, terms) for window in policy.content))
 
 
 def interval(schedule: Schedule) -> timedelta:
@@ -150,12 +157,50 @@ def _of_rule(policy: Policy, rule: Rule, terms: StoreTerms) -> EffectiveRetentio
     steps = _steps(policy, rule, terms)
     starts = _starts(((*steps, terms.backups), (promise.live,), (promise.backups,)))
     ends = [_lived(start, steps) for start in starts]
+    return _against(promise, terms, starts, ends, rule.number)
+
+
+def _of_window(policy: Policy, window: ContentWindow, terms: StoreTerms) -> EffectiveRetention:
+    promise = window.promise or Promise()
+    before = [each for each in policy.content if each.number < window.number and each.datasets & window.datasets]
+    chains = [(each.after, _run(policy, terms)) for each in (*before, window)]
+    hiding = [(rule.keep, _run(policy, terms)) for rule in policy.rules if rule.then is Action.TOMBSTONE]
+    starts = _starts(((*chains[-1], terms.backups), *chains, *hiding, (promise.live,), (promise.backups,)))
+    ends = [_done(start, policy, [*before, window], terms) for start in starts]
+    return _against(promise, terms, starts, ends, 0, window.number)
+
+
+def _done(start: datetime, policy: Policy, windows: Sequence[ContentWindow], terms: StoreTerms) -> datetime:
+    """Return when the last of some windows is done: each waits a run for everything that may be due before it."""
+    run = _run(policy, terms)
+    hiding = [due_after(start, rule.keep) for rule in policy.rules if rule.then is Action.TOMBSTONE]
+    others = [(due, due + run) for due in hiding]
+    end = start
+    for window in windows:
+        due = due_after(start, window.after)
+        end = due + run
+        for begins, ends in others:
+            if begins < end and ends > due:
+                end += run
+        others.append((due, end))
+    return end
+
+
+def _against(
+    promise: Promise,
+    terms: StoreTerms,
+    starts: Sequence[datetime],
+    ends: Sequence[datetime],
+    rule: int,
+    window: int = 0,
+) -> EffectiveRetention:
+    """Compare when records end, for each of their starts, with what is promised."""
     live = _span(starts, ends, promise.live)
     unknown = promise.backups is not None and not terms.backups_declared
     if not terms.backups_declared:
-        return EffectiveRetention(rule.number, live, None, unknown)
+        return EffectiveRetention(rule, live, None, unknown, window)
     kept = [_lived(end, (terms.backups,)) for end in ends] if terms.backups else ends
-    return EffectiveRetention(rule.number, live, _span(starts, kept, promise.backups), unknown)
+    return EffectiveRetention(rule, live, _span(starts, kept, promise.backups), unknown, window)
 
 
 _Step = Period | timedelta
@@ -163,13 +208,18 @@ _Step = Period | timedelta
 
 def _steps(policy: Policy, rule: Rule, terms: StoreTerms) -> tuple[_Step, ...]:
     """Return what a record lives through, in order."""
-    every = fixed_length(rule.check_every) if rule.check_every else interval(policy.schedule)
-    run = every + max(fixed_length(policy.limits.longest_run), fixed_length(terms.longest_run))
+    run = _run(policy, terms, rule.check_every)
     steps: list[_Step | None] = [rule.keep, run]
     if rule.then is Action.TOMBSTONE:
         steps += [rule.grace, run]
     steps += [terms.noncurrent, terms.lock]
     return tuple(step for step in steps if step)
+
+
+def _run(policy: Policy, terms: StoreTerms, check_every: Period | None = None) -> timedelta:
+    """Return how long it takes from one run's look to the end of the next run."""
+    every = fixed_length(check_every) if check_every else interval(policy.schedule)
+    return every + max(fixed_length(policy.limits.longest_run), fixed_length(terms.longest_run))
 
 
 def _lived(start: datetime, steps: Sequence[_Step]) -> datetime:

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, TypeAlias
 from uuid import UUID
+
+from retentiond.domain.content import Change, Content
 
 KeyPart: TypeAlias = int | str | bytes | UUID
 Key: TypeAlias = tuple[KeyPart, ...]
@@ -61,6 +63,8 @@ class Ties:
             that both have, as one text; rows with equal links belong together.
         standing: For a row that goes after others: how many of these stand, by dataset. Only a scan fills these two.
         users: The accounts' users whose data it is; None where nobody asked, or they cannot be told.
+        contents: Whether what a change would remove stands in the record; None where that can't be read. Only filled
+            where somebody asks about one record.
     """
 
     others: tuple[str, ...] = ()
@@ -68,6 +72,7 @@ class Ties:
     parents: tuple[tuple[str, str], ...] = ()
     standing: tuple[Standing, ...] = ()
     users: tuple[str, ...] | None = None
+    contents: Mapping[Change, Content] = field(default_factory=dict, hash=False)
 
 
 UNTIED = Ties()

@@ -16,6 +16,7 @@ from retentiond.domain.condition import (
     Not,
     Operator,
     Or,
+    Stands,
     Unknown,
 )
 from retentiond.domain.hold import Scope
@@ -63,6 +64,9 @@ def write_condition(condition: Condition) -> Written:
             return {"and": [write_condition(part) for part in parts]}
         case Or(parts):
             return {"or": [write_condition(part) for part in parts]}
+        case Stands():
+            message = "what stands in a record is no condition that people can name"
+            raise TypeError(message)
 
 
 def read_condition(written: Written) -> Condition:

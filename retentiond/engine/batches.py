@@ -167,7 +167,7 @@ def _attempt(ctx: Context, work: Work, batch: BatchRow, claim: Claim) -> BatchRo
     acted = ctx.connector(dataset).act(order)
     with ctx.ledger.begin() as tx:
         tx.batches.mark_acted(batch.plan, batch.ordinal, batch.token)
-    verified = ctx.connector(dataset).verify(order)
+    verified = ctx.connector(dataset).verify(replace(order, traces=acted.traces))
     _check_lengths(order, acted.outcomes, verified.sightings)
     verdicts = judge_all(part.action, acted.outcomes, verified.sightings)
     for number, (place, (final, reason)) in enumerate(zip(places, verdicts, strict=True)):
@@ -217,6 +217,7 @@ def _order(ctx: Context, work: Work, batch: BatchRow, claim: Claim, indexes: Seq
         records=records,
         at=claim.at,
         fence=fence,
+        change=cases.cases[case].change,
     )
 
 

@@ -11,7 +11,8 @@ from retentiond.domain.condition import fields
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import cases_of
 from retentiond.domain.period import Period
-from retentiond.domain.promise import Span, StoreTerms, effective_retention
+from retentiond.domain.policy import ContentWindow
+from retentiond.domain.promise import EffectiveRetention, Span, StoreTerms, effective_retention
 from retentiond.engine import allowed, approvers, guards, restored
 from retentiond.engine.context import Context
 from retentiond.engine.forgetting import manifest_bytes
@@ -24,7 +25,7 @@ _OPEN = "a request of one of them stays open as long as it holds records of the 
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """One rule's effective retention against its promise, in words."""
+    """The effective retention of a rule, or of a content window (then `rule` is 0), against its promise, in words."""
 
     policy: str
     rule: int
@@ -32,6 +33,12 @@ class Retention:
     effective: str
     promise: str
     fits: bool
+    window: int = 0
+
+    @property
+    def part(self) -> str:
+        """What of the policy it is of, for people."""
+        return f"content window {self.window}" if self.window else f"rule {self.rule}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,23 +292,33 @@ def _retention(ctx: Context, policy_id: str, locks: Mapping[str, Period]) -> Ite
     for name in stores:
         store = ctx.datamap.stores[name]
         terms = StoreTerms(lock=locks.get(name), backups=store.backups_keep, backups_declared=store.backups_declared)
+        in_store = [window.number for window in policy.content if name in _stores_of(ctx, window)]
         for found in effective_retention(policy, terms):
-            yield _line(policy_id, found.rule, f"live in {name}", found.live)
-            if found.backups is not None:
-                yield _line(policy_id, found.rule, f"backups of {name}", found.backups)
-            elif found.backups_unknown:
-                yield Retention(policy_id, found.rule, f"backups of {name}", "unknown", "some time", fits=False)
+            if found.window and found.window not in in_store:
+                continue
+            ways = [(f"live in {name}", found.live), (f"backups of {name}", found.backups)]
+            for what, span in ways:
+                if span is not None:
+                    yield _line(policy_id, found, what, span)
+            if found.backups is None and found.backups_unknown:
+                where = (policy_id, found.rule, f"backups of {name}")
+                yield Retention(*where, "unknown", "some time", fits=False, window=found.window)
 
 
-def _line(policy: str, rule: int, what: str, span: Span) -> Retention:
-    return Retention(policy, rule, what, span.text, str(span.promised or ""), span.fits)
+def _stores_of(ctx: Context, window: ContentWindow) -> set[str]:
+    return {ctx.datamap.datasets[name].store for name in window.datasets}
+
+
+def _line(policy: str, found: EffectiveRetention, what: str, span: Span) -> Retention:
+    return Retention(policy, found.rule, what, span.text, str(span.promised or ""), span.fits, found.window)
 
 
 def _promises(retention: list[Retention]) -> Iterator[Finding]:
     for each in retention:
         if not each.fits:
             yield Finding(
-                f"{each.what} a record may last {each.effective}, and {each.promise} is promised",
-                f"policy {each.policy}, rule {each.rule}",
+                f"{each.what} {'content' if each.window else 'a record'} may last {each.effective}, and {each.promise} "
+                "is promised",
+                f"policy {each.policy}, {each.part}",
                 "shorten keep, grace, schedule, limits.longest_run or backups, or promise less",
             )

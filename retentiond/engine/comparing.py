@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.decision import Cases, cases_of
+from retentiond.domain.decision import Case, Cases, cases_of
 from retentiond.domain.hold import HoldIndex
 from retentiond.domain.policy import Action, Policy
 from retentiond.domain.record import Record, moment
@@ -117,11 +117,24 @@ def _only(ctx: Context, dataset: Dataset, cases: Cases, other: Cases | None) -> 
     winner: Callable[[Record], int] | None = other.python() if other else None
     for window in ctx.connector(dataset).scan(dataset, cases, frozenset(cases.due)):
         for record, case in window.found:
-            known = other.cases[winner(record)].action if other and winner else None
-            goes = cases.cases[case].action
-            further = known is None or (goes is Action.PURGE and known is not Action.PURGE)
+            known = other.cases[winner(_whole(record, other))] if other and winner else None
+            further = known is None or _is_further(cases.cases[case], known)
             if further and not (holds and holds.matters(record)):
                 yield record
+
+
+def _whole(record: Record, cases: Cases) -> Record:
+    """Return a record as if everything stood in it that the cases would have redacted."""
+    changes = cases.changes()
+    whole = replace(record.ties, contents=dict.fromkeys(changes, True)) if changes else record.ties
+    return record._replace(ties=whole)
+
+
+def _is_further(goes: Case, known: Case) -> bool:
+    """Tell whether one case removes what another does not."""
+    if known.action is None or (goes.action is Action.PURGE and known.action is not Action.PURGE):
+        return True
+    return goes.change is not None and known.change is not None and goes.change != known.change
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from retentiond.domain.plan import BatchState, Part, RunState
+from retentiond.domain.policy import REMOVING
 from retentiond.engine import chains, guards
 from retentiond.engine.approvals import find_plan, void
 from retentiond.engine.batches import CANARY, STOPPING, Work, carry_over, execute
@@ -177,7 +178,7 @@ def _count_references(ctx: Context, work: Work, references: References) -> None:
     for name in naming:
         dataset = ctx.datamap.datasets[name]
         if dataset.blobs is not None:
-            own = [batch for batch in batches if work.part(batch).dataset == name]
+            own = [each for each in batches if work.part(each).dataset == name and work.part(each).action in REMOVING]
             references.count(ctx, dataset, own)
 
 

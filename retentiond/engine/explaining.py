@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from retentiond.domain.condition import python_reading
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.decision import Case, Cases, Disposition, cases_of
+from retentiond.domain.decision import Case, Cases, Disposition, asked_by, cases_of
 from retentiond.domain.hold import HoldIndex
-from retentiond.domain.policy import Action, Policy
+from retentiond.domain.policy import Action, ContentWindow, Policy
 from retentiond.domain.record import Record, moment
 from retentiond.engine.context import Context
 from retentiond.errors import NotFound, UsageError
 from retentiond.evidence.canonical import rfc3339
+from retentiond.ports.stores import Redacting
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class Explanation:
         rule: The rule that won, from 1; None where none did.
         due_at: When the next thing is done to it if nothing changes; None where that cannot be told.
         trail: Each case in order, in words.
+        content: The clocks of its parts, which go sooner than it does.
     """
 
     record: Record
@@ -33,6 +36,23 @@ class Explanation:
     due_at: datetime | None
     holds: tuple[str, ...]
     trail: tuple[str, ...]
+    content: tuple[PartClock, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PartClock:
+    """What one content window says of a record.
+
+    Attributes:
+        state: `there`, `gone`, `unreadable`, or `other` where the window is not of this record.
+        due_at: When the part goes; None where it is gone, or that can't be told.
+    """
+
+    window: int
+    action: str
+    targets: tuple[str, ...]
+    state: str
+    due_at: datetime | None
 
 
 def explain(ctx: Context, dataset_name: str, key: str) -> list[Explanation]:
@@ -54,7 +74,19 @@ def explain(ctx: Context, dataset_name: str, key: str) -> list[Explanation]:
     with ctx.ledger.begin() as tx:
         holds = HoldIndex(tx.holds.active(), dataset_name)
     cases = cases_of(policy, dataset, ctx.now())
-    return [_explain(record, dataset, policy, cases, holds.matters(record)) for record in records]
+    return [
+        _explain(record, dataset, policy, cases, holds.matters(record))
+        for record in _with_contents(ctx, dataset, cases, records)
+    ]
+
+
+def _with_contents(ctx: Context, dataset: Dataset, cases: Cases, records: Sequence[Record]) -> list[Record]:
+    """Return records with what stands in them of that which content windows redact."""
+    connector, changes = ctx.connector(dataset), cases.changes()
+    if not changes or not isinstance(connector, Redacting):
+        return list(records)
+    found = zip(records, connector.contents(dataset, changes, records), strict=True)
+    return [record._replace(ties=replace(record.ties, contents=contents)) for record, contents in found]
 
 
 def _explain(record: Record, dataset: Dataset, policy: Policy, cases: Cases, matters: tuple[str, ...]) -> Explanation:
@@ -74,12 +106,25 @@ def _explain(record: Record, dataset: Dataset, policy: Policy, cases: Cases, mat
         due_at=_due_at(record, case, policy),
         holds=matters,
         trail=tuple(trail),
+        content=tuple(_part(record, window, policy, dataset) for window in policy.windows(dataset.name)),
     )
+
+
+def _part(record: Record, window: ContentWindow, policy: Policy, dataset: Dataset) -> PartClock:
+    governs = python_reading(asked_by(window, policy.windows(dataset.name)))(record)
+    stands = record.ties.contents.get(window.change)
+    state = {True: "there", False: "gone", None: "unreadable"}[stands] if governs is not False else "other"
+    due_at = None
+    if state == "there" and governs and record.clock is not None:
+        start = moment(record.clock)
+        due_at = max(window.after.due(start), policy.floor.due(start))
+    return PartClock(window.number, window.action.value, window.change.names, state, due_at)
 
 
 def _line(case: Case, record: Record, wins: bool) -> str:  # noqa: FBT001 - reads as a sentence
     truth = {True: "true", False: "false", None: "unknown"}[python_reading(case.when)(record)]
     rule = f"rule {case.rule}, " if case.rule else ""
+    rule += f"content window {case.window}, " if case.window else ""
     cutoff = f" (cutoff {rfc3339(case.cutoff)})" if case.cutoff else ""
     return f"{rule}{case.reason}: {truth}{cutoff}" + (f", so {case.disposition}" if wins else "")
 

@@ -13,8 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from retentiond.domain.content import Change
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.decision import named_cases
+from retentiond.domain.decision import cases_of, named_cases
 from retentiond.domain.plan import BatchState, Part, Sighting
 from retentiond.domain.policy import Action
 from retentiond.engine.batches import Work
@@ -30,8 +31,16 @@ from retentiond.ports.stores import Order, Verified
 
 SHOWN = timedelta(days=7)
 _ROUNDS = 3
-_GONE = frozenset((Final.PURGED, Final.ALREADY_GONE))
-_STILL = {Action.PURGE: frozenset((Sighting.ABSENT,)), Action.TOMBSTONE: frozenset((Sighting.ABSENT, Sighting.HIDDEN))}
+_DONE = {
+    Action.PURGE: frozenset((Final.PURGED, Final.ALREADY_GONE)),
+    Action.TOMBSTONE: frozenset((Final.TOMBSTONED,)),
+    Action.REDACT: frozenset((Final.REDACTED, Final.ALREADY_GONE)),
+}
+_STILL = {
+    Action.PURGE: frozenset((Sighting.ABSENT,)),
+    Action.TOMBSTONE: frozenset((Sighting.ABSENT, Sighting.HIDDEN)),
+    Action.REDACT: frozenset((Sighting.ABSENT, Sighting.CLEARED)),
+}
 
 
 @dataclass(slots=True)
@@ -171,11 +180,12 @@ def _look(ctx: Context, store: str, move: Move) -> None:
     with ctx.ledger.begin() as tx:
         rows = tx.lookback.ended_since(move.since)
     for row, part in _in_store(ctx, store, rows):
-        if part is None or not row.readable:
+        change = _change(ctx, row.batch, part) if part else None
+        if part is None or not row.readable or (part.action is Action.REDACT and change is None):
             look.unreadable += 1
             continue
         look.batches += 1
-        back = _look_at(ctx, row.batch, part)
+        back = _look_at(ctx, row.batch, part, change)
         look.records += back
         if row.batch.state is BatchState.RECEIPTED:
             look.uncounted[part.policy] += back
@@ -207,13 +217,24 @@ def _in_store(ctx: Context, store: str, rows: Sequence[EndedRow]) -> Iterator[tu
             yield row, part
 
 
-def _look_at(ctx: Context, batch: BatchRow, part: Part) -> int:
+def _change(ctx: Context, batch: BatchRow, part: Part) -> Change | None:
+    """Return what a batch redacted; None for other actions, and where the policy that said so is another one now."""
+    policy, dataset = ctx.policies.policies.get(part.policy), ctx.datamap.datasets[part.dataset]
+    with ctx.ledger.begin() as tx:
+        plan = tx.plans.get(batch.plan)
+    if part.action is not Action.REDACT or policy is None or plan is None:
+        return None
+    if (policy.id, policy.sha256) not in plan.policies:
+        return None
+    return cases_of(policy, dataset, plan.reference_time).cases[part.case].change
+
+
+def _look_at(ctx: Context, batch: BatchRow, part: Part, change: Change | None) -> int:
     """Look for the records of one batch; return how many are back. No receipt that is to come says that these went."""
     dataset = ctx.datamap.datasets[part.dataset]
     ended = read_ended(ctx, batch)
-    wanted = _GONE if part.action is Action.PURGE else frozenset((Final.TOMBSTONED,))
-    places = [place for place, final in enumerate(ended.finals) if final in wanted]
-    verified = _verify(ctx, dataset, ended, part.action, places)
+    places = [place for place, final in enumerate(ended.finals) if final in _DONE[part.action]]
+    verified = _verify(ctx, dataset, ended, part.action, places, change)
     if Sighting.UNKNOWN in verified.sightings or len(verified.sightings) != len(places):
         raise _not_yet(dataset.store, "could not be looked at again")
     with ctx.ledger.begin() as tx:  # so that a move in the midst of a look is noticed
@@ -225,10 +246,13 @@ def _look_at(ctx: Context, batch: BatchRow, part: Part) -> int:
     return len(back)
 
 
-def _verify(ctx: Context, dataset: Dataset, ended: Ended, action: Action, places: Sequence[int]) -> Verified:
+def _verify(
+    ctx: Context, dataset: Dataset, ended: Ended, action: Action, places: Sequence[int], change: Change | None = None
+) -> Verified:
     # Only presence counts here, so no policy is asked; it may be another one by now.
     records = [ended.records[place] for place in places]
-    return ctx.connector(dataset).verify(Order(dataset, action, named_cases(), 0, records, ctx.now(), _never))
+    order = Order(dataset, action, named_cases(), 0, records, ctx.now(), _never, change=change)
+    return ctx.connector(dataset).verify(order)
 
 
 def _never() -> None:

@@ -66,7 +66,7 @@ def look_at_holds(ctx: Context, order: Order, records: Sequence[Record], holds: 
     kept = fate.places(Final.HELD)
     seen = _still_there(ctx, replace(order, records=[records[place] for place in kept]))
     for place, sighting in zip(kept, seen, strict=True):
-        if sighting is Sighting.ABSENT:
+        if sighting in (Sighting.ABSENT, Sighting.CLEARED):
             fate.settle(place, Final.ALREADY_GONE, "")
         elif sighting is Sighting.HIDDEN:
             fate.settle(place, Final.TOMBSTONED, "")

@@ -261,7 +261,7 @@ def _part(
     hides = part.action is Action.TOMBSTONE
     examined = next((each.examined for each in work.plan.forecasts if each.dataset == part.dataset), None)
     between = None
-    if not hides and total.hidden_from is not None and total.hidden_to is not None:
+    if part.action is Action.PURGE and total.hidden_from is not None and total.hidden_to is not None:
         between = (moment(total.hidden_from), moment(total.hidden_to))
     return annexes.Part(
         dataset=part.dataset,

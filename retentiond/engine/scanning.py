@@ -23,7 +23,7 @@ from retentiond.domain.decision import (
 from retentiond.domain.erasure import Persons, erasure_cases
 from retentiond.domain.hold import Hold, HoldIndex, Scope
 from retentiond.domain.plan import Basis, Part
-from retentiond.domain.policy import Action, Policy
+from retentiond.domain.policy import REMOVING, Action, Policy
 from retentiond.domain.record import Record, Ties
 from retentiond.domain.replay import SINCE, replay_cases
 from retentiond.domain.versions import MARKER, markers_last
@@ -205,9 +205,12 @@ class _Scan:
     def _is_kept(self, record: Record, case: int) -> bool:
         if case in self._doubts:
             return False
-        if self._is_held(record):
+        removes = self._cases.cases[case].action in REMOVING
+        if self._is_held(record, removes=removes):
             self._rows.held += 1
             self._left.keep(HELD, record)
+        elif not removes:
+            return False
         elif record.ties.standing and self._waits(record, case):
             self._rows.undetermined[CHILD_REMAINS] += 1
             self._left.keep(UNDETERMINED, record)
@@ -229,10 +232,10 @@ class _Scan:
         action = self._cases.cases[case].action
         return action is not None and self._kin.waits(self._subject.dataset, action, record)
 
-    def _is_held(self, record: Record) -> bool:
+    def _is_held(self, record: Record, *, removes: bool) -> bool:
         if self._holds and self._holds.matters(record):
             return True
-        if not self._follower_holds or self._index is None or self._objects is None:
+        if not removes or not self._follower_holds or self._index is None or self._objects is None:
             return False
         objects = [each for name in record.blobs for each in self._index.objects(name)]
         held = any(self._follower_holds.matters(_owned_like(record, each)) for each in objects)
@@ -257,7 +260,7 @@ class _Scan:
             group = self._draft.new_group(len(records) + len(objects), self._rows.policy)
             self._write_objects(case, objects, group)
             self._draft.write(self._part(self._subject.dataset, case, basis, index), records, group=group)
-            if self._subject.dataset.parents and case.action is not None:
+            if self._subject.dataset.parents and case.action in REMOVING:
                 self._kin.take(self._subject.dataset, case.action, records)
             self._rows.planned = self._rows.planned.plus(tally_of(records))
 
@@ -271,7 +274,8 @@ class _Scan:
         """Return rows, each with the objects that go before it."""
         follower = self._subject.follower
         hides = case.action is Action.TOMBSTONE
-        if self._index is None or follower is None or (hides and follower.tombstone is None):
+        stays = case.action not in REMOVING
+        if self._index is None or follower is None or stays or (hides and follower.tombstone is None):
             return [(row, []) for row in rows]
         return [
             (
@@ -338,7 +342,7 @@ class _Scan:
         # Objects of rows under different rules stand in different parts, though their predicate is the same.
         governing = dataset if basis in _OWN else self._subject.dataset
         policy = self._subject.policies.get(governing.data_class)
-        keep = next((rule.keep.iso() for rule in policy.rules if rule.number == case.rule), "") if policy else ""
+        keep = policy.period_of(case.rule, case.window) if policy else ""
         name = policy.id if policy else ""
         cutoff = case.cutoff or self._reference
         action = case.action or Action.PURGE

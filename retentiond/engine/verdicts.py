@@ -32,6 +32,8 @@ def judge(action: Action, outcome: Outcome, sighting: Sighting) -> tuple[Final, 
         return (_REMOVED[action] if removed else Final.ALREADY_GONE), ""
     if sighting is Sighting.HIDDEN:
         return (Final.TOMBSTONED, "") if action is Action.TOMBSTONE else (Final.CHANGED, "")
+    if sighting is Sighting.CLEARED:
+        return (_REMOVED[action] if outcome is Outcome.DONE else Final.ALREADY_GONE), ""
     if outcome is Outcome.REFUSED:
         return Final.CARRIED_OVER, "refused"
     if sighting is Sighting.CHANGED:

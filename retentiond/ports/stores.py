@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
+from retentiond.domain.content import Change, Content
 from retentiond.domain.dataset import Dataset, Shape, Store
 from retentiond.domain.decision import Cases
 from retentiond.domain.period import Period
@@ -61,6 +62,8 @@ class Order:
         fence: Called right before each statement or request that changes the store; it raises when a hold, a stop
             or a newer claim forbids going on, and the connector lets that pass through without acting.
         marks: For `Action.RESTORE`: what `Acted.marks` said of each record when it was hidden, by index.
+        change: For `Action.REDACT`: what is done to each record.
+        traces: To verify that: what `Acted.traces` said of each record, by index.
     """
 
     dataset: Dataset
@@ -71,6 +74,8 @@ class Order:
     at: datetime
     fence: Callable[[], None]
     marks: Mapping[int, str] = field(default_factory=dict)
+    change: Change | None = None
+    traces: Mapping[int, frozenset[str]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +86,14 @@ class Acted:
         reasons: Words for those that need them, by index.
         marks: For `Action.TOMBSTONE`: by index, what tells the store later that a tombstone is this one, where neither
             its place nor its time does. The engine keeps it sealed, and hands it back in `Order.marks`.
+        traces: For `Action.REDACT`: by index, samples of the texts that were removed. They stay in memory, go to
+            `verify` in `Order.traces`, and are written nowhere.
     """
 
     outcomes: Sequence[Outcome]
     reasons: Mapping[int, str] = field(default_factory=dict)
     marks: Mapping[int, str] = field(default_factory=dict)
+    traces: Mapping[int, frozenset[str]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +244,28 @@ class Connector(Protocol):
 
     def close(self) -> None:
         """Let go of connections and files."""
+        ...
+
+
+@runtime_checkable
+class Redacting(Protocol):
+    """A connector that can change parts of records and leave the rest: its `act` and `verify` know `Action.REDACT`."""
+
+    def survey_changes(self, dataset: Dataset, changes: Sequence[Change]) -> Sequence[Finding]:
+        """Look at what changes need of a dataset, and at whatever reacts to them; changes nothing.
+
+        Of a change that is not `required`, a dataset that has none of its columns is no finding.
+        """
+        ...
+
+    def has_any(self, dataset: Dataset, change: Change) -> bool:
+        """Tell whether a dataset has any of a change's columns."""
+        ...
+
+    def contents(
+        self, dataset: Dataset, changes: Sequence[Change], records: Sequence[Record]
+    ) -> Sequence[Mapping[Change, Content]]:
+        """Tell of each record whether what each change would remove stands in it; None where that can't be read."""
         ...
 
 

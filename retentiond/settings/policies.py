@@ -21,14 +21,15 @@ from retentiond.domain.policy import (
 from retentiond.domain.statute import BUILT_IN, ErasureTerms, Law
 from retentiond.errors import ConfigError, PolicyError
 from retentiond.settings.canonical import canonical
+from retentiond.settings.content import order_problems, window_problems, windows_of
 from retentiond.settings.document import Document, Trail, decode, read_bytes, read_document
+from retentiond.settings.parts_model import PromiseModel
 from retentiond.settings.policy_model import (
     ClosureModel,
     ErasureModel,
     ListModel,
     PoliciesFile,
     PolicyModel,
-    PromiseModel,
     RuleModel,
 )
 from retentiond.settings.problems import Problem, declared, raise_first
@@ -127,12 +128,24 @@ class Reading:
         found: list[Problem] = []
         for index, rule in enumerate(self._model.rules):
             found += self._rule_problems((*path, "rules", index), index, rule, floor)
-        for index, content in enumerate(self._model.content):
-            trail = (*path, "content", index)
-            if content.when is not None:
-                self._when.read(content.when, (*trail, "when"), f"content {index + 1}")
-            found.append(Problem((*trail, "redact"), "no connector redacts this yet", "remove the window", key=True))
+        found += self._content_problems((*path, "content"), floor)
         return [*found, *self._when.problems]
+
+    def _content_problems(self, path: Trail, floor: Period) -> Iterator[Problem]:
+        longest = max((longest_seconds(rule.period) for rule in self._model.rules), default=0)
+        for index, content in enumerate(self._model.content):
+            trail = (*path, index)
+            clause = content.when is not None and self._when.read(
+                content.when, (*trail, "when"), f"content {index + 1}"
+            )
+            if clause:
+                self._clauses[trail] = clause
+            yield from window_problems(trail, content, self._datasets)
+            yield from _below_floor((*trail, "after"), content.after, floor)
+            if shortest_seconds(content.after) >= longest:
+                what = f"no record is kept as long as {content.after}: every rule removes it whole before that"
+                yield Problem((*trail, "after"), what, "shorten `after`, or remove the window")
+        yield from order_problems(path, self._model.content)
 
     def policy(self, floor: Period) -> Policy:
         """Return the policy, which has no problems."""
@@ -147,7 +160,13 @@ class Reading:
             floor=floor,
             lists=dict(self._when.used),
             canonical=self._canonical(floor),
+            content=windows_of(self._model.content, self._datasets, self._content_clauses()),
         )
+
+    def _content_clauses(self) -> dict[int, Clause]:
+        path = ("policies", self._name, "content")
+        numbers = range(len(self._model.content))
+        return {index: self._clauses[*path, index] for index in numbers if (*path, index) in self._clauses}
 
     def _lacking(self, field: str) -> Sequence[str]:
         return [name for name, fields in self._fields.items() if field not in fields]
@@ -197,6 +216,9 @@ class Reading:
         for index, rule in enumerate(self._model.rules):
             trail = ("policies", self._name, "rules", index, "when")
             dumped["rules"][index]["when"] = self._when.canonical(rule.when, trail)
+        for index, content in enumerate(self._model.content):
+            trail = ("policies", self._name, "content", index, "when")
+            dumped["content"][index]["when"] = self._when.canonical(content.when, trail)
         return canonical({"id": self._name, **dumped, "floor": floor.iso()})
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from retentiond.domain.cron import Cron
 from retentiond.domain.period import Period
 from retentiond.domain.policy import MAX_RECORDS, Action
 from retentiond.domain.statute import BUILT_IN, ONE_WEEK, THREE_YEARS
+from retentiond.settings.content_model import ContentModel
+from retentiond.settings.parts_model import PromiseModel, When
 from retentiond.settings.problems import refuse, shown
 from retentiond.settings.values import (
     Count,
@@ -36,26 +38,8 @@ from retentiond.settings.values import (
 _LEAST_ZERO_RETENTION = Period(seconds=300)
 _LEAST_CHECK = Period(seconds=60)
 _ACTIONS = (Action.PURGE, Action.TOMBSTONE)
-_LATER_ACTIONS = (Action.REDACT, Action.PSEUDONYMISE)
+_CONTENT_ACTIONS = (Action.REDACT, Action.PSEUDONYMISE)
 _EVERY = "every "
-
-
-class PromiseModel(Declared):
-    """The longest time that anything may be recoverable, as told to customers."""
-
-    live: MaybePeriod = None
-    backups: MaybePeriod = None
-
-    @model_validator(mode="after")
-    def _consistent(self) -> PromiseModel:
-        if self.live is None and self.backups is None:
-            raise refuse("nothing is promised here", "write `live: 30 days`, and `backups:` if backups are promised")
-        if self.live and self.backups and longest_seconds(self.backups) < shortest_seconds(self.live):
-            raise refuse(
-                f"backups are promised for {self.backups}, less than the {self.live} of live data",
-                "`backups` counts from the same start: live and backups together",
-            )
-        return self
 
 
 class ZeroRetention(Declared):
@@ -76,22 +60,13 @@ class ZeroRetention(Declared):
 def _action(value: object) -> Action:
     if value in _ACTIONS:
         return Action(str(value))
-    if value in _LATER_ACTIONS:
-        raise refuse(f"{value}: no connector does this yet", f"write one of {', '.join(_ACTIONS)}")
+    if value in _CONTENT_ACTIONS:
+        remedy = f"write {', '.join(_ACTIONS)}, and a window under `content:` for a part that goes sooner"
+        raise refuse(f"{value} is of parts of a record: a rule says when all of it goes", remedy)
     raise refuse(f"{shown(value)} is no action", f"write one of {', '.join(_ACTIONS)}")
 
 
 Then = Annotated[Action, BeforeValidator(_action, json_schema_input_type=Literal["purge", "tombstone"])]
-When = Annotated[
-    Any,
-    WithJsonSchema(
-        {
-            "type": "object",
-            "description": "Fields (account, attributes) with what they must be; any, all and not combine conditions.",
-            "minProperties": 1,
-        }
-    ),
-]
 
 
 class RuleModel(Declared):
@@ -123,15 +98,6 @@ class RuleModel(Declared):
         """How long its records are kept; one of the two is always given."""
         given = (self.keep, self.zero_retention.after if self.zero_retention else None)
         return next(period for period in given if period)
-
-
-class ContentModel(Declared):
-    """A part of a record that goes sooner than the record."""
-
-    when: When = None
-    redact: Annotated[list[Text], Field(min_length=1)]
-    after: PeriodValue
-    promise: PromiseModel | None = None
 
 
 class ScheduleModel(Declared):

@@ -15,6 +15,7 @@ RULES = "policies:\n  p:\n    class: content\n    rules:\n%s"
 RULE = RULES % "      - {%s}\n"
 WHEN = RULES % "      - {when: {%s}, keep: 1 day}\n      - {keep: 30 days}\n"
 KEEP = RULE % "keep: 30 days"
+CONTENT = KEEP + "    content: [{%s}]\n"
 
 
 class Bad(NamedTuple):
@@ -50,7 +51,7 @@ SHAPE = [
     Bad("too soon", RULE % "zero_retention: ▸{after: 4 minutes}", "too soon", "5 minutes at least"),
     Bad("too often", RULE % "zero_retention: ▸{after: 1 hour, check_every: 5 seconds}", "too often", "1 minute"),
     Bad("zero in months", RULE % "zero_retention: {after: ▸1 month}", "no fixed length", "weeks, days"),
-    Bad("later action", RULE % "keep: 1 day, then: ▸redact", "no connector does this yet", "purge, tombstone"),
+    Bad("action of parts", RULE % "keep: 1 day, then: ▸redact", "redact is of parts of a record", "under `content:`"),
     Bad("no action", RULE % "keep: 1 day, then: ▸shred", "'shred' is no action", "purge, tombstone"),
     Bad("no promise", RULE % "keep: 1 day, promise: ▸{}", "nothing is promised", "live: 30 days"),
     Bad(
@@ -144,11 +145,26 @@ MEANING = [
     Bad("any of a mapping", WHEN % "any: ▸{flagged: true}", "takes a list", "any: ["),
     Bad("not of a list", WHEN % "not: ▸[a]", "no condition", "flagged: true"),
     Bad("empty in", WHEN % "tier: {in: ▸[]}", "neither a list nor the name of one", "[one, two]"),
+    Bad("content of the key", CONTENT % "redact: ▸[request_id], after: 3 days", "is the key of", "leave it out"),
+    Bad("content of the clock", CONTENT % "redact: ▸[created_at], after: 3 days", "is the clock of", "leave it out"),
+    Bad("content of the owner", CONTENT % "redact: ▸['account_id.$.x'], after: 3 days", "account of", "leave it out"),
+    Bad("content of an attribute", CONTENT % "redact: ▸{tier: x}, after: 3 days", "is the attribute 'tier'", "leave"),
+    Bad("content below the floor", CONTENT % "redact: [a], after: ▸1 minute", "below the floor", "keep it longer"),
+    Bad("content after its record", CONTENT % "redact: [a], after: ▸30 days", "no record is kept as long", "shorten"),
     Bad(
-        "content",
-        KEEP + '    content: [{▸redact: [messages, "metadata.$.prompt"], after: 3 days, promise: {live: 4 days}}]\n',
-        "no connector redacts this yet",
-        "remove the window",
+        "content of no table", CONTENT % "redact: [a], after: 3 days, datasets: [▸payloads]", "no table of", "requests"
+    ),
+    Bad(
+        "content that never counts",
+        KEEP + "    content: [{redact: [a], after: 3 days}, ▸{redact: [a.$.b, c], after: 2 days}]\n",
+        "window 2 never counts",
+        "put it first",
+    ),
+    Bad(
+        "content of a bucket",
+        "policies:\n  p:\n    class: export\n    rules: [{keep: 9 days}]\n    content: [{▸redact: [a], after: P1D}]\n",
+        "the objects of a bucket",
+        "a rule removes whole objects",
     ),
     Bad(
         "content's condition",

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from retentiond.domain.condition import ACCOUNT, ALWAYS, AnyOf, Compare, Not, Operator, attribute, python_reading
+from retentiond.domain.content import Change, Target
+from retentiond.domain.jsonpath import JsonPath
 from retentiond.domain.period import Period
 from retentiond.domain.policy import MAX_RECORDS, Action, ClosureTerms, Limits, PolicySet, Promise, Schedule
 from retentiond.domain.record import Record
@@ -68,10 +70,39 @@ def test_the_example_of_the_design_is_read(policies_of: Load) -> None:
     assert found.closure == ClosureTerms(Period(days=14), Period(days=30), 500, 1)
 
 
-def test_content_windows_of_the_design_are_read_and_refused_in_so_many_words(policies_of: Load) -> None:
-    with pytest.raises(PolicyError, match="no connector redacts this yet") as caught:
-        policies_of(DESIGN.replace("    schedule:", CONTENT + "    schedule:"))
-    assert caught.value.where == "policies.yaml:10:34"
+def test_content_windows_of_the_design_are_read(policies_of: Load) -> None:
+    policy = policies_of(DESIGN.replace("    schedule:", CONTENT + "    schedule:")).policies["request-content"]
+    (window,) = policy.content
+    inside = Target("metadata", JsonPath.parse("$.prompt"))
+    assert window.change == Change((Target("messages"), Target("response"), inside))
+    assert (window.number, window.after, window.action) == (1, Period(days=3), Action.REDACT)
+    assert window.datasets == {"requests"}
+    assert (window.when, window.text) == (
+        Compare(attribute("flagged"), Operator.EQUAL, literal=False),
+        "flagged is false",
+    )
+    assert window.promise == Promise(Period(days=4), Period(days=39))
+    written = json.loads(policy.canonical)["content"]
+    assert written == [
+        {
+            "when": {"flagged": False}, "redact": {"messages": None, "response": None, "metadata.$.prompt": None},
+            "after": "P3D", "datasets": None, "promise": {"live": "P4D", "backups": "P39D"},
+        }
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("written", "constant", "value"),
+    [
+        ("x", '"x"', "x"), ("''", '""', ""), ("0", "0", 0), ("-7", "-7", -7),
+        ("true", "true", True), ("[]", "[]", "[]"), ("{}", "{}", "{}"), ("'\U0001f5d1'", '"\U0001f5d1"', "\U0001f5d1"),
+    ],
+)  # fmt: skip
+def test_constants_of_content_windows(written: str, constant: str, value: object, policies_of: Load) -> None:
+    window = f"    content: [{{redact: {{a: {written}}}, after: 3 days}}]\n"
+    (found,) = policies_of(one_rule("keep: 30 days", window)).policies["p"].content
+    (target,) = found.change.targets
+    assert (target.constant, target.value) == (constant, value)
 
 
 def test_what_is_not_said_has_the_documented_defaults(policies_of: Load) -> None:

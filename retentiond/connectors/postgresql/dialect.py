@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from retentiond.connectors.postgresql.bulk import array_text
 from retentiond.connectors.postgresql.fields import LARGEST, NOTHING, SMALLEST, Field, Kind
 from retentiond.domain.condition import Literal, Operator
+from retentiond.domain.content import Change
 from retentiond.domain.instant import FIRST_SECOND, LAST_SECOND, MICROSECONDS
 from retentiond.domain.record import Value, moment
 
@@ -80,6 +81,11 @@ class PostgresqlDialect:
             return UNKNOWN
         storable = array_text(each for each in texts if is_storable(each))
         return f"({found.sql} && {self._parameters.bind(storable)}::text[])"
+
+    def stands(self, change: Change) -> str:
+        """Return an expression that is true, false or NULL."""
+        del change
+        return UNKNOWN
 
     def missing(self, field: str) -> str:
         """Return an expression that is true or false."""

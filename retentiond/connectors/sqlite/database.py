@@ -107,6 +107,10 @@ class Database:
         """Return all rows of a statement."""
         return self._connection.execute(sql, parameters).fetchall()
 
+    def each(self, sql: str) -> Iterator[Row]:
+        """Yield the rows of a statement one by one, so that large values are not all in memory."""
+        return iter(self._connection.execute(sql))
+
     def value(self, sql: str, parameters: Mapping[str, object] = _NOTHING) -> object:
         """Return the first value of a statement's first row; None where it has none."""
         row = self._connection.execute(sql, parameters).fetchone()

@@ -8,6 +8,7 @@ from retentiond.connectors.sqlite.database import Database, quoted
 from retentiond.connectors.sqlite.layout import Source
 from retentiond.connectors.sqlite.owning import OwnersInSql
 from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, NAMED, TOMBSTONED, USER, Literal, Operator
+from retentiond.domain.content import Change
 from retentiond.domain.dataset import ClockFormat, ClockSource
 from retentiond.domain.instant import FIRST_SECOND, LAST_SECOND, MICROSECONDS, UNITS_PER_SECOND
 from retentiond.domain.record import Value
@@ -58,7 +59,13 @@ class SqliteDialect:
     """
 
     def __init__(
-        self, attributes: Mapping[str, str], parameters: Parameters, *, plain_owner: bool, users: bool = False
+        self,
+        attributes: Mapping[str, str],
+        parameters: Parameters,
+        changes: Mapping[Change, str],
+        *,
+        plain_owner: bool,
+        users: bool = False,
     ) -> None:
         owners = OwnersInSql(parameters.bind_list)
         self._lists = {} if plain_owner else {ACCOUNT: owners, NAMED: owners}
@@ -66,6 +73,7 @@ class SqliteDialect:
         self._columns = {ACCOUNT: "account", CLOCK: "clock", TOMBSTONED: "tombstoned"}
         self._columns |= {ATTRIBUTE + name: column for name, column in attributes.items()}
         self._parameters = parameters
+        self._changes = changes
 
     def compare(self, field: str, operator: Operator, literal: Literal, bind: Callable[[Value], str]) -> str:
         """Return an expression that is true, false or NULL."""
@@ -86,6 +94,10 @@ class SqliteDialect:
             return "NULL"
         listed = self._parameters.bind_list(literals, bind)
         return _if_typed(column, literals[0] if literals else "", f"{column} IN ({listed})" if literals else "FALSE")
+
+    def stands(self, change: Change) -> str:
+        """Return an expression that is true, false or NULL."""
+        return self._changes[change]
 
     def missing(self, field: str) -> str:
         """Return an expression that is true or false."""

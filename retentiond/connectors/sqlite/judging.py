@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from retentiond.connectors.sqlite.content import stands_sql
 from retentiond.connectors.sqlite.database import Database, quoted
 from retentiond.connectors.sqlite.dialect import (
     Parameters,
@@ -24,6 +25,7 @@ from retentiond.connectors.sqlite.kin import is_left_sql, links_of, links_sql, s
 from retentiond.connectors.sqlite.layout import Source
 from retentiond.connectors.sqlite.owning import named_in, owners_sql, users_sql
 from retentiond.domain.condition import ACCOUNT, NAMED, TOMBSTONED, USER, fields
+from retentiond.domain.content import Change
 from retentiond.domain.dataset import ClockSource
 from retentiond.domain.decision import Cases
 from retentiond.domain.record import NO_ATTRIBUTES, Key, Record, Ties
@@ -36,10 +38,17 @@ TOMBSTONE_CLOCK = ClockSource()
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What was said of one row: the index of the case that won, and whether it bears a readable tombstone."""
+    """What was said of one row.
+
+    Attributes:
+        case: The index of the case that won.
+        hidden: Whether it bears a readable tombstone.
+        stands: Whether what a change would remove stands in it; None where that can't be read, or nobody asked.
+    """
 
     case: int
     hidden: bool
+    stands: bool | None = None
 
 
 def load_batch(db: Database, parts_of_key: int, keys: Iterable[Key]) -> None:
@@ -53,20 +62,28 @@ class Judge:
 
     Args:
         cases: The decision; None to look at rows without judging them.
+        change: What is asked about besides: whether something stands in a row that it would remove.
         users: Whether records say whose users' data they are, though the decision does not ask.
     """
 
-    def __init__(self, db: Database, source: Source, cases: Cases | None, *, users: bool = False) -> None:
+    def __init__(
+        self, db: Database, source: Source, cases: Cases | None, change: Change | None = None, *, users: bool = False
+    ) -> None:
         self._db = db
         self._source = source
         self._parameters = Parameters()
         self._is_plain = not source.dataset.owners or bool(source.dataset.plain_owner)
-        asked = users or any(USER in fields(case.when) for case in (cases.cases if cases else ()))
-        self._users = asked and bool(source.dataset.users)
+        wanted = users or any(USER in fields(case.when) for case in (cases.cases if cases else ()))
+        self._users = wanted and bool(source.dataset.users)
         self._address = [f"a{index}" for index in range(len(source.table.address))]
         self._attributes = {name: f"v{index}" for index, name in enumerate(source.dataset.attributes)}
+        asked = dict.fromkeys((*(cases.changes() if cases else ()), *((change,) if change else ())))
+        self._changes = {each: f"s{index}" for index, each in enumerate(asked)}
+        self._stands = self._changes[change] if change else "NULL"
         self._selected = ", ".join((*self._addresses(), *self._fields(cases)))
-        dialect = SqliteDialect(self._attributes, self._parameters, plain_owner=self._is_plain, users=self._users)
+        dialect = SqliteDialect(
+            self._attributes, self._parameters, self._changes, plain_owner=self._is_plain, users=self._users
+        )
         self._case = cases.sql(dialect, self._parameters.bind) if cases else "0"
         self._parameters.provide(db)
         self._empty()
@@ -90,6 +107,8 @@ class Judge:
         yield f"{users} AS users"
         for name, alias in self._attributes.items():
             yield f"{attribute_sql(f't.{quoted(dataset.attributes[name])}')} AS {alias}"
+        for change, alias in self._changes.items():
+            yield f"{stands_sql(self._db, self._source, change)} AS {alias}"
 
     def _owner(self) -> str:
         owners = self._source.dataset.owners
@@ -100,15 +119,15 @@ class Judge:
         return owners_sql(self._db, owners, self._source.relations.partners)
 
     def _empty(self) -> None:
-        self._db.fill("judged", ("n", "c", *self._address, "clock", "tombstoned", "account", "users"), ())
+        self._db.fill("judged", ("n", "c", *self._address, "clock", "tombstoned", "account", "users", "stands"), ())
 
     def _judge(self, first: str, rows: str, parameters: dict[str, object]) -> int:
         columns = ", ".join((*self._address, "clock", "tombstoned"))
         return self._db.run(
             f"WITH field AS MATERIALIZED (SELECT {first} AS n, {self._selected} FROM {rows}) "
-            f"INSERT INTO temp.judged (n, c, {columns}, account, users) "
+            f"INSERT INTO temp.judged (n, c, {columns}, account, users, stands) "
             f"SELECT n, CASE WHEN sound THEN {self._case} ELSE {UNNAMEABLE} END, {columns}, "
-            f"{'account' if self._is_plain else 'owners'}, users FROM field",
+            f"{'account' if self._is_plain else 'owners'}, users, {self._stands} FROM field",
             self._parameters.values | parameters,
         )
 
@@ -126,8 +145,20 @@ class Judge:
         """Judge the rows of the loaded batch; return judgements by place in it, none for a key that no row has."""
         self._empty()
         self._judge("b.n", self._rows_of_batch(), {})
-        rows = self._db.rows("SELECT n, c, tombstoned IS NOT NULL FROM temp.judged")
-        return {number: Judged(case, bool(hidden)) for number, case, hidden in rows}
+        rows = self._db.rows("SELECT n, c, tombstoned IS NOT NULL, stands FROM temp.judged")
+        return {
+            number: Judged(case, bool(hidden), None if stands is None else bool(stands))
+            for number, case, hidden, stands in rows
+        }
+
+    def values(self, columns: Sequence[str], condition: str) -> Iterator[tuple[int, Sequence[object]]]:
+        """Yield columns of the rows of the batch for which a condition on `j`, their judgement, is true."""
+        listed = ", ".join(f"t.{quoted(name)}" for name in columns)
+        rows = self._db.each(
+            f"SELECT j.n, {listed} FROM temp.judged AS j CROSS JOIN {self._source.table.sql} AS t"
+            f" ON {self.matches('j')} WHERE {condition} ORDER BY j.n"
+        )
+        return ((number, values) for number, *values in rows)
 
     def _rows_of_batch(self) -> str:
         # The first comparison, in the column's own collation, can use its index; the others make it exact.

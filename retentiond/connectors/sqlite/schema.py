@@ -13,12 +13,17 @@ ROW_NUMBERS = ("_rowid_", "rowid", "oid")
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column: its type as declared, its place in the primary key (from 1, else 0), and whether it is computed."""
+    """A column: its type as declared, its place in the primary key (from 1, else 0), and whether it is computed.
+
+    Attributes:
+        filled: Whether it is NOT NULL.
+    """
 
     name: str
     declared: str
     primary: int
     computed: bool
+    filled: bool = False
 
     @property
     def is_integer(self) -> bool:
@@ -94,8 +99,10 @@ def read_table(db: Database, name: str) -> Table:
     kind, keyed = db.rows(
         "SELECT type, wr FROM pragma_table_list WHERE schema = 'main' AND name = :name", {"name": name}
     )[0]
-    rows = db.rows("SELECT name, type, pk, hidden FROM pragma_table_xinfo(:name, 'main')", {"name": name})
-    columns = tuple(Column(column, declared, primary, hidden > 0) for column, declared, primary, hidden in rows)
+    rows = db.rows(
+        "SELECT name, type, pk, hidden > 0, \"notnull\" FROM pragma_table_xinfo(:name, 'main')", {"name": name}
+    )
+    columns = tuple(Column(name, kind, key, bool(computed), bool(filled)) for name, kind, key, computed, filled in rows)
     return Table(name, kind, columns, _key_columns(columns) if keyed else _row_number(columns))
 
 

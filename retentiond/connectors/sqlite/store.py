@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from retentiond.connectors.sqlite import scanning
+from retentiond.connectors.sqlite import content, redacting, scanning
 from retentiond.connectors.sqlite.acting import Acting
 from retentiond.connectors.sqlite.database import Database, explained
+from retentiond.connectors.sqlite.judging import Judge, load_batch
 from retentiond.connectors.sqlite.layout import Layout, lay_out
 from retentiond.connectors.sqlite.returning import Returning
 from retentiond.connectors.sqlite.schema import resolve, table_names, text_indexes
 from retentiond.connectors.sqlite.survey import dangers, survey
 from retentiond.connectors.sqlite.verifying import verify
+from retentiond.domain.content import Change, Content
 from retentiond.domain.dataset import Dataset, Shape
 from retentiond.domain.decision import Cases
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
 from retentiond.evidence.levels import EvidenceLevel
-from retentiond.ports.stores import Acted, Order, Pressure, Remnant, Survey, Verified, Window
+from retentiond.ports.stores import Acted, Finding, Order, Pressure, Remnant, Survey, Verified, Window
 
 BUSY_SECONDS = 5.0
 WINDOW_ROWS = 20_000
@@ -110,8 +112,42 @@ class SqliteStore:
             return Acted(())
         with explained(order.dataset.name):
             layout = lay_out(self._writer, order.dataset)
+        if order.action is Action.REDACT:
+            return redacting.act(self._writer, layout, order, lambda: self._obstacle(layout, order.change))
         work = Returning if order.action is Action.RESTORE else Acting
         return work(self._writer, layout, order, lambda: self._danger(layout)).run()
+
+    def survey_changes(self, dataset: Dataset, changes: Sequence[Change]) -> Sequence[Finding]:
+        """Look at the columns that changes are of, and at whatever reacts to an update; changes nothing."""
+        with self._reader() as db, explained(dataset.name):
+            return tuple(dict.fromkeys(content.vet_changes(db, lay_out(db, dataset), changes)))
+
+    def has_any(self, dataset: Dataset, change: Change) -> bool:
+        """Tell whether a dataset's table has any of a change's columns."""
+        with self._reader() as db, explained(dataset.name):
+            return content.has_any(lay_out(db, dataset).live.table, change)
+
+    def contents(
+        self, dataset: Dataset, changes: Sequence[Change], records: Sequence[Record]
+    ) -> Sequence[Mapping[Change, Content]]:
+        """Tell of each record whether what each change would remove stands in it."""
+        with self._reader() as db, explained(dataset.name), db.reading():
+            layout = lay_out(db, dataset)
+            load_batch(db, len(dataset.key), (record.key for record in records))
+            judged = {
+                (source.place, change): Judge(db, source, None, change).judge_batch()
+                for source in layout.sources
+                for change in changes
+            }
+        return [
+            {change: row.stands for change in changes if (row := judged[record.place, change].get(number))}
+            for number, record in enumerate(records)
+        ]
+
+    def _obstacle(self, layout: Layout, change: Change | None) -> str:
+        """Return why rows may not be changed so; asked anew each time, it is little beside the change."""
+        found = content.vet_changes(self._writer, layout, (change,) if change else ())
+        return "; ".join(dict.fromkeys(finding.what for finding in found))
 
     def _danger(self, layout: Layout) -> str:
         """Return why a dataset's tables may not be changed; asked anew whenever the database's schema has changed."""

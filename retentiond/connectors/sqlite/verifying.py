@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
+from retentiond.connectors import redacting
 from retentiond.connectors.returning import sighting_of
 from retentiond.connectors.sqlite.database import Database
 from retentiond.connectors.sqlite.judging import Judge, Judged, load_batch
-from retentiond.connectors.sqlite.layout import lay_out
+from retentiond.connectors.sqlite.layout import Layout, Source, lay_out
+from retentiond.domain.content import Change
 from retentiond.domain.plan import Sighting
 from retentiond.domain.policy import Action
 from retentiond.errors import ConnectorError
@@ -25,13 +27,15 @@ def verify(order: Order, connect: Callable[[], AbstractContextManager[Database]]
             sightings = _look(db, order)
     except (ConnectorError, sqlite3.Error):
         sightings = [Sighting.UNKNOWN] * len(order.records)
-    return Verified(tuple(sightings), METHOD)
+    return Verified(tuple(sightings), redacting.METHOD_KNOWING if order.traces else METHOD)
 
 
 def _look(db: Database, order: Order) -> list[Sighting]:
     layout = lay_out(db, order.dataset)
     with db.reading():
         load_batch(db, len(order.dataset.key), (record.key for record in order.records))
+        if order.change is not None:
+            return _look_inside(db, layout, order, order.change)
         live = Judge(db, layout.live, order.cases).judge_batch()
         moved = Judge(db, layout.quarantine, order.cases).judge_batch() if layout.quarantine else {}
     if not live and not moved:
@@ -49,3 +53,20 @@ def _sighting(order: Order, live: Judged | None, moved: Judged | None) -> Sighti
     if order.action is Action.TOMBSTONE and all(each.hidden for each in found):
         return Sighting.HIDDEN
     return Sighting.DUE if any(each.case == order.case for each in found) else Sighting.CHANGED
+
+
+def _look_inside(db: Database, layout: Layout, order: Order, change: Change) -> list[Sighting]:
+    """Look into whole rows, computed columns included, for what was to go from them."""
+    found: dict[int, list[tuple[int, bool | None]]] = {}
+    remaining: set[int] = set()
+    for source in layout.sources:
+        judge = Judge(db, source, order.cases, change)
+        for number, row in judge.judge_batch().items():
+            found.setdefault(number, []).append((row.case, row.stands))
+        remaining |= redacting.remaining(order.traces, _rows(judge, source)) if order.traces else set()
+    numbers = range(len(order.records))
+    return [redacting.sighting_of(found.get(number, ()), order.case, remains=number in remaining) for number in numbers]
+
+
+def _rows(judge: Judge, source: Source) -> Iterator[tuple[int, Sequence[object]]]:
+    return judge.values([column.name for column in source.table.columns], "TRUE")

@@ -1,0 +1,48 @@
+"""What redaction in tables has in common, whichever engine holds them: words, the search for copies, sightings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from retentiond.domain.content import Change
+from retentiond.domain.plan import Sighting
+from retentiond.domain.traces import samples, stands_in
+
+AGAIN = "what is to be redacted stands in another column of the row, too: name that column in the content window"
+NOTHING_ASKED = "the order does not say what is to be redacted"
+METHOD, METHOD_KNOWING = "select-by-key", "select-by-key+search-row"
+
+
+def traces_of(
+    change: Change, columns: Sequence[str], rows: Iterable[tuple[int, Sequence[object]]]
+) -> tuple[Mapping[int, frozenset[str]], set[int]]:
+    """Return samples of what goes from each row, and which rows say it in what stays of them, too."""
+    traces: dict[int, frozenset[str]] = {}
+    again: set[int] = set()
+    for number, values in rows:
+        row = dict(zip(columns, values, strict=True))
+        found = frozenset[str]().union(*map(samples, change.going(row)))
+        traces[number] = found
+        if stands_in(found, change.staying(row)):
+            again.add(number)
+    return traces, again
+
+
+def remaining(traces: Mapping[int, frozenset[str]], rows: Iterable[tuple[int, Sequence[object]]]) -> set[int]:
+    """Return which rows still say anywhere what was removed from them."""
+    return {number for number, values in rows if stands_in(traces.get(number, ()), values)}
+
+
+def sighting_of(found: Sequence[tuple[int, bool | None]], case: int, *, remains: bool) -> Sighting:
+    """Return what was seen of a record whose part was to go.
+
+    Args:
+        found: For each row that has its key: the case that won, and whether something stands there.
+        case: The one that had to win.
+        remains: Whether what was removed stands in any of these rows.
+    """
+    if not found:
+        return Sighting.ABSENT
+    if all(stands is False for _, stands in found):
+        return Sighting.REMAINS if remains else Sighting.CLEARED
+    return Sighting.DUE if any(won == case and stands is not False for won, stands in found) else Sighting.CHANGED
