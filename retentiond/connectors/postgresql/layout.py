@@ -58,9 +58,8 @@ class Relations:
     @property
     def tables(self) -> tuple[Table, ...]:
         """All of them."""
-        kin = [table for each in self.children for table in (each.live, each.hidden)]
         known = [table for way in (*self.partners, *self.users) for table in way]
-        return tuple(table for table in (*known, *kin) if table is not None)
+        return (*known, *(table for each in self.children for table in (each.live, each.hidden) if table is not None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +161,7 @@ def _source(dataset: Dataset, table: Table, place: str, tombstone: Column | None
 
 def _owners(dataset: Dataset, table: Table, relations: Relations) -> Mapping[str, Field | None]:
     users = user_fields(dataset.users, table, relations.users) if dataset.users else {}
-    column = table.column(dataset.plain_owner)
-    if column is not None:
+    if (column := table.column(dataset.plain_owner)) is not None:
         return {ACCOUNT: account_field(column), **users}
     return {**owner_fields(dataset.owners, table, relations.partners), **users} if dataset.owners else users
 
@@ -285,9 +283,8 @@ def _joinable(
     columns = [theirs for _, theirs in on]
     listed = ", ".join(map(shown, columns))
     for bare in lacking_index(tx, other.oid, columns):
-        yield refusal(
-            dataset, f"no index finds rows of {bare} by {listed}", f"CREATE INDEX CONCURRENTLY ON {bare} ({listed})"
-        )
+        what = f"no index finds rows of {bare} by {listed}"
+        yield refusal(dataset, what, f"CREATE INDEX CONCURRENTLY ON {bare} ({listed})")
 
 
 def _partners(
@@ -319,8 +316,8 @@ def _way(
 def _taken_problems(dataset: Dataset, owner: OwnerSource, taken: Column | None, title: str) -> Iterator[Finding]:
     if taken is not None and taken.family not in families_of(owner):
         what = f"an owner cannot stand in column {taken.name!r} of {title}, of type {taken.type}"
-        json = "take a column of json or jsonb"
-        yield refusal(dataset, what, json if owner.json or owner.array else "take a column of text, integers or uuid")
+        right = "json or jsonb" if owner.json or owner.array else "text, integers or uuid"
+        yield refusal(dataset, what, f"take a column of {right}")
 
 
 def _children(tx: Transaction, dataset: Dataset, table: Table, problems: list[Finding]) -> tuple[ChildTables, ...]:
