@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retentiond.domain.condition import fields
-from retentiond.domain.dataset import Dataset
+from retentiond.domain.dataset import ClockFormat, Dataset
 from retentiond.domain.decision import cases_of
 from retentiond.domain.graph import Graph
 from retentiond.domain.period import Period
@@ -18,6 +18,7 @@ from retentiond.engine.context import Context
 from retentiond.engine.coverage import Coverage, coverage
 from retentiond.engine.forgetting import manifest_bytes
 from retentiond.engine.graphing import graph_findings, graph_notes, graph_of, known_keys
+from retentiond.engine.leftovers import ageless, leftovers
 from retentiond.engine.overview import unreviewed
 from retentiond.engine.surveying import survey
 from retentiond.engine.zeroing import zero_findings
@@ -91,6 +92,8 @@ def check(ctx: Context) -> Report:
     findings.extend(restored.findings(ctx))
     covered = coverage(ctx)
     findings.extend(covered.findings)
+    findings.extend(leftovers(ctx))
+    findings.extend(ageless(ctx))
     findings.extend(_classes(ctx))
     keys = known_keys(ctx)
     graph = graph_of(ctx, keys)
@@ -270,7 +273,7 @@ def _undo(ctx: Context, dataset: Dataset) -> Iterator[str]:
 def _classes(ctx: Context) -> Iterator[Finding]:
     governed = {policy.data_class for policy in ctx.policies.policies.values()}
     for dataset in ctx.datamap.datasets.values():
-        if dataset.data_class not in governed:
+        if dataset.data_class not in governed and dataset.clock.format is not ClockFormat.NONE:
             yield Finding(
                 f"no policy governs class {dataset.data_class}, so nothing of it ever goes",
                 f"dataset {dataset.name}",
