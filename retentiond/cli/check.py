@@ -6,6 +6,7 @@ import click
 from rich.console import Console
 
 from retentiond.cli.common import shared_options, show, table
+from retentiond.cli.graphs import graph_document, show_graph
 from retentiond.cli.remote import by_the_daemon
 from retentiond.cli.working import working
 from retentiond.engine.checking import Report
@@ -16,7 +17,8 @@ from retentiond.errors import Exit
 @click.command()
 @shared_options
 @by_the_daemon
-def check() -> Exit:
+@click.option("--graph", "only_graph", is_flag=True, help="Show how datasets belong together, and whose they are.")
+def check(*, only_graph: bool) -> Exit:
     """Check configuration, stores, permissions, clock, effective retention against promise, and coverage.
 
     Changes nothing. Exits 3 when there are findings.
@@ -46,8 +48,9 @@ def check() -> Exit:
             for each in report.retention
         ],
         "notes": list(report.notes),
+        "graph": graph_document(report.graph),
     }
-    show(document, lambda console: _people(console, report))
+    show(document, lambda console: show_graph(console, report.graph) if only_graph else _people(console, report))
     return Exit.FINDINGS if report.findings else Exit.DONE
 
 

@@ -91,7 +91,9 @@ def status_people(console: Console, found: ErasureStatus, person: Person | None,
         console.print(f"  {each.dataset}: {_dataset_line(each)}")
     for name, count in found.not_told_apart.items():
         console.print(f"  {name} cannot tell users apart: {count:,} records of the account may be theirs")
-        console.print("    declare `user:` or `no_users:` in the data map; until then this request does not end")
+        console.print(
+            "    declare `user:`, or `user: {nobody: REASON}` in the data map; until then this request does not end"
+        )
     for name, why in found.failures:
         console.print(f"  {name} could not be looked at: {why}")
     if row.receipt:

@@ -130,6 +130,7 @@ class Dataset:
         schema: The table's schema; empty where the table's name says it, or the store has none.
         prefix: What the keys of a bucket or the paths of a directory begin with; empty for tables.
         owners: The places in a row or beside it where its owners stand; empty when none is declared.
+        nobody: Why its records are nobody's, where the data map says that they are; else empty.
         account_field: Named part of the key pattern that is the owner; empty when none is declared.
         users: The places where the owner's users stand whose data a record is; empty when none is declared.
         user_field: As `account_field`, of the user.
@@ -164,6 +165,7 @@ class Dataset:
     schema: str = ""
     children: tuple[Child, ...] = ()
     parents: tuple[Parent, ...] = ()
+    nobody: str = ""
 
     @property
     def plain_owner(self) -> str:
@@ -246,19 +248,6 @@ class DataMap:
     ignore: tuple[Ignored, ...] = ()
     downstream: tuple[Downstream, ...] = ()
     refuse_unmapped: bool = True
-
-    def children_first(self) -> tuple[Dataset, ...]:
-        """Return all datasets, each after those whose rows go before its own; else in the order of the data map."""
-        done: dict[str, Dataset] = {}
-        for dataset in self.datasets.values():
-            self._place(dataset, done)
-        return tuple(done.values())
-
-    def _place(self, dataset: Dataset, done: dict[str, Dataset]) -> None:
-        for child in dataset.children:
-            if child.dataset not in done:
-                self._place(self.datasets[child.dataset], done)
-        done.setdefault(dataset.name, dataset)
 
     def followers(self, name: str) -> tuple[Dataset, ...]:
         """Return the datasets whose objects are named by rows of the dataset."""

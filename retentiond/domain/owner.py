@@ -10,7 +10,7 @@ is are read from places of the same kinds; a record may be no user's at all.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from retentiond.domain.jsonpath import JsonPath, Members, Unreadable, parse_json
 
@@ -18,20 +18,43 @@ NOBODY: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """A table on the way to the owner.
+
+    Attributes:
+        table: The table's name exactly as the database has it.
+        on: Pairs of a column of the table before, or of the record's own, and the column of this one that has an equal
+            value of one type.
+        schema: Its schema; empty where the table's name says it, or the store has none.
+    """
+
+    table: str
+    on: tuple[tuple[str, str], ...]
+    schema: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Via:
-    """Another table of the same store that knows the owner.
+    """Another table of the same store that knows the owner, or that leads to one which does.
 
     Attributes:
         table: The table's name exactly as the database has it.
         schema: Its schema; empty where the table's name says it, or the store has none.
         on: Pairs of a column of the record's table and the column of this one that has an equal value of one type.
-        take: The column of this table that is the owner.
+        take: The column of the last table that is the owner.
+        further: The tables after this one, each found from the one before.
     """
 
     table: str
     on: tuple[tuple[str, str], ...]
     take: str
     schema: str = ""
+    further: tuple[Step, ...] = ()
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All tables on the way, the one that has the owner last."""
+        return (Step(self.table, self.on, self.schema), *self.further)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +63,7 @@ class OwnerSource:
 
     Attributes:
         column: The column, of the record's own table; empty for `via`.
-        json: Where in the column's JSON; None where the column itself is the owner.
+        json: Where in the column's JSON, or in that of the other table's; None where the column itself is the owner.
         array: Whether there is a list of owners there: JSON, or an array of the database.
         via: The other table where it stands; None where it stands in the record's own.
         optional: Whether it may name nobody (NULL, an empty text or list), as long as another place names somebody.
@@ -146,6 +169,13 @@ def _owner(value: object) -> str:
     except UnicodeEncodeError:
         return ""
     return text
+
+
+def through(step: Step, source: OwnerSource) -> OwnerSource:
+    """Return where an owner stands for rows that find, by a step, the rows for which it stands in a source."""
+    rest = source.via.steps if source.via else ()
+    take = source.via.take if source.via else source.column
+    return replace(source, column="", via=Via(step.table, step.on, take, step.schema, rest))
 
 
 def columns_of(sources: Iterable[OwnerSource]) -> tuple[str, ...]:

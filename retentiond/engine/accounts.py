@@ -9,6 +9,7 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import closure_cases, named_cases
 from retentiond.engine.context import Context
+from retentiond.engine.holdings import Holding, holdings
 from retentiond.engine.retractions import retractions_in
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ClosureRow
@@ -46,13 +47,24 @@ def closure_of(ctx: Context, tx: Transaction, account: str) -> ClosureRow | None
 
 def account_status(ctx: Context, account: str) -> AccountStatus:
     """Return where an account stands and how many of its records each dataset still has."""
+    return _status(ctx, account, tuple((each.name, count_of(ctx, each, account)) for each in _owned(ctx)))
+
+
+def _status(ctx: Context, account: str, remaining: tuple[tuple[str, int | None], ...]) -> AccountStatus:
     with ctx.ledger.begin() as tx:
         closure = closure_of(ctx, tx, account)
         receipt = tx.receipts.get(closure.receipt) if closure and closure.receipt else None
         taken = retractions_in(tx).get(receipt.log_index) if receipt else None
     state = closure.state if closure else AccountState.OPEN
-    remaining = tuple((each.name, count_of(ctx, each, account)) for each in _owned(ctx))
     return AccountStatus(account, state, closure, remaining, taken.reason if taken else "")
+
+
+def account_holdings(ctx: Context, account: str) -> tuple[AccountStatus, list[Holding]]:
+    """Return where an account stands, and what each dataset holds of it."""
+    found = holdings(ctx, account)
+    remaining = tuple((each.dataset, None if each.trouble else each.records + each.undetermined) for each in found)
+    owned = {each.name for each in _owned(ctx)}
+    return _status(ctx, account, tuple(each for each in remaining if each[0] in owned)), found
 
 
 def count_of(ctx: Context, dataset: Dataset, account: str) -> int:

@@ -10,17 +10,19 @@ from pathlib import Path
 from retentiond.domain.condition import fields
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import cases_of
+from retentiond.domain.graph import Graph
 from retentiond.domain.period import Period
 from retentiond.domain.policy import ContentWindow
 from retentiond.domain.promise import EffectiveRetention, Span, StoreTerms, effective_retention
 from retentiond.engine import allowed, approvers, guards, restored
 from retentiond.engine.context import Context
 from retentiond.engine.forgetting import manifest_bytes
+from retentiond.engine.graphing import graph_findings, graph_notes, graph_of, known_keys
 from retentiond.engine.surveying import survey
 from retentiond.errors import ConnectorError, GuardStopped, LogIntegrityError, RetentiondError
 from retentiond.ports.stores import Connector, Finding, Located, Probing, Survey
 
-_OPEN = "a request of one of them stays open as long as it holds records of the account (`user` or `no_users`)"
+_OPEN = "a request of one of them stays open as long as it holds records of the account (declare `user`)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,16 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What check found."""
+    """What check found.
+
+    Attributes:
+        graph: How datasets belong together; of a store that cannot be looked at, what the data map declares.
+    """
 
     findings: tuple[Finding, ...]
     retention: tuple[Retention, ...]
     notes: tuple[str, ...]
+    graph: Graph
 
 
 def check(ctx: Context) -> Report:
@@ -79,9 +86,13 @@ def check(ctx: Context) -> Report:
     findings.extend(restored.findings(ctx))
     findings.extend(unmapped(ctx))
     findings.extend(_classes(ctx))
+    keys = known_keys(ctx)
+    graph = graph_of(ctx, keys)
+    findings.extend(graph_findings(graph, keys))
+    notes.extend(graph_notes(graph))
     retention = [each for policy in ctx.policies.policies for each in _retention(ctx, policy, locks)]
     findings.extend(_promises(retention))
-    return Report(tuple(dict.fromkeys(findings)), tuple(retention), tuple(dict.fromkeys(notes)))
+    return Report(tuple(dict.fromkeys(findings)), tuple(retention), tuple(dict.fromkeys(notes)), graph)
 
 
 def check_ledger(ctx: Context) -> list[str]:

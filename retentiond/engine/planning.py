@@ -22,6 +22,7 @@ from retentiond.engine.context import Context
 from retentiond.engine.counting import Count, DatasetPlan
 from retentiond.engine.drafting import Draft, Tallies, drafting
 from retentiond.engine.estimating import Estimate, estimate
+from retentiond.engine.graphing import graph_of
 from retentiond.engine.kinship import Kinship
 from retentiond.engine.leaving import Left
 from retentiond.engine.manual import Manual
@@ -301,7 +302,7 @@ def _subjects(ctx: Context, request: Request) -> list[Subject]:
     wanted = request.policies or tuple(ctx.policies.policies)
     by_class = {policy.data_class: policy for policy in _policies(ctx, wanted)}
     subjects = []
-    for dataset in ctx.datamap.children_first():
+    for dataset in graph_of(ctx).children_first():
         if dataset.follows or not _concerns(request, dataset, by_class):
             continue
         follower = ctx.datamap.datasets[dataset.blobs.dataset] if dataset.blobs else None

@@ -19,6 +19,7 @@ from retentiond.domain.plan import Basis
 from retentiond.domain.record import Record
 from retentiond.domain.versions import MARKER
 from retentiond.engine.context import Context
+from retentiond.engine.graphing import graph_of
 from retentiond.engine.hidings import Hidden, Hidings, hiding_batches
 from retentiond.engine.returning import FORGOTTEN, Returning, Tally, Undone
 from retentiond.engine.selecting import found_by
@@ -51,7 +52,7 @@ def undo_plans(search: Search, plans: Sequence[PlanRow]) -> None:
     datasets = search.ctx.datamap.datasets
     for plan in plans:
         _learn(search, plan.created_at, [each.name for each in datasets.values() if each.follows], plan.id)
-        for dataset in reversed(search.ctx.datamap.children_first()):
+        for dataset in reversed(graph_of(search.ctx).children_first()):
             for batch in hiding_batches(search.ctx, plan.created_at, (dataset.name,), plan.id):
                 if batch.part.basis is Basis.HIDDEN_WITH_ROW:
                     continue  # it comes with the row that names it

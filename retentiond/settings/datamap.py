@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 from pydantic import BaseModel
 
@@ -20,14 +21,16 @@ from retentiond.domain.dataset import (
     Store,
     TombstoneTarget,
 )
-from retentiond.domain.owner import OwnerSource, Via, pairs
+from retentiond.domain.owner import OwnerSource
 from retentiond.domain.pace import AT_ANY_PACE
 from retentiond.settings.canonical import canonical, digest
 from retentiond.settings.datamap_checks import check_datamap
-from retentiond.settings.datamap_links import children, parents
-from retentiond.settings.datamap_model import Account, Clock, DataMapFile, DatasetModel, StoreModel, label_of
+from retentiond.settings.datamap_links import children, owners, parents
+from retentiond.settings.datamap_model import Clock, DataMapFile, DatasetModel, StoreModel, label_of
 from retentiond.settings.document import read_document
 from retentiond.settings.problems import Problem, alternatives, declared, raise_first, validated
+
+_Whose: TypeAlias = tuple[tuple[OwnerSource, ...], tuple[OwnerSource, ...]]  # owners, and their users
 
 
 def load_datamap(path: Path, option_models: Mapping[str, type[BaseModel]]) -> DataMap:
@@ -49,7 +52,12 @@ def load_datamap(path: Path, option_models: Mapping[str, type[BaseModel]]) -> Da
     stores = {name: _store(name, each, options[name]) for name, each in model.stores.items()}
     before = children(model)
     datasets = {
-        name: replace(_dataset(name, each, stores[each.store], before.get(name, ())), parents=parents(model, name))
+        name: replace(
+            _dataset(
+                name, each, stores[each.store], before.get(name, ()), (owners(model, name), owners(model, name, "user"))
+            ),
+            parents=parents(model, name),
+        )
         for name, each in model.datasets.items()
     }
     ignore = tuple(Ignored(each.store, each.pattern, each.reason) for each in model.ignore)
@@ -82,7 +90,7 @@ def _store(name: str, model: StoreModel, options: Mapping[str, object]) -> Store
     return Store(name, model.kind, options, keep, model.backups is not None, pace)
 
 
-def _dataset(name: str, given: DatasetModel, store: Store, before: Sequence[Child]) -> Dataset:
+def _dataset(name: str, given: DatasetModel, store: Store, before: Sequence[Child], whose: _Whose) -> Dataset:
     model = given if given.clock else given.model_copy(update={"clock": Clock(modified=True)})
     link = BlobLink(model.blobs.column, model.blobs.dataset) if model.blobs else None
     return Dataset(
@@ -96,11 +104,12 @@ def _dataset(name: str, given: DatasetModel, store: Store, before: Sequence[Chil
         prefix=model.prefix or "",
         key=tuple(model.key),
         key_pattern=model.key_pattern or "",
-        owners=tuple(_owner(each) for each in model.account or () if not (each.pattern or each.label)),
+        owners=whose[0],
+        nobody=next((each.nobody for each in model.account or () if each.nobody), ""),
         account_field=next((each.pattern or each.label for each in model.account or ()), ""),
-        users=tuple(_owner(each) for each in model.user or () if not (each.pattern or each.label)),
+        users=whose[1],
         user_field=next((each.pattern or each.label for each in model.user or ()), ""),
-        no_users=model.no_users or "",
+        no_users=next((each.nobody for each in model.user or () if each.nobody), ""),
         attributes={
             name: each if isinstance(each, str) else label_of(each.tag, each.metadata)
             for name, each in model.attributes.items()
@@ -109,29 +118,18 @@ def _dataset(name: str, given: DatasetModel, store: Store, before: Sequence[Chil
         blobs=link,
         follows=model.follows or "",
         write_once=model.keys is not None,
-        canonical=canonical(_canonical(name, model, store, before)),
+        canonical=canonical(_canonical(name, model, store, before, whose)),
         children=tuple(before),
     )
 
 
-def _owner(model: Account) -> OwnerSource:
-    via = None
-    if model.via is not None:
-        via = Via(model.via.name, pairs(model.on or {}), model.take or "", model.via.schema_name)
-    return OwnerSource(
-        column=model.column or "",
-        json=model.json_path,
-        array=model.array is True,
-        via=via,
-        optional=model.optional is True,
-    )
-
-
-def _canonical(name: str, model: DatasetModel, store: Store, before: Sequence[Child]) -> Mapping[str, object]:
+def _canonical(
+    name: str, model: DatasetModel, store: Store, before: Sequence[Child], whose: _Whose
+) -> Mapping[str, object]:
     """Return what is approved and published: with it the dataset moves to another database or bucket only visibly.
 
     The store's own options count by their digest, since the canonical form is published. Datasets that go first count,
-    too: without one of them, more could go.
+    too: without one of them, more could go. So does where its parents have the owners that it takes from them.
     """
     found = {
         "name": name,
@@ -141,7 +139,22 @@ def _canonical(name: str, model: DatasetModel, store: Store, before: Sequence[Ch
     }
     if before:
         found["children"] = [{"dataset": child.dataset, "on": dict(child.on)} for child in before]
+    for name_of, places, sources in (("owners", model.account, whose[0]), ("users", model.user, whose[1])):
+        if any(each.inherits for each in places or ()):
+            found[name_of] = [_way(each) for each in sources]
     return found
+
+
+def _way(source: OwnerSource) -> Mapping[str, object]:
+    """Return how an owner is found that stands in another table."""
+    steps = source.via.steps if source.via else ()
+    return {
+        "through": [{"schema": step.schema, "table": step.table, "on": dict(step.on)} for step in steps],
+        "take": source.via.take if source.via else source.column,
+        "json": source.json.text if source.json else None,
+        "array": source.array,
+        "optional": source.optional,
+    }
 
 
 def _clock(model: Clock | None) -> ClockSource:

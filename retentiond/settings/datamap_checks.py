@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from retentiond.domain.keypattern import KeyPattern
-from retentiond.settings.datamap_links import link_problems, same_table
+from retentiond.settings.datamap_links import WHO, link_problems, places_of, same_table
 from retentiond.settings.datamap_model import Account, DataMapFile, DatasetModel
 from retentiond.settings.document import Trail
 from retentiond.settings.problems import Problem, alternatives
@@ -31,7 +31,6 @@ _SHAPES: Mapping[str, _Shape] = {
 _ONLY_TABLES = ("key", "blobs", "parent")
 _LABELLED = frozenset(("s3",))
 _ONLY_OBJECTS = ("key_pattern", "keys", "follows")
-_WHO = {"account": "owner", "user": "user"}
 
 
 def check_datamap(model: DataMapFile, options: Mapping[str, object], problems: list[Problem]) -> None:
@@ -69,11 +68,7 @@ def _dataset_problems(model: DataMapFile, name: str, dataset: DatasetModel) -> I
 
 def _user_problems(path: Trail, dataset: DatasetModel) -> Iterator[Problem]:
     """Yield what says of users that cannot be so: they are users of somebody."""
-    if dataset.user and dataset.no_users:
-        yield Problem(
-            (*path, "no_users"), "it names users, and says that it holds no data of any", "remove one", key=True
-        )
-    if dataset.user and not dataset.account:
+    if dataset.user and not dataset.user[0].nobody and not dataset.account:
         what = "it says whose of an account's users a record is, and of no account"
         yield Problem((*path, "user"), what, "declare `account:` too: a user is named inside an account", key=True)
 
@@ -190,10 +185,11 @@ def _pattern_problems(path: Trail, dataset: DatasetModel, shape: _Shape) -> Iter
     clock = dataset.clock.pattern if dataset.clock else None
     if shape.tables:
         for field in (field for field, part in named.items() if part is not None):
-            yield Problem((*path, field), f"the {_WHO[field]} of a row stands in a column", f"write `{field}: column`")
+            yield Problem((*path, field), f"the {WHO[field]} of a row stands in a column", f"write `{field}: column`")
         return
-    for field, places in (("account", dataset.account), ("user", dataset.user)):
-        if places and named[field] is None and not places[0].label:
+    for field in WHO:
+        places = places_of(dataset, field)
+        if places and named[field] is None and not (places[0].label or places[0].nobody):
             remedy = f"write `{field}: {{pattern: …}}`, or in a bucket {{tag: …}} or {{metadata: …}}"
             yield Problem((*path, field), "an object has no columns", remedy)
     if dataset.key_pattern is None:

@@ -1,16 +1,18 @@
-"""Which datasets' rows go before which: declared parents, and tables in which others find their owner."""
+"""How datasets belong together: declared parents, tables in which others find their owner, and whose rows go first."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from retentiond.domain.dataset import Child, Parent
-from retentiond.domain.owner import pairs
-from retentiond.settings.datamap_model import Account, DataMapFile, DatasetModel, TableName
+from retentiond.domain.owner import OwnerSource, Step, Via, pairs, through
+from retentiond.settings.datamap_model import Account, DataMapFile, DatasetModel, StepModel, TableName
 from retentiond.settings.document import Trail
 from retentiond.settings.problems import Problem, alternatives
 
+_OWN_COLUMN = "name its column: `{}: COLUMN`"
+WHO = {"account": "owner", "user": "user"}
 _DEFAULT_SCHEMAS = {"sqlite": "main", "postgresql": "public"}
 
 
@@ -47,6 +49,8 @@ def _links_of(model: DataMapFile, name: str, dataset: DatasetModel) -> Iterator[
     if dataset.parent is not None and dataset.parent.dataset in model.datasets:
         yield Link(name, dataset.parent.dataset, pairs(dataset.parent.on), (*path, "parent"))
     for field, number, account in _persons(dataset):
+        if account.through is not None:
+            yield from _links_through(model, name, account.through, (*path, field, number, "through"))
         partner = partner_of(model, dataset, account)
         if partner is not None and partner != name and account.on is not None:
             yield Link(name, partner, pairs(account.on), (*path, field, number, "via"))
@@ -54,18 +58,35 @@ def _links_of(model: DataMapFile, name: str, dataset: DatasetModel) -> Iterator[
 
 def _persons(dataset: DatasetModel) -> Iterator[tuple[str, int, Account]]:
     """Yield the places in which owners and their users stand, each with its field and number."""
-    for field, places in (("account", dataset.account), ("user", dataset.user)):
-        yield from ((field, number, place) for number, place in enumerate(places or ()))
+    for field in WHO:
+        yield from ((field, number, place) for number, place in enumerate(places_of(dataset, field)))
+
+
+def _links_through(model: DataMapFile, name: str, steps: Sequence[StepModel], path: Trail) -> Iterator[Link]:
+    """Yield the links of each two datasets that follow each other on the way to an owner."""
+    before: str | None = name
+    for number, step in enumerate(steps):
+        here = dataset_of(model, model.datasets[name].store, step.table)
+        if before is not None and here is not None and here != before:
+            yield Link(before, here, pairs(step.on), (*path, number))
+        before = here
 
 
 def partner_of(model: DataMapFile, dataset: DatasetModel, account: Account) -> str | None:
     """Return the dataset whose table knows the owner; None where that table is nobody's dataset."""
-    if account.via is None or dataset.store not in model.stores:
+    if account.via is None or account.inherits:
         return None
-    kind = model.stores[dataset.store].kind
-    wanted = same_table(account.via, kind)
+    return dataset_of(model, dataset.store, account.via)
+
+
+def dataset_of(model: DataMapFile, store: str, table: TableName) -> str | None:
+    """Return the dataset that a table of a store is; None where it is nobody's."""
+    if store not in model.stores:
+        return None
+    kind = model.stores[store].kind
+    wanted = same_table(table, kind)
     for name, other in model.datasets.items():
-        if other.store == dataset.store and other.table is not None and same_table(other.table, kind) == wanted:
+        if other.store == store and other.table is not None and same_table(other.table, kind) == wanted:
             return name
     return None
 
@@ -105,10 +126,86 @@ def link_problems(model: DataMapFile) -> Iterator[Problem]:
         if dataset.parent is not None:
             yield from _parent_problems(model, name, dataset, dataset.parent.dataset)
         for field, number, account in _persons(dataset):
+            path = ("datasets", name, field, number)
             if partner_of(model, dataset, account) == name:
-                path = ("datasets", name, field, number, "via")
-                yield Problem(path, "the other table is the dataset's own", f"name its column: `{field}: COLUMN`")
+                yield Problem((*path, "via"), "the other table is the dataset's own", _OWN_COLUMN.format(field))
+            if account.inherits:
+                yield from _inheriting_problems(model, dataset, field, (*path, "via"))
+            yield from _way_problems(model, name, account.through or (), (*path, "through"))
     yield from _circles(model)
+
+
+def _inheriting_problems(model: DataMapFile, dataset: DatasetModel, field: str, path: Trail) -> Iterator[Problem]:
+    who = WHO[field]
+    if dataset.parent is None:
+        remedy = "add `parent: {dataset: …, on: {…}}`; a table that is called parent needs `on` and `take`"
+        yield Problem(path, f"it takes its {who} from its parent, and names none", remedy)
+        return
+    parent = model.datasets.get(dataset.parent.dataset)
+    places = places_of(parent, field) if parent else ()
+    if parent is not None and (not places or places[0].nobody):
+        what = f"it takes its {who} from its parent {dataset.parent.dataset!r}, which has none"
+        yield Problem(path, what, f"add `{field}:` to the parent, or name the {who}'s own place")
+
+
+def _way_problems(model: DataMapFile, name: str, steps: Sequence[StepModel], path: Trail) -> Iterator[Problem]:
+    """Yield where a way to an owner leads through its own table, or could lose a row that nothing waits for."""
+    before: str | None = name
+    for number, step in enumerate(steps):
+        here = dataset_of(model, model.datasets[name].store, step.table)
+        if here == name:
+            yield Problem(
+                (*path, number, "table"), "the way leads through the dataset's own table", _OWN_COLUMN.format(path[2])
+            )
+        if here is not None and before is None:
+            what = f"{here!r} could go before the rows whose owner it knows: {steps[number - 1].table.name!r} between"
+            remedy = f"describe {steps[number - 1].table.name!r} as a dataset, too"
+            yield Problem((*path, number, "table"), f"{what} is no dataset", remedy)
+        before = here
+
+
+def places_of(dataset: DatasetModel, field: str) -> Sequence[Account]:
+    """Return what a dataset declares of its owners (`account`) or its users (`user`)."""
+    return (dataset.account if field == "account" else dataset.user) or ()
+
+
+def owners(model: DataMapFile, name: str, field: str = "account") -> tuple[OwnerSource, ...]:
+    """Return where the owners of a dataset's rows stand; those that its parent's rows have, by the way to these.
+
+    Args:
+        field: `account` for owners, `user` for their users.
+    """
+    dataset = model.datasets[name]
+    found: list[OwnerSource] = []
+    for account in places_of(dataset, field):
+        if account.inherits and dataset.parent is not None:
+            parent = model.datasets[dataset.parent.dataset]
+            table = parent.table or TableName(name=" ")
+            step = Step(table.name, pairs(dataset.parent.on), table.schema_name)
+            found += (_optional(through(step, each), account) for each in owners(model, dataset.parent.dataset, field))
+        elif not (account.pattern or account.label or account.nobody):
+            found.append(_owner(account))
+    return tuple(found)
+
+
+def _optional(source: OwnerSource, account: Account) -> OwnerSource:
+    return replace(source, optional=True) if account.optional else source
+
+
+def _owner(model: Account) -> OwnerSource:
+    steps = [Step(each.table.name, pairs(each.on), each.table.schema_name) for each in model.through or ()]
+    if model.via is not None:
+        steps = [Step(model.via.name, pairs(model.on or {}), model.via.schema_name)]
+    via = None
+    if steps:
+        via = Via(steps[0].table, steps[0].on, model.take or "", steps[0].schema, tuple(steps[1:]))
+    return OwnerSource(
+        column=model.column or "",
+        json=model.json_path,
+        array=model.array is True,
+        via=via,
+        optional=model.optional is True,
+    )
 
 
 def _parent_problems(model: DataMapFile, name: str, dataset: DatasetModel, written: str) -> Iterator[Problem]:

@@ -33,6 +33,7 @@ from retentiond.settings.values import (
     empty_if_blank,
 )
 
+PARENT = "parent"
 _COLUMN_FORMATS = tuple(each for each in ClockFormat if each not in (ClockFormat.MODIFIED, ClockFormat.PATTERN))
 _RESERVED = frozenset(("account", "all", "any", "clock", "not", "tombstoned"))
 
@@ -136,11 +137,18 @@ class Clock(Declared):
         return self
 
 
+class StepModel(Declared):
+    """A table on the way to the owner, and how its rows are found from those before."""
+
+    table: Table
+    on: _Join
+
+
 class Account(Declared):
     """Where a record's owner stands: in a column or its JSON, in another table, in the key, in a tag or in metadata."""
 
     newer: ClassVar[frozenset[str]] = frozenset(
-        ("json_path", "json", "array", "via", "on", "take", "optional", "tag", "metadata")
+        ("json_path", "json", "array", "via", "on", "take", "optional", "tag", "metadata", "through", "nobody")
     )
 
     column: Column | None = None
@@ -151,18 +159,36 @@ class Account(Declared):
     array: Literal[True] | None = None
     via: Table | None = None
     on: _Join | None = None
+    through: Annotated[list[StepModel], Field(min_length=1)] | None = None
     take: Column | None = None
+    nobody: Label | None = None
     optional: Literal[True] | None = None
 
     @model_validator(mode="after")
     def _one_place(self) -> Account:
-        _exactly_one(self, ("column", "pattern", "via", "tag", "metadata"), "an owner")
+        _exactly_one(self, ("column", "pattern", "via", "through", "tag", "metadata", "nobody"), "an owner")
+        if self.through is not None:
+            self._check_through()
+            return self
+        if self.inherits:
+            return self
         if self.column is None and (self.json_path is not None or self.array):
             raise refuse("only a column holds JSON or an array", "add `column`, or remove `json` and `array`")
         if (self.via is None) != (self.on is None) or (self.via is None) != (self.take is None):
-            remedy = "write {via: TABLE, on: {column here: column there}, take: COLUMN}"
+            remedy = "write {via: TABLE, on: {column here: column there}, take: COLUMN}, or {via: parent}"
             raise refuse("an owner in another table needs `via`, `on` and `take`", remedy)
         return self
+
+    def _check_through(self) -> None:
+        if self.take is None or self.on is not None:
+            remedy = "write {through: [{table: T, on: {column here: column there}}, …], take: COLUMN}"
+            raise refuse("an owner that is found through tables needs `through` and `take`, and nothing else", remedy)
+
+    @property
+    def inherits(self) -> bool:
+        """Whether it is that of the parent's row."""
+        bare = self.on is None and self.take is None
+        return self.via is not None and bare and (self.via.schema_name, self.via.name) == ("", PARENT)
 
     @property
     def label(self) -> str:
@@ -180,6 +206,8 @@ def _owners(value: list[Account]) -> list[Account]:
         raise refuse("no owner is named", "name a column, or remove `account`")
     if any(each in value[:number] for number, each in enumerate(value)):
         raise refuse("an owner is named twice in the same place", "name each place once")
+    if any(each.nobody for each in value) and (len(value) > 1 or value[0].optional):
+        raise refuse("it says that the records are nobody's, and more", "write `account: {nobody: REASON}` alone")
     if len(value) == 1 and value[0].optional:
         raise refuse("the only owner is never optional", "remove `optional`: a record without an owner is kept")
     if len(value) > 1 and any(each.pattern or each.label for each in value):
@@ -192,6 +220,8 @@ def _users(value: list[Account]) -> list[Account]:
         raise refuse("no user is named", "name a column, or remove `user`")
     if any(each in value[:number] for number, each in enumerate(value)):
         raise refuse("a user is named twice in the same place", "name each place once")
+    if any(each.nobody for each in value) and (len(value) > 1 or value[0].optional):
+        raise refuse("it says that the records are no user's, and more", "write `user: {nobody: REASON}` alone")
     if any(each.pattern or each.label for each in value) and (len(value) > 1 or value[0].optional):
         raise refuse("an object has one user, always", "write one `user: {pattern: …}`, {tag: …} or {metadata: …}")
     return value
@@ -249,7 +279,7 @@ def _attributes(value: dict[str, str | ObjectLabel]) -> dict[str, str | ObjectLa
 class DatasetModel(Declared):
     """The records in one store that share a shape, an owner and a clock."""
 
-    newer: ClassVar[frozenset[str]] = frozenset(("parent", "user", "no_users"))
+    newer: ClassVar[frozenset[str]] = frozenset(("parent", "user"))
     later: ClassVar[Mapping[str, str]] = {
         "enforce": "removal by the store's own rule",
     }
@@ -280,7 +310,6 @@ class DatasetModel(Declared):
         ]
         | None
     ) = None
-    no_users: Label | None = None
     attributes: Annotated[dict[Name, Column | ObjectLabel], AfterValidator(_attributes)] = Field(default_factory=dict)
     tombstone: Annotated[Tombstone, _word_or_mapping("marker", "a tombstone", Tombstone | Literal["marker"])] | None = (
         None

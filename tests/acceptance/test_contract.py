@@ -217,6 +217,32 @@ def test_an_account_leaves_every_store(world: World) -> None:
     assert all(verified(world, each)["valid"] for each in handed.iterdir())
 
 
+def test_what_is_held_of_an_account_is_listed_on_three_stores(world: World) -> None:
+    world("hold", "add", "--dataset", "requests", "--key", "acct-a-0", "--matter", "M-9", "--ssh-key", world.ssh_key)
+    before = (world.rows_left(), world.files_left())
+    shown = world("account", "show", "acct-a")
+    check_account(shown, "open")
+    rows = {name: age for name, (account, age, _) in world.rows.items() if account == "acct-a"}
+    files = {path for path, (account, _) in world.files.items() if account == "acct-a"}
+    found = by_dataset(shown)
+    assert (found["requests"]["records"], found["requests"]["held"]) == (len(rows), 1)
+    assert found["requests"]["reached"] == ["column account_id"]
+    assert (found["exports"]["records"], found["exports"]["reached"]) == (len(files), ["{account} in the key"])
+    assert found["payloads"]["reached"] == ["requests names it, column account_id"]
+    assert found["payloads"]["records"] >= len(rows), "each version of an object is a record"
+    for each in shown["datasets"]:
+        has(each, store=str, records=int, bytes=int, undetermined=int, unowned=int, trouble=type(None))
+        times(each, "oldest", "newest")
+        assert each["oldest"] < each["newest"] or each["dataset"] == "payloads"
+    assert {each["class"] for each in shown["classes"]} == {"request-content", "exports"}
+    assert (world.rows_left(), world.files_left()) == before
+    graph = world("check")["graph"]
+    assert [each["dataset"] for each in graph["datasets"]] == ["payloads", "requests", "exports"]
+    assert graph["links"] == [
+        {"child": "payloads", "parent": "requests", "on": {"payload_key": "key"}, "origin": "blobs", "orders": True}
+    ]
+
+
 def check_account(document: dict[str, Any], state: str) -> None:
     has(document, account=str, state=str, datasets=list, receipt=(str, type(None)))
     times(document, "due_at", "deadline_at", null=True)

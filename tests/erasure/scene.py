@@ -51,7 +51,7 @@ datasets:
     key: [id]
     clock: {column: created, earliest: 2023-01-01}
     account: account
-    no_users: sums of an account for a month
+    user: {nobody: sums of an account for a month}
     class: content
 unmapped: refuse
 """

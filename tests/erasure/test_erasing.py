@@ -101,7 +101,7 @@ def test_a_record_whose_users_cannot_be_read_stays_and_keeps_the_request_open(
 def test_a_dataset_that_does_not_say_whose_its_records_are_keeps_the_request_open_until_somebody_decides(
     scene: Scene,
 ) -> None:
-    scene.edit("datamap.yaml", "    no_users: sums of an account for a month\n", "")
+    scene.edit("datamap.yaml", "    user: {nobody: sums of an account for a month}\n", "")
     fill(scene)
     name = scene.ask("acct-a", HOSTILE)
     scene.run()
@@ -110,14 +110,16 @@ def test_a_dataset_that_does_not_say_whose_its_records_are_keeps_the_request_ope
     assert found.not_told_apart == {"bills": 1}
     assert scene.row(name).state is ErasureState.IN_PROGRESS
     assert scene.rows("bills") == {1}
-    scene.edit("datamap.yaml", "    table: bills\n", "    table: bills\n    no_users: sums of an account for a month\n")
+    scene.edit(
+        "datamap.yaml", "    table: bills\n", "    table: bills\n    user: {nobody: sums of an account for a month}\n"
+    )
     scene.run()
     assert scene.row(name).state is ErasureState.DONE
     assert scene.rows("bills") == {1}
 
 
 def test_a_dataset_without_users_keeps_no_request_open_where_it_holds_nothing_of_the_account(scene: Scene) -> None:
-    scene.edit("datamap.yaml", "    no_users: sums of an account for a month\n", "")
+    scene.edit("datamap.yaml", "    user: {nobody: sums of an account for a month}\n", "")
     scene.chat("mine", "acct-a", "u-1")
     scene.bill(1, "acct-b")
     name = scene.ask("acct-a", "u-1")

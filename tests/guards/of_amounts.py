@@ -127,7 +127,10 @@ def a_closure_of_more_than_its_share(world: World) -> None:
 def an_erasure_in_a_dataset_that_changed(world: World) -> None:
     first_pass(world)
     edit(
-        world, "datamap.yaml", "    table: api_requests\n", "    table: api_requests\n    no_users: asked by machines\n"
+        world,
+        "datamap.yaml",
+        "    table: api_requests\n",
+        "    table: api_requests\n    user: {nobody: asked by machines}\n",
     )
     words = ("--account", "acct-b", "--all", "--law", "gdpr", "--reason", "letter", "--identity", "seen")
     world("erasure", "add", *words, "--ssh-key", world.ssh_key)

@@ -332,6 +332,45 @@ BAD += [
         "one dataset",
     ),
     Bad("no parent", STORES + ROWS % ", parent: {dataset: ▸rowz, on: {a: b}}", "no dataset 'rowz'", "mean 'rows'"),
+    Bad(
+        "owner of no parent",
+        STORES + ROWS % ", account: {via: ▸parent}",
+        "takes its owner from its parent",
+        "add `pare",
+    ),
+    Bad(
+        "owner of a parent without any",
+        STORES + ROWS % ", parent: {dataset: keys, on: {a: b}}, account: {via: ▸parent}" + KEYS % "",
+        "parent 'keys', which has none",
+        "add `account:`",
+    ),
+    Bad(
+        "owner of nobody's parent",
+        STORES
+        + ROWS % ", parent: {dataset: keys, on: {a: b}}, account: {via: ▸parent}"
+        + KEYS % ", account: {nobody: shared}",
+        "parent 'keys', which has none",
+        "add `account:`",
+    ),
+    Bad(
+        "a way that takes nothing", STORES + ROWS % ", account: ▸{through: [{table: k, on: {a: b}}]}", "needs `th", "w"
+    ),
+    Bad(
+        "a way through itself",
+        STORES + ROWS % ", account: {through: [{table: ▸t, on: {a: b}}], take: u}",
+        "leads through the dataset's own table",
+        "name its column",
+    ),
+    Bad(
+        "a way past what could go before",
+        STORES
+        + ROWS % ", account: {through: [{table: between, on: {a: b}}, {table: ▸api_keys, on: {c: d}}], take: u}"
+        + KEYS % "",
+        "'keys' could go before the rows whose owner it knows: 'between' between is no dataset",
+        "describe 'between' as a dataset",
+    ),
+    Bad("nobody's, and more", STORES + ROWS % ", account: ▸[u, {nobody: shared}]", "nobody's, and more", "alone"),
+    Bad("nobody's, and why", STORES + ROWS % ", account: {nobody: ▸''}", "says nothing", ""),
     Bad("own parent", STORES + ROWS % ", parent: {dataset: ▸rows, on: {a: b}}", "its own parent", "remove `parent`"),
     Bad("parent, but how", STORES + ROWS % ", parent: ▸{dataset: rows}", "'on' is missing", "add"),
     Bad(

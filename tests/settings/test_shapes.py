@@ -9,7 +9,7 @@ import pytest
 
 from retentiond.domain.dataset import Child, ClockFormat, DataMap, Shape, TombstoneTarget
 from retentiond.domain.jsonpath import JsonPath
-from retentiond.domain.owner import OwnerSource, Via
+from retentiond.domain.owner import OwnerSource, Step, Via, through
 
 from .samples import DATAMAP, OPTIONS, WITH_POSTGRESQL
 from .test_datamap import DESIGN
@@ -184,3 +184,55 @@ datasets:
         for name in ("api_keys", "public.api_keys", "{schema: public, name: api_keys}", "audit.api_keys", "API_KEYS")
     }
     assert list(children.values()) == [1, 1, 1, 0, 0]
+
+
+CHAIN = """\
+stores: {db: {kind: sqlite, path: a.db}}
+datasets:
+  keys: {store: db, table: api_keys, key: token, class: c, clock: {column: at}, account: %s}
+  requests: {store: db, table: requests, key: id, class: c, clock: {column: at},
+             account: {via: parent}, parent: {dataset: keys, on: {api_key: token}}}
+  scores: {store: db, table: scores, key: id, class: c, clock: {column: at},
+           account: [{via: parent}, {column: rater, optional: true}], parent: {dataset: requests, on: {request: id}}}
+"""
+
+
+def test_an_owner_is_taken_from_the_parent_however_that_finds_it(datamap_of: Load) -> None:
+    found = datamap_of(CHAIN % '[user, {column: meta, json: "$.u", optional: true}]').datasets
+    to_keys, to_requests = Step("api_keys", (("api_key", "token"),)), Step("requests", (("request", "id"),))
+    user, inside = found["keys"].owners
+    assert found["requests"].owners == (through(to_keys, user), through(to_keys, inside))
+    assert found["scores"].owners == (
+        *(through(to_requests, through(to_keys, each)) for each in (user, inside)),
+        OwnerSource("rater", optional=True),
+    )
+    assert found["scores"].has_owner
+    assert found["keys"].children[0].dataset == "requests"
+
+
+def test_a_child_is_another_dataset_once_its_parent_finds_its_owner_elsewhere(datamap_of: Load) -> None:
+    one, other = (datamap_of(CHAIN % each).datasets for each in ("user", "{column: user, array: true}"))
+    assert {name for name in one if one[name].sha256 != other[name].sha256} == {"keys", "requests", "scores"}
+
+
+def test_steps_that_follow_each_other_wait_for_each_other(datamap_of: Load) -> None:
+    text = (
+        CHAIN % "user"
+        + """\
+  logs: {store: db, table: logs, key: id, class: c, clock: {column: at},
+         account: {through: [{table: main.requests, on: {rid: id}}, {table: api_keys, on: {api_key: token}}], take: u}}
+"""
+    )
+    found = datamap_of(text).datasets
+    assert {each.dataset for each in found["requests"].children} == {"logs", "scores"}
+    (owner,) = found["logs"].owners
+    assert owner.via is not None
+    assert [each.table for each in owner.via.steps] == ["main.requests", "api_keys"]
+
+
+def test_what_is_nobodys_says_why(datamap_of: Load) -> None:
+    dataset = datamap_of(ROWS % ", account: {nobody: shared by all}").datasets["rows"]
+    assert (dataset.has_owner, dataset.nobody, dataset.owners) == (False, "shared by all", ())
+    assert canonical(datamap_of(ROWS % ", account: {nobody: shared}"))["account"] == {
+        "column": None, "pattern": None, "nobody": "shared",
+    }  # fmt: skip

@@ -22,7 +22,8 @@ from retentiond.connectors.postgresql.session import Transaction
 from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, NAMED, TOMBSTONED, USER, fields
 from retentiond.domain.decision import Cases
 from retentiond.domain.record import NO_ATTRIBUTES, UNTIED, Key, Record, Ties, Value
-from retentiond.ports.stores import UNNAMEABLE, Found, Tally
+from retentiond.domain.records import Records, Same, columns_of
+from retentiond.ports.stores import UNNAMEABLE, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +162,10 @@ class Judge:
 
     # --- rows handed out ---
 
-    def examine(self, tx: Transaction, rows: str, wanted: Sequence[int]) -> tuple[list[Found], dict[int, Tally]]:
-        """Judge rows; return those that are wanted, and the count of all by case.
+    def examine(
+        self, tx: Transaction, rows: str, wanted: Sequence[int]
+    ) -> tuple[list[tuple[int, Records]], dict[int, Tally]]:
+        """Judge rows; return those that are wanted, case by case, and the count of all by case.
 
         Args:
             rows: What stands behind FROM, with the table's rows as `t`.
@@ -179,15 +182,24 @@ class Judge:
             f" GROUP BY g.c ORDER BY g.c",
             self.parameters.values,
         )
-        found: list[Found] = []
+        found: list[tuple[int, Records]] = []
         tallies: dict[int, Tally] = {}
         for case, count, oldest, *raw in answer:
             tallies[case] = Tally(count, 0, oldest)
             if case in wanted:
                 lists = {name: each.decode(some) for (name, each), some in zip(bulks.items(), raw, strict=True)}
-                found.extend(map(Found, self._records(lists), repeat(case)))
+                found.append((case, self._records(lists)))
                 tallies[case] = Tally(count, sum(lists["size"]), oldest)
         return found, tallies
+
+    def count(self, tx: Transaction, rows: str) -> dict[int, Tally]:
+        """Judge rows and only count them, by case; what stands behind FROM is given as to `examine`."""
+        clock = self.source.fields[CLOCK]
+        oldest = Field(clock.kind, f"min({clock.sql})").micros
+        answer = tx.rows(
+            f"SELECT {self.verdict}::int4 AS c, count(*), {oldest} FROM {rows} GROUP BY 1", self.parameters.values
+        )
+        return {case: Tally(count, 0, first) for case, count, first in answer}
 
     def _extra(self) -> dict[str, str]:
         """Return what is handed out besides fields: name and expression of row `t`."""
@@ -213,19 +225,23 @@ class Judge:
                 bulks[name] = bulk.values(f"g.{names[name]}")
         return bulks | dict(kin.bulks(source))
 
-    def _records(self, lists: Mapping[str, Sequence[Any]]) -> Iterator[Record]:
-        source = self.source
+    def _records(self, lists: Mapping[str, Sequence[Any]]) -> Records:
+        source, size = self.source, len(lists["size"])
         if {NAMED, USER} & self._fields.keys() or source.dataset.parents or source.relations.children:
-            yield from self._tied(lists)
-            return
-        keys = zip(*(lists[f"k{number}"] for number in range(len(source.key))), strict=True)
-        attributes = self._attributes(lists)
-        account, clock, hidden = (lists.get(name) or repeat(None) for name in (ACCOUNT, CLOCK, TOMBSTONED))
-        blobs = [(each,) if each else () for each in lists["blob"]] if lists.get("blob") else repeat(())
-        same = repeat(b""), repeat(source.place), repeat(UNTIED)
-        # The keys end: what every record has alike is repeated for ever.
-        rows = zip(keys, same[0], account, clock, lists["size"], same[1], hidden, blobs, attributes, same[2])  # noqa: B905
-        yield from map(Record._make, rows)
+            return columns_of(list(self._tied(lists)))
+        account, clock, hidden = (lists.get(name) or Same(None, size) for name in (ACCOUNT, CLOCK, TOMBSTONED))
+        return Records(
+            key=tuple(lists[f"k{number}"] for number in range(len(source.key))),
+            version=Same(b"", size),
+            account=account,
+            clock=clock,
+            size_bytes=lists["size"],
+            place=Same(source.place, size),
+            tombstoned=hidden,
+            blobs=[(each,) if each else () for each in lists["blob"]] if lists.get("blob") else Same((), size),
+            attributes={name: lists[ATTRIBUTE + name] for name in source.dataset.attributes},
+            ties=Same(UNTIED, size),
+        )
 
     def _tied(self, lists: Mapping[str, Sequence[Any]]) -> Iterator[Record]:
         """Yield records with what a plain column does not say: several owners, and the rows they are linked to."""

@@ -17,11 +17,11 @@ from retentiond.connectors.postgresql.catalog import (
 from retentiond.connectors.postgresql.fields import Field, account_field, attribute_field, clock_field
 from retentiond.connectors.postgresql.jsons import clock_in_json
 from retentiond.connectors.postgresql.names import shown, table_candidates
-from retentiond.connectors.postgresql.owning import OWNER_FAMILIES, owner_fields, user_fields
+from retentiond.connectors.postgresql.owning import families_of, owner_fields, user_fields
 from retentiond.connectors.postgresql.session import Transaction
 from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, TOMBSTONED
 from retentiond.domain.dataset import Child, ClockSource, Dataset
-from retentiond.domain.owner import columns_of
+from retentiond.domain.owner import OwnerSource, columns_of
 from retentiond.errors import DatasetRefused
 from retentiond.ports.stores import Finding
 
@@ -46,20 +46,20 @@ class Relations:
     """Other tables that a dataset's rows are looked at together with.
 
     Attributes:
-        partners: For each of its owners the table that knows it; None where the row itself does.
+        partners: For each of its owners the tables on the way to it; none where the row itself knows it.
         users: The same of its users.
         children: Rows that go first.
     """
 
-    partners: tuple[Table | None, ...] = ()
+    partners: tuple[tuple[Table, ...], ...] = ()
     children: tuple[ChildTables, ...] = ()
-    users: tuple[Table | None, ...] = ()
+    users: tuple[tuple[Table, ...], ...] = ()
 
     @property
     def tables(self) -> tuple[Table, ...]:
         """All of them."""
-        kin = [table for each in self.children for table in (each.live, each.hidden)]
-        return tuple(table for table in (*self.partners, *self.users, *kin) if table is not None)
+        known = [table for way in (*self.partners, *self.users) for table in way]
+        return (*known, *(table for each in self.children for table in (each.live, each.hidden) if table is not None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +124,8 @@ def inspect(tx: Transaction, dataset: Dataset) -> tuple[Layout | None, list[Find
     problems += _column_problems(dataset, table)
     if problems:
         return None, problems
-    relations = Relations(
-        _partners(tx, dataset, table, "account", problems),
-        _children(tx, dataset, table, problems),
-        _partners(tx, dataset, table, "user", problems),
-    )
+    owners, users = (_partners(tx, dataset, table, role, problems) for role in ("account", "user"))
+    relations = Relations(owners, _children(tx, dataset, table, problems), users)
     problems += _type_problems(dataset, table)
     if problems:
         return None, problems
@@ -164,12 +161,9 @@ def _source(dataset: Dataset, table: Table, place: str, tombstone: Column | None
 
 def _owners(dataset: Dataset, table: Table, relations: Relations) -> Mapping[str, Field | None]:
     users = user_fields(dataset.users, table, relations.users) if dataset.users else {}
-    if not dataset.owners:
-        return users
-    column = table.column(dataset.plain_owner)
-    if column is not None:
+    if (column := table.column(dataset.plain_owner)) is not None:
         return {ACCOUNT: account_field(column), **users}
-    return {**owner_fields(dataset.owners, table, relations.partners), **users}
+    return {**owner_fields(dataset.owners, table, relations.partners), **users} if dataset.owners else users
 
 
 def _clock_of(dataset: Dataset, column: Column) -> Field | None:
@@ -258,8 +252,7 @@ def _owner_problems(dataset: Dataset, columns: Mapping[str, Column]) -> Iterator
         if owner.via is not None:
             continue
         column = columns[owner.column]
-        wanted = {Family.JSON} if owner.json else {Family.JSON, Family.ARRAY} if owner.array else OWNER_FAMILIES
-        if column.family not in wanted:
+        if column.family not in families_of(owner):
             what = f"an owner cannot stand in column {owner.column!r} of type {column.type}"
             remedy = "declare a column of json or jsonb" if owner.json or owner.array else "declare a column of text, "
             yield refusal(dataset, what, remedy if owner.json or owner.array else remedy + "integers or uuid")
@@ -290,31 +283,41 @@ def _joinable(
     columns = [theirs for _, theirs in on]
     listed = ", ".join(map(shown, columns))
     for bare in lacking_index(tx, other.oid, columns):
-        yield refusal(
-            dataset, f"no index finds rows of {bare} by {listed}", f"CREATE INDEX CONCURRENTLY ON {bare} ({listed})"
-        )
+        what = f"no index finds rows of {bare} by {listed}"
+        yield refusal(dataset, what, f"CREATE INDEX CONCURRENTLY ON {bare} ({listed})")
 
 
 def _partners(
     tx: Transaction, dataset: Dataset, table: Table, role: str, problems: list[Finding]
-) -> tuple[Table | None, ...]:
-    """Find the tables that know owners (`account`) or users (`user`)."""
-    found: list[Table | None] = []
-    for owner in dataset.owners if role == "account" else dataset.users:
-        via = owner.via
-        partner = _find(tx, dataset, (via.table, via.schema), problems) if via else None
+) -> tuple[tuple[Table, ...], ...]:
+    """Find the tables on the way to owners (`account`) or users (`user`)."""
+    places = dataset.owners if role == "account" else dataset.users
+    return tuple(_way(tx, dataset, table, each, role, problems) if each.via else () for each in places)
+
+
+def _way(
+    tx: Transaction, dataset: Dataset, table: Table, owner: OwnerSource, role: str, problems: list[Finding]
+) -> tuple[Table, ...]:
+    found: list[Table] = []
+    steps, take = (owner.via.steps, owner.via.take) if owner.via else ((), "")
+    wanted = [[mine for mine, _ in step.on] for step in steps[1:]]
+    for step, looked_with in zip(steps, [*wanted, [take]], strict=True):
+        partner = _find(tx, dataset, (step.table, step.schema), problems)
+        if partner is None:
+            return ()
+        columns = [*(theirs for _, theirs in step.on), *looked_with]
+        lacking = list(_lacking(dataset, partner, columns, f"{role} (via {step.table})"))
+        problems += lacking or _joinable(tx, dataset, found[-1] if found else table, partner, step.on)
         found.append(partner)
-        if via is None or partner is None:
-            continue
-        taken = partner.column(via.take)
-        if taken is not None and taken.family not in OWNER_FAMILIES:
-            what = f"an owner cannot stand in column {via.take!r} of {partner.title}, of type {taken.type}"
-            problems.append(refusal(dataset, what, "take a column of text, integers or uuid"))
-        lacking = list(
-            _lacking(dataset, partner, [*(each for _, each in via.on), via.take], f"{role} (via {via.table})")
-        )
-        problems += lacking or _joinable(tx, dataset, table, partner, via.on)
+    problems += _taken_problems(dataset, owner, found[-1].column(take), found[-1].title)
     return tuple(found)
+
+
+def _taken_problems(dataset: Dataset, owner: OwnerSource, taken: Column | None, title: str) -> Iterator[Finding]:
+    if taken is not None and taken.family not in families_of(owner):
+        what = f"an owner cannot stand in column {taken.name!r} of {title}, of type {taken.type}"
+        right = "json or jsonb" if owner.json or owner.array else "text, integers or uuid"
+        yield refusal(dataset, what, f"take a column of {right}")
 
 
 def _children(tx: Transaction, dataset: Dataset, table: Table, problems: list[Finding]) -> tuple[ChildTables, ...]:

@@ -8,13 +8,14 @@ Users (USER) are read from the same places; nobody is an empty array.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from retentiond.connectors.postgresql.catalog import Column, Family, Table
 from retentiond.connectors.postgresql.fields import Field, Kind
 from retentiond.connectors.postgresql.jsons import WHOLE, said_sql, value_sql
 from retentiond.connectors.postgresql.names import quoted
 from retentiond.domain.condition import ACCOUNT, NAMED, USER
-from retentiond.domain.owner import OwnerSource, Via
+from retentiond.domain.owner import OwnerSource, Step
 
 OWNER_FAMILIES = frozenset((Family.TEXT, Family.INTEGER, Family.UUID, Family.ENUM))
 _NOBODY = "'{}'::text[]"
@@ -22,8 +23,19 @@ _BLANK = "(q.kind IS NULL OR q.kind = 'null' OR (q.kind = 'string' AND q.said = 
 _OWNER = f"((q.kind = 'string' AND q.said <> '') OR (q.kind = 'number' AND q.said ~ '{WHOLE}'))"
 
 
-def owner_fields(owners: Sequence[OwnerSource], table: Table, partners: Sequence[Table | None]) -> Mapping[str, Field]:
-    """Return the fields ACCOUNT and NAMED of owners that are not one plain column."""
+def families_of(owner: OwnerSource) -> AbstractSet[Family]:
+    """Return what an owner's column may be made of."""
+    return {Family.JSON} if owner.json else {Family.JSON, Family.ARRAY} if owner.array else OWNER_FAMILIES
+
+
+def owner_fields(
+    owners: Sequence[OwnerSource], table: Table, partners: Sequence[Sequence[Table]]
+) -> Mapping[str, Field]:
+    """Return the fields ACCOUNT and NAMED of owners that are not one plain column.
+
+    Args:
+        partners: For each owner in another table the tables on the way to it, none for the others.
+    """
     together = _together(owners, table, partners)
     known = "cardinality(o.names) > 0"
     return {
@@ -32,13 +44,13 @@ def owner_fields(owners: Sequence[OwnerSource], table: Table, partners: Sequence
     }
 
 
-def user_fields(users: Sequence[OwnerSource], table: Table, partners: Sequence[Table | None]) -> Mapping[str, Field]:
+def user_fields(users: Sequence[OwnerSource], table: Table, partners: Sequence[Sequence[Table]]) -> Mapping[str, Field]:
     """Return the field USER."""
     together = _together(users, table, partners)
     return {USER: _field(f"(SELECT CASE WHEN o.complete THEN o.names END {together})")}
 
 
-def _together(owners: Sequence[OwnerSource], table: Table, partners: Sequence[Table | None]) -> str:
+def _together(owners: Sequence[OwnerSource], table: Table, partners: Sequence[Sequence[Table]]) -> str:
     places = [_place(owner, table, partner) for owner, partner in zip(owners, partners, strict=True)]
     rows = ", ".join(f"({place}) AS s{number}" for number, place in enumerate(places))
     names = " || ".join(f"s{number}.names" for number in range(len(places)))
@@ -50,11 +62,15 @@ def _field(sql: str) -> Field:
     return Field(Kind.TEXTS, sql, costly=True)
 
 
-def _place(owner: OwnerSource, table: Table, partner: Table | None) -> str:
+def _place(owner: OwnerSource, table: Table, partners: Sequence[Table]) -> str:
+    if owner.via is None:
+        return _here(owner, table, owner.column)
+    return _elsewhere(owner, owner.via.take, table, list(zip(owner.via.steps, partners, strict=True)))
+
+
+def _here(owner: OwnerSource, table: Table, name: str) -> str:
     optional = "TRUE" if owner.optional else "FALSE"
-    if owner.via is not None and partner is not None:
-        return _elsewhere(owner.via, table, partner, optional)
-    column = _column(table, owner.column)
+    column = _column(table, name)
     if column.family is Family.JSON:
         return _json_array(column, owner, optional) if owner.array else _json(column, owner, optional)
     if owner.array:
@@ -106,20 +122,26 @@ def _array(column: Column, optional: str) -> str:
     )
 
 
-def _elsewhere(via: Via, table: Table, partner: Table, optional: str) -> str:
-    """Look at another table: a missing partner, and partners that disagree, are unreadable; a blank one is nobody."""
-    taken = f'p.{quoted(via.take)}::text COLLATE "C"'
-    blank = " OR ".join(f"t.{quoted(mine)} IS NULL" for mine, _ in via.on)
-    joined = " AND ".join(same(_column(partner, theirs), "p", _column(table, mine), "t") for mine, theirs in via.on)
+def _elsewhere(owner: OwnerSource, take: str, table: Table, steps: Sequence[tuple[Step, Table]]) -> str:
+    """Look at another table: a missing partner, and partners that disagree, are unreadable; a blank one is nobody.
+
+    Inside, the partner is the row `t`, so that it is read as the record's own row would be.
+    """
+    if not steps:
+        return _here(owner, table, take)
+    (step, partner), *rest = steps
+    blank = " OR ".join(f"t.{quoted(mine)} IS NULL" for mine, _ in step.on)
+    joined = " AND ".join(same(_column(partner, theirs), "p", _column(table, mine), "t") for mine, theirs in step.on)
+    agree = "count(DISTINCT s.names) = 1 AND count(DISTINCT s.complete) = 1"
     found = (
-        f"(SELECT count(*) AS rows, count(DISTINCT {taken}) AS owners, count({taken}) AS filled, min({taken}) AS said"
-        f" FROM {partner.only} AS p WHERE {joined})"
+        f"(SELECT {agree} AS agree, min(s.names) AS names, bool_and(s.complete) AS complete"
+        f" FROM (SELECT p.* FROM {partner.only} AS p WHERE {joined}) AS t"
+        f" CROSS JOIN LATERAL ({_elsewhere(owner, take, partner, rest)}) AS s)"
     )
-    known = "(q.owners = 1 AND q.filled = q.rows)"
     return (
-        f"SELECT CASE WHEN {known} AND q.said <> '' THEN ARRAY[q.said] ELSE {_NOBODY} END AS names,"
-        f" CASE WHEN {blank} THEN {optional} WHEN {known} AND q.said <> '' THEN TRUE"
-        f" WHEN q.rows > 0 AND (q.filled = 0 OR {known}) THEN {optional} ELSE FALSE END AS complete FROM {found} AS q"
+        f"SELECT CASE WHEN q.agree THEN q.names ELSE {_NOBODY} END AS names,"
+        f" CASE WHEN {blank} THEN {'TRUE' if owner.optional else 'FALSE'} ELSE q.agree AND q.complete END AS complete"
+        f" FROM {found} AS q"
     )
 
 

@@ -10,6 +10,7 @@ from retentiond.connectors.postgresql.acting import Acting, Pace
 from retentiond.connectors.postgresql.catalog import find_tables
 from retentiond.connectors.postgresql.failures import explained
 from retentiond.connectors.postgresql.layout import Layout
+from retentiond.connectors.postgresql.referring import foreign_keys
 from retentiond.connectors.postgresql.returning import Returning
 from retentiond.connectors.postgresql.session import Session
 from retentiond.connectors.postgresql.survey import survey
@@ -20,7 +21,7 @@ from retentiond.domain.decision import Cases
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
 from retentiond.evidence.levels import EvidenceLevel
-from retentiond.ports.stores import Acted, Order, Pressure, Remnant, Survey, Verified, Window
+from retentiond.ports.stores import Acted, ForeignKey, Order, Pressure, Remnant, Survey, Verified, Window
 
 WINDOW_ROWS = 20_000
 SEPARATE_ROLE, SAME_ROLE = "separate role", "same role"
@@ -77,6 +78,11 @@ class PostgresqlStore:
             title = f"{schema}.{name}"
             if oid not in covered and not ignored(title):
                 yield title
+
+    def foreign_keys(self, datasets: Sequence[Dataset]) -> Sequence[ForeignKey]:
+        """Return the foreign keys that lead to tables of the datasets."""
+        with explained(self._name), self._session.reading() as tx:
+            return list(foreign_keys(tx, datasets))
 
     def scan(self, dataset: Dataset, cases: Cases, wanted: frozenset[int]) -> Iterator[Window]:
         """Examine every row of the dataset's table, and of its quarantine, once."""

@@ -14,6 +14,7 @@ from retentiond.connectors.returning import sighting_of
 from retentiond.domain.plan import Sighting
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Key
+from retentiond.domain.records import keys_of
 from retentiond.errors import ConnectorError
 from retentiond.ports.stores import Order, Verified
 
@@ -52,9 +53,9 @@ def _look(
             return [Sighting.UNKNOWN] * len(order.records), None
         layout = vetting.layout(tx, order.dataset)
         found: list[Sighting] = []
-        for start in range(0, len(order.records), CHUNK):
-            keys = [record.key for record in order.records[start : start + CHUNK]]
-            found += _sightings(tx, layout, order, keys)
+        keys = keys_of(order.records)
+        for start in range(0, len(keys), CHUNK):
+            found += _sightings(tx, layout, order, keys[start : start + CHUNK])
     system = {"systemId": session.identity.system} if session.identity.system else {}
     return found, {**system, "timeline": at.timeline, "lsn": at.lsn}
 

@@ -10,7 +10,7 @@ from retentiond.connectors.sqlite.database import Database, quoted
 from retentiond.connectors.sqlite.schema import Table, has_index_on, is_unique, read_table, resolve, table_names
 from retentiond.domain.dataset import Child, Dataset
 from retentiond.domain.instant import text_reader
-from retentiond.domain.owner import OwnerSource, columns_of
+from retentiond.domain.owner import OwnerSource, Via, columns_of
 from retentiond.errors import DatasetRefused
 from retentiond.ports.stores import Finding
 
@@ -32,14 +32,14 @@ class Relations:
     """Other tables that a dataset's rows are looked at together with.
 
     Attributes:
-        partners: For each of its owners the table that knows it; None where the row itself does.
+        partners: For each of its owners the tables on the way to it; none where the row itself knows it.
         children: Rows that go first.
         users: As `partners`, of its users.
     """
 
-    partners: tuple[Table | None, ...] = ()
+    partners: tuple[tuple[Table, ...], ...] = ()
     children: tuple[ChildTables, ...] = ()
-    users: tuple[Table | None, ...] = ()
+    users: tuple[tuple[Table, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,18 +174,22 @@ def _unfound(db: Database, dataset: Dataset, table: Table, columns: Sequence[str
 
 def _partners(
     db: Database, dataset: Dataset, owners: Sequence[OwnerSource], role: str, problems: list[Finding]
-) -> tuple[Table | None, ...]:
-    """Find the tables that know owners, or users; each must find its rows by an index."""
-    found: list[Table | None] = []
-    for owner in owners:
-        via = owner.via
-        table = _find(db, dataset, via.table, via.schema, problems) if via else None
-        found.append(table)
-        if via is None or table is None:
-            continue
-        joined = [theirs for _, theirs in via.on]
-        lacking = list(_lacking(dataset, table, [*joined, via.take], f"{role} (via {via.table})"))
+) -> tuple[tuple[Table, ...], ...]:
+    """Find the tables on the way to owners, or users; each must find its rows by an index."""
+    return tuple(_way(db, dataset, owner.via, role, problems) if owner.via else () for owner in owners)
+
+
+def _way(db: Database, dataset: Dataset, via: Via, role: str, problems: list[Finding]) -> tuple[Table, ...]:
+    found: list[Table] = []
+    wanted = [[mine for mine, _ in step.on] for step in via.further]
+    for step, looked_with in zip(via.steps, [*wanted, [via.take]], strict=True):
+        table = _find(db, dataset, step.table, step.schema, problems)
+        if table is None:
+            return ()
+        joined = [theirs for _, theirs in step.on]
+        lacking = list(_lacking(dataset, table, [*joined, *looked_with], f"{role} (via {step.table})"))
         problems += lacking or _unfound(db, dataset, table, joined)
+        found.append(table)
     return tuple(found)
 
 

@@ -14,47 +14,55 @@ from collections.abc import Callable, Sequence
 from retentiond.connectors.sqlite.database import Database, quoted
 from retentiond.connectors.sqlite.schema import Table
 from retentiond.domain.condition import ACCOUNT, NAMED, USER, Literal, Operator
-from retentiond.domain.owner import UNREADABLE, OwnerSource, Via, read_owners, read_users
+from retentiond.domain.owner import UNREADABLE, OwnerSource, Step, Via, read_owners, read_users
 from retentiond.domain.record import Value
 
 _LETTERS = {ACCOUNT: "A", NAMED: "N", USER: "A"}
 
 
-def owners_sql(db: Database, owners: Sequence[OwnerSource], partners: Sequence[Table | None]) -> str:
+def owners_sql(db: Database, owners: Sequence[OwnerSource], partners: Sequence[Sequence[Table]]) -> str:
     """Return an expression for the owners of row `t`, NULL where none could be read.
 
     Args:
-        partners: For each owner in another table that table, None for the others.
+        partners: For each owner in another table the tables on the way to it, none for the others.
     """
     return _call(_understand(db, tuple(owners)), owners, partners)
 
 
-def users_sql(db: Database, users: Sequence[OwnerSource], partners: Sequence[Table | None]) -> str:
+def users_sql(db: Database, users: Sequence[OwnerSource], partners: Sequence[Sequence[Table]]) -> str:
     """Return an expression for the users of row `t`, NULL where they cannot be told; arguments as for owners."""
     return _call(_understand_users(db, tuple(users)), users, partners)
 
 
-def _call(function: str, sources: Sequence[OwnerSource], partners: Sequence[Table | None]) -> str:
+def _call(function: str, sources: Sequence[OwnerSource], partners: Sequence[Sequence[Table]]) -> str:
     arguments = [argument for each in zip(sources, partners, strict=True) for argument in _arguments(*each)]
     return f"{function}({', '.join(arguments)})"
 
 
-def _arguments(source: OwnerSource, partner: Table | None) -> tuple[str, str]:
+def _arguments(source: OwnerSource, partners: Sequence[Table]) -> tuple[str, str]:
     """Return the type of a value and its bytes; a missing partner, and partners that disagree, are unreadable."""
     if source.via is None:
         column = f"t.{quoted(source.column)}"
         return f"typeof({column})", f"CAST({column} AS BLOB)"
-    if partner is None:
-        return "'via'", "NULL"
-    blank = " OR ".join(f"t.{quoted(mine)} IS NULL" for mine, _ in source.via.on)
-    return f"CASE WHEN {blank} THEN 'null' ELSE 'via' END", _partner(source.via, partner)
+    return "'via'", _elsewhere("t", source.via, list(zip(source.via.steps, partners, strict=True)))
 
 
-def _partner(via: Via, table: Table) -> str:
-    taken = f"p.{quoted(via.take)}"
+def _elsewhere(row: str, via: Via, steps: Sequence[tuple[Step, Table]]) -> str:
+    """Return an expression for what a row finds by steps: a type and the hexadecimals of a value.
+
+    It is `null:` where a column that it would look with is blank, and `lost:` where no row is there, or rows that
+    disagree.
+    """
+    if not steps:
+        taken = f"{row}.{quoted(via.take)}"
+        return f"typeof({taken}) || ':' || hex(CAST({taken} AS BLOB))"
+    (step, table), *rest = steps
+    partner = f"p{len(rest)}"
+    blank = " OR ".join(f"{row}.{quoted(mine)} IS NULL" for mine, _ in step.on)
     return (
-        f"(SELECT CASE WHEN MIN(v) = MAX(v) THEN MIN(v) END FROM (SELECT typeof({taken}) || ':' ||"
-        f" hex(CAST({taken} AS BLOB)) AS v FROM {table.sql} AS p WHERE {same('p', 't', via.on)}))"
+        f"CASE WHEN {blank} THEN 'null:' ELSE (SELECT CASE WHEN MIN(v) = MAX(v) THEN MIN(v) ELSE 'lost:' END FROM"
+        f" (SELECT {_elsewhere(partner, via, rest)} AS v FROM {table.sql} AS {partner}"
+        f" WHERE {same(partner, row, step.on)})) END"
     )
 
 

@@ -11,6 +11,7 @@ from retentiond.connectors.sqlite.acting import Acting
 from retentiond.connectors.sqlite.database import Database, explained
 from retentiond.connectors.sqlite.judging import Judge, load_batch
 from retentiond.connectors.sqlite.layout import Layout, lay_out
+from retentiond.connectors.sqlite.referring import foreign_keys
 from retentiond.connectors.sqlite.returning import Returning
 from retentiond.connectors.sqlite.schema import resolve, table_names, text_indexes
 from retentiond.connectors.sqlite.survey import dangers, survey
@@ -21,7 +22,7 @@ from retentiond.domain.decision import Cases
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
 from retentiond.evidence.levels import EvidenceLevel
-from retentiond.ports.stores import Acted, Finding, Order, Pressure, Remnant, Survey, Verified, Window
+from retentiond.ports.stores import Acted, Finding, ForeignKey, Order, Pressure, Remnant, Survey, Verified, Window
 
 BUSY_SECONDS = 5.0
 WINDOW_ROWS = 20_000
@@ -74,6 +75,11 @@ class SqliteStore:
         for name in names:
             if name not in covered and not ignored(name) and not ignored(f"main.{name}"):
                 yield name
+
+    def foreign_keys(self, datasets: Sequence[Dataset]) -> Sequence[ForeignKey]:
+        """Return the foreign keys that lead to tables of the datasets."""
+        with self._reader() as db, explained(self._name):
+            return list(foreign_keys(db, datasets))
 
     def scan(self, dataset: Dataset, cases: Cases, wanted: frozenset[int]) -> Iterator[Window]:
         """Examine every row of the dataset's table, and of its quarantine, once."""

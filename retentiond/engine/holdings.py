@@ -1,0 +1,171 @@
+"""What is held of an account: every dataset looked at once, nothing changed, and no more in memory than one window.
+
+Rows of an account tell which objects are its own, too: their names wait in a scratch database until the objects are
+listed. What holds keep is asked of each record, as a plan would ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from retentiond.domain.condition import ACCOUNT, ALWAYS, NAMED, AnyOf, Missing
+from retentiond.domain.dataset import Dataset
+from retentiond.domain.decision import OTHERS, Case, Cases, Disposition, named_cases
+from retentiond.domain.graph import reached
+from retentiond.domain.hold import Hold, HoldIndex
+from retentiond.domain.record import Record, key_bytes
+from retentiond.engine.context import Context
+from retentiond.engine.scratch import Scratch
+from retentiond.errors import ConnectorError
+from retentiond.ports.stores import UNNAMEABLE, Tally
+
+_OWN, _NAMED, _UNOWNED = 0, 1, 2
+_SCHEMA = "CREATE TABLE named (name BLOB PRIMARY KEY, held INTEGER NOT NULL) WITHOUT ROWID"
+_ADD = "INSERT INTO named VALUES (?, ?) ON CONFLICT DO UPDATE SET held = max(held, excluded.held)"
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a dataset holds of an account.
+
+    Attributes:
+        reached: How it is known whose a record is; none where that is not declared, and nothing is looked for then.
+        records: Those that certainly are the account's; `size_bytes` as their stores tell it.
+        oldest, newest: Of their clocks, microseconds since the epoch; None for none.
+        held: How many of them a legal hold keeps.
+        undetermined: Records that name the account, and perhaps others that cannot be read.
+        unowned: Records of which nobody can tell whose they are.
+        trouble: Why it could not be looked at; empty where it was.
+    """
+
+    dataset: str
+    store: str
+    data_class: str
+    reached: tuple[str, ...]
+    records: int = 0
+    size_bytes: int = 0
+    oldest: int | None = None
+    newest: int | None = None
+    held: int = 0
+    undetermined: int = 0
+    unowned: int = 0
+    trouble: str = ""
+
+    def plus(self, record: Record, *, held: bool) -> Holding:
+        """Return this with one more record of the account's."""
+        clocks = [clock for clock in (self.oldest, self.newest, record.clock) if clock is not None]
+        return replace(
+            self,
+            records=self.records + 1,
+            size_bytes=self.size_bytes + record.size_bytes,
+            oldest=min(clocks, default=None),
+            newest=max(clocks, default=None),
+            held=self.held + held,
+        )
+
+
+def holdings(ctx: Context, account: str) -> list[Holding]:
+    """Return what each dataset holds of an account, in the order of the data map.
+
+    A store that cannot be looked at keeps none of the others from being.
+    """
+    with ctx.ledger.begin() as tx:
+        holds = tx.holds.active()
+    found: dict[str, Holding] = {}
+    for dataset in ctx.datamap.datasets.values():
+        if not dataset.follows:
+            for each in _Look(ctx, account, holds, dataset).run():
+                found[each.dataset] = each
+    return [found[name] for name in ctx.datamap.datasets]
+
+
+class _Look:
+    """One look at a dataset, and at the one that its rows name objects of."""
+
+    def __init__(self, ctx: Context, account: str, holds: Sequence[Hold], dataset: Dataset) -> None:
+        self._ctx = ctx
+        self._account = account
+        self._dataset = dataset
+        self._follower = ctx.datamap.datasets[dataset.blobs.dataset] if dataset.blobs else None
+        self._holds = HoldIndex(holds, dataset.name)
+        self._object_holds = HoldIndex(holds, self._follower.name if self._follower else "")
+
+    def run(self) -> Iterator[Holding]:
+        with _Names() as names:
+            row = self._tried(self._rows, self._empty(self._dataset), names)
+            yield row
+            if self._follower is None:
+                return
+            empty = self._empty(self._follower)
+            if row.trouble:
+                yield replace(empty, trouble=f"{row.dataset} tells whose these are: {row.trouble}")
+            else:
+                yield self._tried(self._objects, empty, names)
+
+    def _empty(self, dataset: Dataset) -> Holding:
+        return Holding(dataset.name, dataset.store, dataset.data_class, reached(self._ctx.datamap, dataset))
+
+    @staticmethod
+    def _tried(look: Callable[[Holding, _Names], Holding], empty: Holding, names: _Names) -> Holding:
+        try:
+            return look(empty, names) if empty.reached else empty
+        except ConnectorError as error:
+            return replace(empty, trouble=str(error))
+
+    def _rows(self, found: Holding, names: _Names) -> Holding:
+        unsure = unowned = 0
+        for window in self._ctx.connector(self._dataset).scan(self._dataset, _cases(self._account), frozenset((_OWN,))):
+            own = [(record, self._is_held(record)) for record, _ in window.found]
+            for record, held in own:
+                found = found.plus(record, held=held)
+            names.add((name, held) for record, held in own for name in record.blobs)
+            unsure += window.tallies.get(_NAMED, Tally()).count
+            unowned += sum(window.tallies.get(each, Tally()).count for each in (_UNOWNED, UNNAMEABLE))
+        return replace(found, undetermined=unsure, unowned=unowned)
+
+    def _is_held(self, record: Record) -> bool:
+        if self._holds and self._holds.matters(record):
+            return True
+        objects = (record._replace(key=(name,)) for name in record.blobs if self._object_holds)
+        return any(self._object_holds.matters(each) for each in objects)
+
+    def _objects(self, found: Holding, names: _Names) -> Holding:
+        follower = self._follower
+        if follower is None:
+            return found
+        unowned = 0
+        for window in self._ctx.connector(follower).scan(follower, named_cases(), frozenset((0,))):
+            for record, _ in window.found:
+                held = names.held(record)
+                if held is None and self._account not in record.accounts:
+                    continue
+                own = record._replace(account=self._account)
+                found = found.plus(record, held=bool(held) or bool(self._object_holds.matters(own)))
+            unowned += window.tallies.get(UNNAMEABLE, Tally()).count
+        return replace(found, unowned=unowned)
+
+
+class _Names(Scratch):
+    """The names of objects that rows of the account name, and whether a hold keeps such a row."""
+
+    def __init__(self) -> None:
+        super().__init__(_SCHEMA)
+
+    def add(self, names: Iterator[tuple[str, bool]]) -> None:
+        self._write(_ADD, ((name.encode(), held) for name, held in names))
+
+    def held(self, record: Record) -> bool | None:
+        found = self._db.execute("SELECT held FROM named WHERE name = ?", (key_bytes(record.key),)).fetchone()
+        return None if found is None else bool(found[0])
+
+
+def _cases(account: str) -> Cases:
+    return Cases(
+        (
+            Case(Disposition.PURGE, AnyOf(ACCOUNT, (account,)), "account"),
+            Case(Disposition.UNDETERMINED, AnyOf(NAMED, (account,)), "owner-unreadable"),
+            Case(Disposition.UNDETERMINED, Missing(ACCOUNT), "owner-unreadable"),
+            Case(Disposition.KEEP, ALWAYS, OTHERS),
+        )
+    )
