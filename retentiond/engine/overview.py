@@ -9,7 +9,6 @@ from datetime import datetime
 from retentiond.domain.account import AccountState
 from retentiond.domain.cron import Cron
 from retentiond.domain.erasure import OPEN, ErasureState
-from retentiond.domain.hold import Hold
 from retentiond.domain.policy import Schedule
 from retentiond.domain.record import moment
 from retentiond.engine import approvers, chains
@@ -18,8 +17,9 @@ from retentiond.engine.failover import Look, looks
 from retentiond.engine.guards import RECOVERY
 from retentiond.engine.pausing import Pause, paused
 from retentiond.engine.pending import pending
+from retentiond.engine.zeroing import ZeroStatus, zero_status
 from retentiond.ports.ledger import Transaction
-from retentiond.ports.rows import ClosureRow, ErasureRow, PlanRow, RunRow
+from retentiond.ports.rows import ClosureRow, ErasureRow, HoldRow, PlanRow, RunRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,13 @@ class Status:
         erasures: Requests for erasure that are under way, by deadline.
         erasures_past_deadline: How many of them should have ended by now.
         erasures_near_deadline: How many are past it, or nearer to it than `erasure.alert_before`.
+        zero_retention: How each rule stands that promises zero retention.
+        reviews_overdue: Ids of holds that should have been reviewed by now; they are in force still.
         moved: Stores that went back or elsewhere, in the last days or not looked at again yet.
     """
 
     policies: tuple[PolicyStatus, ...]
-    holds: Sequence[Hold]
+    holds: Sequence[HoldRow]
     closures: Sequence[ClosureRow]
     runs: Sequence[RunRow]
     waiting: Sequence[PlanRow]
@@ -72,6 +74,8 @@ class Status:
     erasures: Sequence[ErasureRow] = ()
     erasures_past_deadline: int = 0
     erasures_near_deadline: int = 0
+    reviews_overdue: tuple[str, ...] = ()
+    zero_retention: tuple[ZeroStatus, ...] = ()
 
 
 def status(ctx: Context) -> Status:
@@ -79,7 +83,7 @@ def status(ctx: Context) -> Status:
     now = ctx.now()
     left, moved, changed, halted = pending(ctx).records, looks(ctx), approvers.waiting(ctx), paused(ctx)
     with ctx.ledger.begin() as tx:
-        closures = tx.closures.in_state(AccountState.GRACE, AccountState.CLOSING)
+        closures, holds = tx.closures.in_state(AccountState.GRACE, AccountState.CLOSING), tx.holds.active()
         erasures = tx.erasures.in_state(ErasureState.ASKED, *OPEN)
         near = ctx.policies.erasure.alert_before.after(now)
         facts = {
@@ -90,7 +94,7 @@ def status(ctx: Context) -> Status:
             policies=tuple(
                 _policy(policy, ctx.policies.policies[policy].schedule, known, now) for policy, known in facts.items()
             ),
-            holds=tx.holds.active(),
+            holds=holds,
             closures=closures,
             runs=tx.runs.recent(10),
             waiting=[plan for plan in tx.plans.in_state(*chains.OPEN) if not chains.first_id(plan)],
@@ -105,7 +109,14 @@ def status(ctx: Context) -> Status:
             erasures=erasures,
             erasures_past_deadline=sum(each.deadline_at <= now for each in erasures),
             erasures_near_deadline=sum(each.deadline_at <= near for each in erasures),
+            reviews_overdue=unreviewed(holds, now),
+            zero_retention=tuple(zero_status(ctx, tx, now)),
         )
+
+
+def unreviewed(holds: Sequence[HoldRow], now: datetime) -> tuple[str, ...]:
+    """Return the ids of holds that should have been reviewed by a time."""
+    return tuple(each.id for each in holds if each.review_at is not None and each.review_at <= now)
 
 
 def remember_run(

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Column, Select, Table, Update, bindparam, func, select, update
 
-from retentiond.ledger.schema import batch_identifiers, closures, erasures, facts, receipts, runs
+from retentiond.ledger.schema import batch_identifiers, closures, erasures, facts, holds, receipts, runs
 from retentiond.ledger.session import Session
 from retentiond.ports.seals import SealedRow
 
@@ -46,6 +46,7 @@ _PLACES = (
     _Place("closure", closures, (closures.c.id,), closures.c.account_sealed),
     _Place("erasure", erasures, (erasures.c.id,), erasures.c.subject_sealed),
     _Place("erasure-texts", erasures, (erasures.c.id,), erasures.c.texts_sealed),
+    _Place("hold", holds, (holds.c.id,), holds.c.sealed),
     _Place("purge", facts, (facts.c.name,), facts.c.value),
 )
 

@@ -13,7 +13,8 @@ class SealedRow:
 
     Attributes:
         kind: `run` or `receipt` (its commitment key), `batch` (its identifiers), `closure` (its account), `erasure`
-            (its person), `erasure-texts` (what was written of it), or `purge` (what a manual purge was asked for).
+            (its person), `erasure-texts` (what was written of it), `hold` (what it is of), or `purge` (what a manual
+            purge was asked for).
         key: What names it, such as (plan, ordinal); with the kind it is what it was sealed for.
     """
 

@@ -24,7 +24,7 @@ from tests.readme.test_first_run import FIRST_RUN
 
 DOCS = ROOT / "docs"
 CONFIGURATION = DOCS / "configuration.md"
-WALKED = ("receipts.md", "audit.md", "operations.md", "keys.md")
+WALKED = ("receipts.md", "audit.md", "operations.md", "holds.md", "keys.md")
 LEFT_OF_THE_TABLE = 59  # 100 requests, two a day; 41 are older than 29 days and not flagged
 _COMMAND = re.compile(r"\bretentiond ((?:-{0,2}[\w./-]+ ?)*)")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")

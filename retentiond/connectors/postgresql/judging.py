@@ -14,12 +14,14 @@ from typing import Any
 from retentiond.connectors.postgresql import bulk, kin
 from retentiond.connectors.postgresql.bulk import Bulk
 from retentiond.connectors.postgresql.catalog import Column
-from retentiond.connectors.postgresql.dialect import Parameters, PostgresqlDialect
+from retentiond.connectors.postgresql.content import stands_sql
+from retentiond.connectors.postgresql.dialect import UNKNOWN, Parameters, PostgresqlDialect, stands
 from retentiond.connectors.postgresql.fields import NOTHING, Field, Kind
 from retentiond.connectors.postgresql.layout import Source
 from retentiond.connectors.postgresql.names import quoted
 from retentiond.connectors.postgresql.session import Transaction
 from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, NAMED, TOMBSTONED, USER, fields
+from retentiond.domain.content import Change
 from retentiond.domain.decision import Cases
 from retentiond.domain.record import NO_ATTRIBUTES, UNTIED, Key, Record, Ties, Value
 from retentiond.domain.records import Records, Same, columns_of
@@ -28,11 +30,19 @@ from retentiond.ports.stores import UNNAMEABLE, Tally
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What was said of one row: the case that won, whether it bears a readable tombstone, whether children keep it."""
+    """What was said of one row.
+
+    Attributes:
+        case: The index of the case that won.
+        hidden: Whether it bears a readable tombstone.
+        blocked: Whether children keep it.
+        stands: Whether what a change would remove stands in it; None where that can't be read, or nobody asked.
+    """
 
     case: int
     hidden: bool
     blocked: bool = False
+    stands: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +82,17 @@ class Judge:
 
     Args:
         cases: The decision; None to look at rows without judging them, under case 0.
+        change: What is asked about besides: whether something stands in a row that it would remove.
     """
 
-    def __init__(self, source: Source, cases: Cases | None) -> None:
+    def __init__(self, source: Source, cases: Cases | None, change: Change | None = None) -> None:
         self.source = source
         self.parameters = Parameters()
         self._cases = cases
-        self._fields = _asked(source.fields, cases)
+        asked = dict.fromkeys(cases.changes() if cases else ())
+        inside = {stands(each): Field(Kind.BOOLEAN, stands_sql(source, each), costly=True) for each in asked}
+        self._stands = stands_sql(source, change) if change else UNKNOWN
+        self._fields = {**_asked(source.fields, cases), **inside}
         self._names = {field: f"f{number}" for number, field in enumerate(self._fields)}
         self._unread = self._unread_tombstone()
         self.verdict = self._verdict()
@@ -151,7 +165,7 @@ class Judge:
         located = self.locate(keys)
         using = f", {located.using}" if located.using else ""
         rows = tx.rows(
-            f"SELECT {located.place}, {self.verdict}::int4, {self.hidden}, ({blocked})"
+            f"SELECT {located.place}, {self.verdict}::int4, {self.hidden}, ({blocked}), {self._stands}"
             f" FROM {self.source.table.only} AS t{using} WHERE {located.where}",
             self.parameters.values,
         )
@@ -159,6 +173,17 @@ class Judge:
             return {}
         numbers = located.numbers(place for place, *_ in rows)
         return {number: Judged(*said) for number, (_, *said) in zip(numbers, rows, strict=True)}
+
+    def values(self, tx: Transaction, keys: Sequence[Key], columns: str) -> list[tuple[int, Sequence[object]]]:
+        """Return columns of the rows of keys, each with its place in the list."""
+        located = self.locate(keys)
+        using = f", {located.using}" if located.using else ""
+        rows = tx.rows(
+            f"SELECT {located.place}, {columns} FROM {self.source.table.only} AS t{using} WHERE {located.where}",
+            self.parameters.values,
+        )
+        numbers = located.numbers(place for place, *_ in rows)
+        return [(number, row[1:]) for number, row in zip(numbers, rows, strict=True)]
 
     # --- rows handed out ---
 

@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from retentiond.connectors.postgresql import replicas, scanning
+from retentiond.connectors.postgresql import content, describing, redacting, replicas, scanning
 from retentiond.connectors.postgresql.acting import Acting, Pace
 from retentiond.connectors.postgresql.catalog import find_tables
 from retentiond.connectors.postgresql.failures import explained
+from retentiond.connectors.postgresql.judging import Judge
 from retentiond.connectors.postgresql.layout import Layout
 from retentiond.connectors.postgresql.referring import foreign_keys
 from retentiond.connectors.postgresql.returning import Returning
-from retentiond.connectors.postgresql.session import Session
+from retentiond.connectors.postgresql.session import Session, Transaction
 from retentiond.connectors.postgresql.survey import survey
 from retentiond.connectors.postgresql.verifying import verify
 from retentiond.connectors.postgresql.vetting import Vetting
+from retentiond.domain.content import Change, Content
 from retentiond.domain.dataset import Dataset, Shape
 from retentiond.domain.decision import Cases
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
+from retentiond.domain.tableshape import TableShape
 from retentiond.evidence.levels import EvidenceLevel
-from retentiond.ports.stores import Acted, ForeignKey, Order, Pressure, Remnant, Survey, Verified, Window
+from retentiond.ports.looking import Neighbours
+from retentiond.ports.stores import (
+    Acted,
+    Finding,
+    ForeignKey,
+    Order,
+    Pressure,
+    Remnant,
+    Survey,
+    Verified,
+    Window,
+)
 
 WINDOW_ROWS = 20_000
 SEPARATE_ROLE, SAME_ROLE = "separate role", "same role"
 
-_UNMAPPED = """
-SELECT c.oid::int8, n.nspname::text, c.relname::text
-FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'm', 'f') AND NOT c.relispartition AND c.relpersistence <> 't'
-  AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%%'
-ORDER BY 2, 3
-"""
+LARGE_OBJECTS = "pg_largeobject"
 
 
 class PostgresqlStore:
@@ -67,17 +75,30 @@ class PostgresqlStore:
         return survey(self._session, separate, dataset)
 
     def unmapped(self, datasets: Sequence[Dataset], ignored: Callable[[str], bool]) -> Iterator[str]:
-        """Yield tables, views that hold rows, and foreign tables that are nobody's table or quarantine."""
-        written = [(dataset.table, dataset.schema) for dataset in datasets]
-        hidden = [dataset.tombstone for dataset in datasets if dataset.tombstone and dataset.tombstone.table]
-        written += [(target.table, target.schema) for target in hidden]
+        """Yield tables, views that hold rows, and foreign tables that are nobody's table or quarantine.
+
+        Large objects, which stand in no table, are `pg_largeobject`.
+        """
         with explained(self._name), self._session.reading() as tx:
-            covered = {oid for each in written for oid, *_ in find_tables(tx, *each)}
-            tables = tx.rows(_UNMAPPED)
-        for oid, schema, name in tables:
-            title = f"{schema}.{name}"
-            if oid not in covered and not ignored(title):
-                yield title
+            covered = {oid for dataset in datasets for oid, _ in _tables_of(tx, dataset)}
+            titles = [f"{schema}.{name}" for oid, schema, name, *_ in tx.rows(describing.TABLES) if oid not in covered]
+            titles += [LARGE_OBJECTS] if describing.large_objects(tx) else []
+        yield from (title for title in titles if not ignored(title))
+
+    def tables(self) -> Sequence[TableShape]:
+        """Return what the catalogue says of all tables that hold rows."""
+        with explained(self._name), self._session.reading() as tx:
+            return tuple(describing.describe(tx))
+
+    def tables_of(self, dataset: Dataset) -> frozenset[str]:
+        """Return the titles of a dataset's table and its quarantine, as far as they are there."""
+        with explained(self._name), self._session.reading() as tx:
+            return frozenset(title for _, title in _tables_of(tx, dataset))
+
+    def neighbours(self) -> Neighbours:
+        """Return the other databases of the server, which no role sees into from here."""
+        with explained(self._name), self._session.reading() as tx:
+            return Neighbours("database", tuple(describing.databases_beside(tx)), separate=True)
 
     def foreign_keys(self, datasets: Sequence[Dataset]) -> Sequence[ForeignKey]:
         """Return the foreign keys that lead to tables of the datasets."""
@@ -109,8 +130,41 @@ class PostgresqlStore:
         """Purge, hide or bring back exactly the order's rows, some thousand in a transaction."""
         if not order.records:
             return Acted(())
+        if order.action is Action.REDACT:
+            return redacting.act(self._session, self._layout(order.dataset), order, self._vetting)
         work = Returning if order.action is Action.RESTORE else Acting
         return work(self._session, self._layout(order.dataset), order, self._vetting, self._pace).run()
+
+    def survey_changes(self, dataset: Dataset, changes: Sequence[Change]) -> Sequence[Finding]:
+        """Look at the columns that changes are of, and at whatever reacts to an update; changes nothing."""
+        with explained(dataset.name), self._session.reading() as tx:
+            layout = self._vetting.layout(tx, dataset)
+            found = list(content.vet_changes(tx, layout, changes))
+        for target in {each: None for change in changes for each in change.targets} if not found else ():
+            with explained(dataset.name), self._session.reading() as tx:
+                found += content.vet_constant(tx, layout.live, target)
+        return tuple(dict.fromkeys(found))
+
+    def has_any(self, dataset: Dataset, change: Change) -> bool:
+        """Tell whether a dataset's table has any of a change's columns."""
+        return content.has_any(self._layout(dataset).live.table, change)
+
+    def contents(
+        self, dataset: Dataset, changes: Sequence[Change], records: Sequence[Record]
+    ) -> Sequence[Mapping[Change, Content]]:
+        """Tell of each record whether what each change would remove stands in it."""
+        keys = [record.key for record in records]
+        layout = self._layout(dataset)
+        with explained(dataset.name), self._session.reading() as tx:
+            judged = {
+                (source.place, change): Judge(source, None, change).judge(tx, keys)
+                for source in layout.sources
+                for change in changes
+            }
+        return [
+            {change: row.stands for change in changes if (row := judged[record.place, change].get(number))}
+            for number, record in enumerate(records)
+        ]
 
     def verify(self, order: Order) -> Verified:
         """Look for the order's rows through a connection of its own, after the commit, on the primary."""
@@ -151,3 +205,12 @@ class PostgresqlStore:
         """Close both connections."""
         self._session.close()
         self._verifier.close()
+
+
+def _tables_of(tx: Transaction, dataset: Dataset) -> Iterator[tuple[int, str]]:
+    """Yield object id and title of the tables that hold a dataset's rows."""
+    written = [(dataset.table, dataset.schema)]
+    if dataset.tombstone and dataset.tombstone.table:
+        written.append((dataset.tombstone.table, dataset.tombstone.schema))
+    for each in written:
+        yield from ((oid, f"{schema}.{name}") for oid, schema, name, _ in find_tables(tx, *each))
