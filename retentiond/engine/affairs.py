@@ -106,10 +106,10 @@ class _Erasures:
         return Person.read(who).account
 
     def plans_of(self, tx: Transaction, ids: Sequence[str]) -> Sequence[tuple[str, str]]:
-        return tx.plans.of_erasures(ids)
+        return tx.erasures.plans_of(ids)
 
     def served_by(self, tx: Transaction, plan: str) -> Sequence[str]:
-        return tx.plans.erasures_of(plan)
+        return tx.erasures.of_plan(plan)
 
     def is_under_way(self, tx: Transaction, name: str) -> bool:
         erasure = tx.erasures.get(name)

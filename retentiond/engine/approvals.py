@@ -33,7 +33,6 @@ from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ApprovalRow, PlanRow
 
 ERASES = "erases:"  # facts: the form of a dataset in which people approved an erasure in it
-_BY_POLICY = (Trigger.SCHEDULE, Trigger.REPLAY)
 _NOT_AFTER = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -140,8 +139,8 @@ def _approve_pairs(ctx: Context, tx: Transaction, plan: PlanRow) -> None:
     if plan.trigger is Trigger.ERASURE:
         for name, sha256 in plan.datasets:
             tx.facts.set(f"{ERASES}{name}", sha256)
-    if plan.trigger not in _BY_POLICY or plan.lists not in lists_commitments(ctx, plan.policies):
-        return  # a closure or a manual purge approves no policy; a list that changed after the plan, nobody approved
+    if plan.trigger is not Trigger.SCHEDULE or plan.lists not in lists_commitments(ctx, plan.policies):
+        return  # nothing that people asked for approves a policy; a list that changed after the plan, nobody approved
     classes = {dataset.name: dataset.data_class for dataset in ctx.datamap.datasets.values()}
     for policy in plan.policies:
         governed = ctx.policies.policies.get(policy[0])

@@ -39,7 +39,7 @@ def fresh_erasures(ctx: Context) -> list[ErasureRow]:
     """Return those of them that can go on at once; where something keeps one, that is for a run that is due."""
     with ctx.ledger.begin() as tx:
         plans = tx.plans.in_state(RunState.PLANNED, *chains.UNFINISHED)
-        ready = {each for plan in plans if plan.trigger is Trigger.ERASURE for each in tx.plans.erasures_of(plan.id)}
+        ready = {each for plan in plans if plan.trigger is Trigger.ERASURE for each in tx.erasures.of_plan(plan.id)}
     return [row for row in due_erasures(ctx) if row.remainder is None or row.id in ready]
 
 

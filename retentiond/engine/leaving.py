@@ -46,7 +46,7 @@ def accounts_of(ctx: Context, plan: PlanRow) -> Collection[str]:
     """
     if plan.trigger is Trigger.ERASURE:
         with ctx.ledger.begin() as tx:
-            asked = [tx.erasures.get(erasure) for erasure in tx.plans.erasures_of(plan.id)]
+            asked = [tx.erasures.get(erasure) for erasure in tx.erasures.of_plan(plan.id)]
         return Persons({text: row.id for row in asked if row is not None and (text := person_of(ctx, row))})
     if plan.trigger is not Trigger.CLOSURE:
         return frozenset()

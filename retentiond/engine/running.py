@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from retentiond.domain.account import AccountState
 from retentiond.domain.erasure import ErasureState
-from retentiond.domain.plan import Forecast, RunState, Trigger
+from retentiond.domain.plan import Basis, Forecast, RunState, Trigger
 from retentiond.engine import chains, guards
 from retentiond.engine.anchoring import anchor_events
 from retentiond.engine.approvals import find_plan, void
@@ -17,7 +17,7 @@ from retentiond.engine.context import Context
 from retentiond.engine.enforcement import Carried, carry_out_chain
 from retentiond.engine.erasing import due_erasures, erase_due, fresh_erasures
 from retentiond.engine.failover import counted, notice, uncounted
-from retentiond.engine.forgetting import forget_keys
+from retentiond.engine.forgetting import forget_keys, forget_requests
 from retentiond.engine.keychange import publish_files
 from retentiond.engine.overview import known_overdue, remember_idle, remember_run
 from retentiond.engine.pending import OPEN_BATCHES, pending
@@ -341,7 +341,8 @@ def _account_for(ctx: Context, session: Session, carried: Carried) -> None:
     outcomes: Counter[str] = sum(carried.outcomes().values(), Counter())
     session.overdue += left.total()
     session.held = session.held or (outcomes["held"] > 0 and outcomes["held"] == outcomes.total())
-    if carried.plan.trigger in _BY_POLICY:
+    by_hand = any(part.basis is Basis.MANUAL for part in carried.parts)  # then no policy was asked
+    if carried.plan.trigger in _BY_POLICY and not by_hand:
         left.update(pending(ctx).by_policy + uncounted(ctx))
         short = {policy for policy, count in carried.carried_over().items() if count}
         short |= _policies_left_out(ctx, session.left_out)
@@ -378,3 +379,4 @@ def tidy(ctx: Context) -> None:
         if not tx.closures.in_state(AccountState.CLOSING) and not tx.erasures.in_state(ErasureState.IN_PROGRESS):
             tx.batches.destroy_identifiers(ctx.terms.identifiers_keep.before(ctx.now()))
     forget_keys(ctx)
+    forget_requests(ctx)

@@ -11,7 +11,7 @@ from sqlalchemy import Row, bindparam, func, insert, null, select, update
 
 from retentiond.domain.account import Remainder
 from retentiond.domain.erasure import ENDED, ErasureState
-from retentiond.ledger.schema import columns_of, erasures
+from retentiond.ledger.schema import columns_of, erasures, plan_erasures, plans
 from retentiond.ledger.session import Session, values_of
 from retentiond.ports.rows import ErasureRow
 
@@ -50,6 +50,15 @@ _FORGET = (
     )
     .values(texts_sealed=b"")
 )
+
+_PLANS_OF = (
+    select(plan_erasures.c.erasure, plan_erasures.c.plan)
+    .join_from(plan_erasures, plans)
+    .where(plan_erasures.c.erasure.in_(bindparam("of_erasures", expanding=True)))
+    .order_by(plans.c.log_index)
+)
+_OF_PLAN = select(plan_erasures.c.erasure).where(plan_erasures.c.plan == bindparam("of_plan"))
+_MOST_BOUND = 500
 
 
 class SqlErasures:
@@ -104,6 +113,15 @@ class SqlErasures:
         """End it: keep the commitments, destroy the sealed person."""
         what = f"erasure {erasure}"
         self._session.change_one(what, _END, reference=erasure, new_state=state, moment=at, new_receipt=receipt)
+
+    def plans_of(self, erasures: Sequence[str]) -> Sequence[tuple[str, str]]:
+        """Return (erasure, plan) for each plan that serves one of the requests, each request's plans oldest first."""
+        pieces = (erasures[start : start + _MOST_BOUND] for start in range(0, len(erasures), _MOST_BOUND))
+        return [tuple(row) for some in pieces for row in self._session.rows(_PLANS_OF, of_erasures=some)]
+
+    def of_plan(self, plan: str) -> Sequence[str]:
+        """Return the requests that a plan serves."""
+        return [row.erasure for row in self._session.rows(_OF_PLAN, of_plan=plan)]
 
     def begun_since(self, moment: datetime) -> int:
         """Return how many began after a time."""

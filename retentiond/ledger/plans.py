@@ -7,11 +7,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, delete, exists, func, insert, literal, or_, select, update
 
 from retentiond.domain.plan import Forecast, Part, RunState, Trigger
 from retentiond.ledger import schema
-from retentiond.ledger.schema import columns_of, drafts, plan_closures, plan_erasures, plans
+from retentiond.ledger.schema import columns_of, drafts, facts, plan_closures, plan_erasures, plans
 from retentiond.ledger.session import Session, values_of
 from retentiond.ports.rows import PlanRow
 
@@ -24,18 +24,21 @@ _OF_CLOSURES = (
     .where(plan_closures.c.closure.in_(bindparam("of_closures", expanding=True)))
     .order_by(plans.c.log_index)
 )
-_OF_ERASURES = (
-    select(plan_erasures.c.erasure, plan_erasures.c.plan)
-    .join_from(plan_erasures, plans)
-    .where(plan_erasures.c.erasure.in_(bindparam("of_erasures", expanding=True)))
-    .order_by(plans.c.log_index)
-)
-_ERASURES_OF = select(plan_erasures.c.erasure).where(plan_erasures.c.plan == bindparam("of_plan"))
 _CLOSURES_OF = select(plan_closures.c.closure).where(plan_closures.c.plan == bindparam("of_plan"))
 _COUNT_ENDED = (
     select(func.count())
     .select_from(plans)
     .where(plans.c.state.in_((RunState.DONE, RunState.PARTIAL)), plans.c.trigger == bindparam("by"))
+)
+# The sealed request of a plan stands beside it, in `facts`, until it is destroyed.
+_ASKED_BEFORE = (
+    select(plans.c.id)
+    .join(facts, facts.c.name == literal("purge:").concat(plans.c.id))
+    .where(
+        plans.c.state.in_((RunState.DONE, RunState.PARTIAL, RunState.CANCELLED)),
+        plans.c.created_at < bindparam("moment"),
+        func.length(facts.c.value) > 0,
+    )
 )
 _ADD = insert(plans)
 _SET_STATE = update(plans).where(plans.c.id == bindparam("reference")).values(state=bindparam("new_state"))
@@ -105,6 +108,10 @@ class SqlPlans:
         count: int = self._session.value(_COUNT_ENDED, by=trigger)
         return count
 
+    def asked_before(self, moment: datetime) -> Sequence[str]:
+        """Return plans for what people asked, made before a time, that have ended, whose requests are still there."""
+        return [row.id for row in self._session.rows(_ASKED_BEFORE, moment=moment)]
+
     def of_closures(self, closures: Sequence[str]) -> Sequence[tuple[str, str]]:
         """Return (closure, plan) for each plan that serves one of the closures, each closure's plans oldest first."""
         pieces = (closures[start : start + _MOST_BOUND] for start in range(0, len(closures), _MOST_BOUND))
@@ -113,15 +120,6 @@ class SqlPlans:
     def closures_of(self, plan: str) -> Sequence[str]:
         """Return the closures that a plan serves."""
         return [row.closure for row in self._session.rows(_CLOSURES_OF, of_plan=plan)]
-
-    def of_erasures(self, erasures: Sequence[str]) -> Sequence[tuple[str, str]]:
-        """Return (erasure, plan) for each plan that serves one of the requests, each request's plans oldest first."""
-        pieces = (erasures[start : start + _MOST_BOUND] for start in range(0, len(erasures), _MOST_BOUND))
-        return [tuple(row) for some in pieces for row in self._session.rows(_OF_ERASURES, of_erasures=some)]
-
-    def erasures_of(self, plan: str) -> Sequence[str]:
-        """Return the requests for erasure that a plan serves."""
-        return [row.erasure for row in self._session.rows(_ERASURES_OF, of_plan=plan)]
 
     def set_state(self, plan: str, state: RunState) -> None:
         """Move a plan to a state.

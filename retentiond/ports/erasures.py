@@ -58,6 +58,14 @@ class Erasures(Protocol):
         """End it: keep the commitments, destroy the sealed person."""
         ...
 
+    def plans_of(self, erasures: Sequence[str]) -> Sequence[tuple[str, str]]:
+        """Return (erasure, plan) for each plan that serves one of the requests, each request's plans oldest first."""
+        ...
+
+    def of_plan(self, plan: str) -> Sequence[str]:
+        """Return the requests that a plan serves."""
+        ...
+
     def begun_since(self, moment: datetime) -> int:
         """Return how many began after a time."""
         ...

@@ -73,20 +73,16 @@ class Plans(Protocol):
         """Return how many plans of a trigger were carried out."""
         ...
 
+    def asked_before(self, moment: datetime) -> Sequence[str]:
+        """Return plans for what people asked, made before a time, that have ended, whose requests are still there."""
+        ...
+
     def of_closures(self, closures: Sequence[str]) -> Sequence[tuple[str, str]]:
         """Return (closure, plan) for each plan that serves one of the closures, each closure's plans oldest first."""
         ...
 
     def closures_of(self, plan: str) -> Sequence[str]:
         """Return the closures that a plan serves."""
-        ...
-
-    def of_erasures(self, erasures: Sequence[str]) -> Sequence[tuple[str, str]]:
-        """Return (erasure, plan) for each plan that serves one of the requests, each request's plans oldest first."""
-        ...
-
-    def erasures_of(self, plan: str) -> Sequence[str]:
-        """Return the requests for erasure that a plan serves."""
         ...
 
     def set_state(self, plan: str, state: RunState) -> None:
