@@ -26,7 +26,7 @@ MOMENTS = (
     (erasing, "_begin"),
     (closing, "make_plan"),
     (closing, "carry_out_chain"),
-    (closing, "look"),
+    (closing, "_keep"),
     (closing, "issue_closure_receipts"),
     (closure_receipts, "confirm"),
     (closure_receipts, "sign"),
