@@ -9,9 +9,11 @@ from typing import Any
 
 from retentiond.domain.erasure import ErasureEvent, Person
 from retentiond.engine import erasures
+from retentiond.engine.bundles import disclose_account
+from retentiond.engine.context import Context
 from retentiond.engine.erasures import Asked
 from retentiond.engine.running import Session, run_all
-from retentiond.ports.rows import ErasureRow
+from retentiond.ports.rows import ErasureRow, ReceiptRow
 from tests.engine.office import Office, make_office
 
 HOSTILE = 'it\'s "me"; DROP TABLE chats--\n\u202e\U0001f5d1 ../%2e%2e ["acct-a","u"]'
@@ -101,6 +103,17 @@ class Scene(Office):
         asked = Asked(Person(account, user), law, more.get("received"), "ticket 1", identity)
         with self.open() as ctx:
             return erasures.add_erasure(ctx, asked, more.get("key")).id
+
+    def ask_all(self, ctx: Context, people: list[tuple[str, str]]) -> dict[str, tuple[str, str]]:
+        """Take in a request of each; return who asked by the request's id."""
+        asked = {person: Asked(Person(*person), "gdpr", None, "ticket", "seen") for person in people}
+        return {erasures.add_erasure(ctx, each, None).id: person for person, each in asked.items()}
+
+    @staticmethod
+    def leaf(ctx: Context, receipt: ReceiptRow, account: str) -> dict[str, Any]:
+        """Return what a receipt says of its account."""
+        found: dict[str, Any] = json.loads(disclose_account(ctx, receipt, account).leaf)
+        return found
 
     def change(self, name: str, event: ErasureEvent, reason: str = "for a good reason") -> ErasureRow:
         with self.open() as ctx:
