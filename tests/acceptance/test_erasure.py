@@ -24,7 +24,9 @@ def with_users(world: World) -> None:
     """Have prompts name users, so that some of acct-b and of others are of the same name."""
     path = world.config / "datamap.yaml"
     text = path.read_text("utf-8").replace("    account: account_id\n", _USER)
-    path.write_text(text.replace("    account: {pattern: account}\n    class: exports", _NOBODY + "    class: exports"), "utf-8")
+    path.write_text(
+        text.replace("    account: {pattern: account}\n    class: exports", _NOBODY + "    class: exports"), "utf-8"
+    )
     with sqlite3.connect(world.database) as db:
         db.execute("UPDATE api_requests SET prompt = 'somebody else'")
         db.execute("UPDATE api_requests SET prompt = ? WHERE request_id LIKE '%-1' OR request_id LIKE '%-4'", (USER,))

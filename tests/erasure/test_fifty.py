@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-
 from retentiond.domain.erasure import ErasureState
 from retentiond.engine.bundles import get_receipt, list_receipts
 from retentiond.engine.context import Context
@@ -117,7 +116,9 @@ def _check(ctx: Context, scene: Scene, oracle: Oracle, names: dict[str, tuple[st
     with ctx.ledger.begin() as tx:
         rows = {name: tx.erasures.get(name) for name in names}
     keys = scene.root / "log" / "keys"
-    verifier = Verifier(pin([(keys / each).read_bytes() for each in ("issuer.pem", "log.vkey")]), str(scene.root / "log"))
+    verifier = Verifier(
+        pin([(keys / each).read_bytes() for each in ("issuer.pem", "log.vkey")]), str(scene.root / "log")
+    )
     for name, person in names.items():
         row = rows[name]
         assert row is not None

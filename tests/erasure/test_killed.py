@@ -37,9 +37,13 @@ MOMENTS = (
 
 
 @pytest.mark.parametrize(("owner", "name"), MOMENTS, ids=[name for _, name in MOMENTS])
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("after", [0, 1])
 def test_whatever_step_it_dies_at_it_goes_on(
-    owner: Any, name: str, after: bool, scene: Scene, monkeypatch: pytest.MonkeyPatch  # noqa: FBT001 - a parameter
+    owner: Any,
+    name: str,
+    after: int,
+    scene: Scene,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(closure_receipts, "AT_ONCE", 1)
     for user in ("u-1", "u-2", "u-3", "stays"):
