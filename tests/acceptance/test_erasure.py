@@ -1,4 +1,4 @@
-"""Requests for erasure as a script sees them: who asks, by when, what goes, and a receipt that somebody else verifies."""
+"""Requests for erasure as a script sees them: who asks, by when, what goes, a receipt that somebody else verifies."""
 
 from __future__ import annotations
 
