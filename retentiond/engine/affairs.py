@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Protocol
 
-from retentiond.domain.account import AccountState, ClosureEvent, Remainder, next_state
-from retentiond.domain.erasure import ErasureEvent, ErasureState, Person, Persons, next_erasure_state
+from retentiond.domain.account import AccountState, Remainder
+from retentiond.domain.erasure import ErasureState, Person, Persons
 from retentiond.domain.plan import Trigger
 from retentiond.ports.ledger import Transaction
 
@@ -50,10 +49,6 @@ class Affair(Protocol):
         """Keep what is left."""
         ...
 
-    def end(self, tx: Transaction, name: str, receipt: str, at: datetime) -> None:
-        """End one of which nothing is left."""
-        ...
-
     def closure_in_receipt(self, name: str) -> str:
         """Return the closure that a receipt names in the ledger; empty for none."""
         ...
@@ -84,11 +79,6 @@ class _Closures:
     def note(self, tx: Transaction, name: str, remainder: Remainder) -> None:
         tx.closures.note(name, remainder)
 
-    def end(self, tx: Transaction, name: str, receipt: str, at: datetime) -> None:
-        next_state(AccountState.CLOSING, ClosureEvent.ALL_GONE)
-        tx.closures.close(name, receipt)
-        tx.events.append("closure.completed", name, at, {"receipt": receipt})
-
     def closure_in_receipt(self, name: str) -> str:
         return name
 
@@ -117,11 +107,6 @@ class _Erasures:
 
     def note(self, tx: Transaction, name: str, remainder: Remainder) -> None:
         tx.erasures.note(name, remainder)
-
-    def end(self, tx: Transaction, name: str, receipt: str, at: datetime) -> None:
-        state = next_erasure_state(ErasureState.IN_PROGRESS, ErasureEvent.ALL_GONE)
-        tx.erasures.end(name, state, at, receipt)
-        tx.events.append("erasure.done", name, at, {"receipt": receipt})
 
     def closure_in_receipt(self, name: str) -> str:
         del name

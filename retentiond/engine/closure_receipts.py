@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
-from retentiond.domain.plan import Part, RunState
+from retentiond.domain.erasure import ErasureEvent, ErasureState, next_erasure_state
+from retentiond.domain.plan import Part, RunState, Trigger
 from retentiond.engine import manifest
-from retentiond.engine.affairs import CLOSURES, Affair
+from retentiond.engine.affairs import CLOSURES, ERASURES, Affair
 from retentiond.engine.batches import Work
 from retentiond.engine.bundles import write_bundles
 from retentiond.engine.context import Context, new_id
@@ -146,7 +147,7 @@ class _Issue:
         with ctx.ledger.begin() as tx:
             taken = retractions_in(tx)
             sound = [each for each in signed if taken.keys().isdisjoint(_indexes(each[1])) and self._lasts(tx, each[0])]
-            rows = [self._close(tx, *each) for each in sound]
+            rows = [_close(ctx, tx, self._affair, *each) for each in sound]
         deliver(ctx)
         for row in write_bundles(ctx, rows):
             names = {self._affair.kind: self._by_receipt[row.id]}
@@ -154,25 +155,6 @@ class _Issue:
 
     def _lasts(self, tx: Transaction, leaver: _Leaver) -> bool:
         return self._affair.is_under_way(tx, leaver.closure)
-
-    def _close(self, tx: Transaction, leaver: _Leaver, receipt: Receipt, envelope: Envelope) -> ReceiptRow:
-        ctx, affair = self._ctx, self._affair
-        row = ReceiptRow(
-            id=leaver.receipt,
-            kind=receipt.kind,
-            plan="",
-            closure=affair.closure_in_receipt(leaver.closure),
-            issued_at=receipt.issued_at,
-            envelope=canonical_json(envelope.to_json()),
-            annex=receipt.annex.encode(),
-            entry_sha256=envelope.sha256,
-            log_index=tx.entries.stage(receipt_entry(None, envelope.sha256)),
-            commitment_key=ctx.wrapping.seal(leaver.owner.key, receipt_context(leaver.receipt)),
-        )
-        tx.receipts.add(row)
-        affair.end(tx, leaver.closure, row.id, receipt.issued_at)
-        record_state(ctx, tx, {"kind": affair.ended, "id": leaver.closure, "receipt": row.id})
-        return row
 
     def _receipt(self, leaver: _Leaver, tree: manifest.Tree) -> Receipt:
         claims = self._claims(leaver)
@@ -249,3 +231,37 @@ def _leaver(ctx: Context, account: str, closure: str, served: Mapping[str, tuple
 
 def _indexes(receipt: Receipt) -> list[int]:
     return [index for index, _ in receipt.annex.runs] if isinstance(receipt.annex, RunsAnnex) else []
+
+
+def _close(
+    ctx: Context, tx: Transaction, affair: Affair, leaver: _Leaver, receipt: Receipt, envelope: Envelope
+) -> ReceiptRow:
+    row = ReceiptRow(
+        id=leaver.receipt,
+        kind=receipt.kind,
+        plan="",
+        closure=affair.closure_in_receipt(leaver.closure),
+        issued_at=receipt.issued_at,
+        envelope=canonical_json(envelope.to_json()),
+        annex=receipt.annex.encode(),
+        entry_sha256=envelope.sha256,
+        log_index=tx.entries.stage(receipt_entry(None, envelope.sha256)),
+        commitment_key=ctx.wrapping.seal(leaver.owner.key, receipt_context(leaver.receipt)),
+    )
+    if affair.trigger is Trigger.ERASURE:
+        return _end(ctx, tx, leaver, row)
+    tx.receipts.add(row)
+    tx.closures.close(leaver.closure, row.id)
+    tx.events.append("closure.completed", leaver.closure, receipt.issued_at, {"receipt": row.id})
+    record_state(ctx, tx, {"kind": CLOSED, "id": leaver.closure, "receipt": row.id})
+    return row
+
+
+def _end(ctx: Context, tx: Transaction, leaver: _Leaver, row: ReceiptRow) -> ReceiptRow:
+    """End a request for erasure with its receipt."""
+    state = next_erasure_state(ErasureState.IN_PROGRESS, ErasureEvent.ALL_GONE)
+    tx.receipts.add(row)
+    tx.erasures.end(leaver.closure, state, row.issued_at, row.id)
+    tx.events.append("erasure.done", leaver.closure, row.issued_at, {"receipt": row.id})
+    record_state(ctx, tx, {"kind": ERASURES.ended, "id": leaver.closure, "receipt": row.id})
+    return row
