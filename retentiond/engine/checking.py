@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retentiond.domain.condition import fields
-from retentiond.domain.dataset import Dataset
+from retentiond.domain.dataset import ClockFormat, Dataset
 from retentiond.domain.decision import cases_of
 from retentiond.domain.graph import Graph
 from retentiond.domain.period import Period
@@ -18,6 +18,7 @@ from retentiond.engine.context import Context
 from retentiond.engine.coverage import Coverage, coverage
 from retentiond.engine.forgetting import manifest_bytes
 from retentiond.engine.graphing import graph_findings, graph_notes, graph_of, known_keys
+from retentiond.engine.leftovers import ageless, leftovers
 from retentiond.engine.overview import unreviewed
 from retentiond.engine.surveying import survey
 from retentiond.engine.zeroing import zero_findings
@@ -86,9 +87,13 @@ def check(ctx: Context) -> Report:
     findings.extend(_reviews(ctx))
     findings.extend(zero_findings(ctx))
     findings.extend(_replicas(ctx))
-    findings.extend(restored.findings(ctx))
+    seen = restored.look(ctx)
+    findings.extend(seen.findings)
+    notes.extend(seen.notes)
     covered = coverage(ctx)
     findings.extend(covered.findings)
+    findings.extend(leftovers(ctx))
+    findings.extend(ageless(ctx))
     findings.extend(_classes(ctx))
     keys = known_keys(ctx)
     graph = graph_of(ctx, keys)
@@ -166,6 +171,11 @@ def _commitments(ctx: Context) -> Iterator[str]:
     yield (
         f"accounts and records are linked to receipts for {ctx.terms.commitments_keep} (`commitments.keep`): the "
         f"manifests of {receipts:,} receipts take {size_bytes:,} bytes, 81 for each record"
+    )
+    yield (
+        f"the ledger keeps names of removed records, and requests for manual purges, for {ctx.terms.identifiers_keep} "
+        f"(`identifiers.keep`), and details of events for {ctx.terms.events_keep} (`events.keep`); of closed accounts "
+        "it keeps commitments under the replay keys"
     )
 
 
@@ -252,7 +262,7 @@ def _undo(ctx: Context, dataset: Dataset) -> Iterator[str]:
 def _classes(ctx: Context) -> Iterator[Finding]:
     governed = {policy.data_class for policy in ctx.policies.policies.values()}
     for dataset in ctx.datamap.datasets.values():
-        if dataset.data_class not in governed:
+        if dataset.data_class not in governed and dataset.clock.format is not ClockFormat.NONE:
             yield Finding(
                 f"no policy governs class {dataset.data_class}, so nothing of it ever goes",
                 f"dataset {dataset.name}",

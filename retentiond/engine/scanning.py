@@ -21,11 +21,12 @@ from retentiond.domain.decision import (
 from retentiond.domain.hold import Hold, HoldIndex, Scope
 from retentiond.domain.plan import Basis, Part
 from retentiond.domain.policy import REMOVING, Action, Policy
-from retentiond.domain.record import Record, Ties
-from retentiond.domain.records import Records, columns_of
+from retentiond.domain.record import Key, Record, Ties
+from retentiond.domain.records import Records, Same, columns_of
 from retentiond.domain.replay import SINCE, replay_cases
 from retentiond.domain.versions import MARKER, markers_last
 from retentiond.domain.zero import too_old
+from retentiond.engine.ahead import ahead
 from retentiond.engine.blobs import BlobIndex
 from retentiond.engine.context import Context
 from retentiond.engine.counting import Count, DatasetPlan, tally_of
@@ -51,6 +52,8 @@ class Subject:
         closed: After a restore: accounts that are closed, each with the end of its closure, microseconds since the
             epoch; None where nothing was restored.
         scope: What people ask to be purged; None where nobody does.
+        as_of: For what people had asked to be purged: the time of that purge; None for the reference time.
+        exact: Of what has the keys that the scope names, only these, as the store has them; none for all.
         only: The accounts that are asked about, where policy decides; none for all.
         seen_at: When it is looked at, where that is later than the reference time; None where it is not.
     """
@@ -61,6 +64,8 @@ class Subject:
     accounts: frozenset[str] = frozenset()
     closed: Mapping[str, int] | None = None
     scope: Scope | None = None
+    as_of: datetime | None = None
+    exact: frozenset[Key] = frozenset()
     only: tuple[str, ...] = ()
     seen_at: datetime | None = None
 
@@ -92,7 +97,7 @@ class Subject:
                 remedy="write one, or plan all policies",
             )
         if self.scope is not None:
-            return manual_cases(self.scope.selects, dataset, reference, policy.floor)
+            return manual_cases(self.scope.selects, dataset, self.as_of or reference, policy.floor)
         cases = cases_of(policy, dataset, reference, self.seen_at)
         return only_of(self.only, cases) if self.only and dataset.has_owner else cases
 
@@ -181,7 +186,7 @@ class _Scan:
         dataset = self._subject.dataset
         self._ctx.reporter.start(f"scan {dataset.name}", None)
         connector = self._ctx.connector(dataset)
-        for window in windows(connector, dataset, self._cases, self._subject.scope, self._doubts):
+        for window in ahead(windows(connector, dataset, self._cases, self._subject.scope, self._doubts)):
             self._rows.examine(window)
             for case, records in window.groups():
                 free = self._free(records, case)
@@ -197,14 +202,16 @@ class _Scan:
     def _free(self, records: Records, case: int) -> Records:
         """Return the records that nothing keeps; the others are counted. Mostly nothing can keep any of them."""
         own = self._subject.dataset.name
-        may_keep = self._holds or self._locked[own] or self._index is not None
-        if not may_keep and not any(ties.standing for ties in records.ties):
+        may_keep = self._holds or self._locked[own] or self._index is not None or self._subject.exact
+        if not may_keep and not any(ties.standing for ties in _different(records.ties)):
             return records
         return columns_of([record for record in records if not self._is_kept(record, case)])
 
     def _is_kept(self, record: Record, case: int) -> bool:
         if case in self._doubts:
             return False
+        if self._subject.exact and record.key not in self._subject.exact:
+            return True
         removes = self._cases.cases[case].action in REMOVING
         if self._is_held(record, removes=removes):
             self._rows.held += 1
@@ -371,6 +378,11 @@ class _Scan:
 
 
 _OWN = (Basis.POLICY, Basis.CLOSURE, Basis.MANUAL, Basis.REPLAY)
+
+
+def _different(ties: Sequence[Ties]) -> Sequence[Ties]:
+    """Return at least one of each kind; mostly all records have the same."""
+    return ties[:1] if isinstance(ties, Same) else ties
 
 
 def _owned_like(row: Record, each: Record) -> Record:

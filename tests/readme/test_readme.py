@@ -137,10 +137,11 @@ def test_the_examples_of_the_configuration_load(examples: Path) -> None:
     assert set(policies.policies) == {"request-content", "export"}
 
 
-def test_the_example_of_schemas_as_they_are_asks_for_every_shape(examples: Path) -> None:
+def test_the_examples_of_schemas_as_they_are_ask_for_every_shape(examples: Path) -> None:
     options = {name: kind.options for name, kind in ConnectorKinds().items()}
     datamap = load_datamap(examples / "shapes.yaml", options)
-    asked = frozenset[Shape]().union(*(dataset.shapes for dataset in datamap.datasets.values()))
+    both = (*datamap.datasets.values(), *load_datamap(examples / "parts.yaml", options).datasets.values())
+    asked = frozenset[Shape]().union(*(dataset.shapes for dataset in both))
     assert asked == set(Shape) - {Shape.OWNER_IN_JSON}
     order = [dataset.name for dataset in Graph(datamap).children_first()]
     assert order == ["messages", "requests", "api_keys", "threads"]

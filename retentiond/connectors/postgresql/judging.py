@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
 from retentiond.connectors.postgresql import bulk, kin
@@ -26,6 +27,9 @@ from retentiond.domain.decision import Cases
 from retentiond.domain.record import NO_ATTRIBUTES, UNTIED, Key, Record, Ties, Value
 from retentiond.domain.records import Records, Same, columns_of
 from retentiond.ports.stores import UNNAMEABLE, Tally
+
+ELSEWHERE = -3
+"""In place of a case: a row of the table that is another dataset's, or nobody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ class Judge:
         self._fields = {**source.fields, **inside}
         self._names = {field: f"f{number}" for number, field in enumerate(self._fields)}
         self._unread = self._unread_tombstone()
-        self.verdict = self._verdict()
+        self.verdict = self._verdict_of_mine if source.part else self._verdict()
 
     # --- the verdict ---
 
@@ -127,6 +131,11 @@ class Judge:
         return f"(CASE WHEN {unread} THEN {UNNAMEABLE} ELSE {case} END)"
 
     @property
+    def _verdict_of_mine(self) -> str:
+        """The verdict on a row `t` that may be another dataset's: one of those has changed, and is no longer ours."""
+        return f"(CASE WHEN {self.source.part} THEN {self._verdict()} ELSE {ELSEWHERE} END)"
+
+    @property
     def hidden(self) -> str:
         """An expression that is true where row `t` bears a readable tombstone."""
         return f"({self.source.fields.get(TOMBSTONED, NOTHING).sql} IS NOT NULL)"
@@ -137,7 +146,7 @@ class Judge:
         """Return how rows of exactly these keys are found."""
         column = self.source.key[0]
         if len(self.source.key) == 1 and column.plain:
-            array = f"{self.parameters.bind(bulk.array_text(key[0] for key in keys))}::{bulk.array_type(column)}[]"
+            array = f"{self.parameters.bind(bulk.array_text(map(itemgetter(0), keys)))}::{bulk.array_type(column)}[]"
             return Located("", f"{column.of} = ANY({array})", bulk.key_sql(column), column, keys)
         return Located(self.batch(keys), self.matches(), "b.n::int8", None, keys)
 
@@ -203,7 +212,8 @@ class Judge:
         clock = Field(self.source.fields[CLOCK].kind, f"min(g.{self._names[CLOCK]})").micros
         answer = tx.rows(
             f"SELECT g.c::int4, count(*), {clock}, {aggregates}"
-            f" FROM (SELECT {verdict} AS c, f.* FROM (SELECT {inner} FROM {rows} OFFSET 0) AS f OFFSET 0) AS g"
+            f" FROM (SELECT {verdict} AS c, f.* FROM (SELECT {inner} FROM {rows}{self.source.mine} OFFSET 0) AS f"
+            f" OFFSET 0) AS g"
             f" GROUP BY g.c ORDER BY g.c",
             self.parameters.values,
         )
