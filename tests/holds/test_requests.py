@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,6 +24,7 @@ from retentiond.engine.rewrapping import rotate_wrapping
 from retentiond.errors import ConfigError, KeyFileError, NotFound, UsageError
 from retentiond.service.metrics import of_status
 from retentiond.settings import read_custodians
+from tests.audit.instance import found
 from tests.engine.office import Office, carry, make_office
 
 MATTER = "Doe v. 'Example'\u202e"
@@ -183,6 +186,17 @@ def test_a_ledger_that_was_lost_has_custodians_reviews_and_releases_again(office
     assert list(map(told, after.holds)) == list(map(told, before.holds))
     assert [hold.id for hold in after.in_force] == [hold.id for hold in before.in_force]
     assert {each.removed_meanwhile for each in after.rows.values()} == {None}
+
+
+def test_an_audit_finds_nothing_wrong_with_many_holds_of_one_request(office: Office) -> None:
+    place(office, *BOTH, days=10)
+    let_go(office, ANA)
+    with office.open() as ctx:
+        review_hold(ctx, Part(MATTER), ctx.now() + timedelta(days=40), "longer", None)
+    assert found(office) == []
+    with closing(sqlite3.connect(office.root / "ledger.db")) as db, db:
+        db.execute("UPDATE holds SET released_at = 1 WHERE released_at IS NULL")
+    assert sum("it is not in force in the ledger" in each for each in found(office)) == len(BOTH) // 2
 
 
 def test_holds_are_sealed_anew_with_the_wrapping_key_and_without_it_nothing_goes(office: Office) -> None:
