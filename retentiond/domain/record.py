@@ -137,13 +137,22 @@ def key_names(keys: Sequence[Key]) -> list[bytes]:
         UnicodeEncodeError: A text holds a lone surrogate.
     """
     if {*map(len, keys)} == {1}:
-        parts = [part for (part,) in keys]
-        kinds = {*map(type, parts)}
-        if kinds == {str}:
-            return list(map(str.encode, parts))  # type: ignore[arg-type]  # all are texts
-        if kinds == {int}:
-            return list(map(b"%d".__mod__, parts))
+        return part_names([part for (part,) in keys])
     return [key_bytes(key) for key in keys]
+
+
+def part_names(parts: Sequence[KeyPart]) -> list[bytes]:
+    """Return keys of a single part, given by this part, as key_bytes().
+
+    Raises:
+        UnicodeEncodeError: A text holds a lone surrogate.
+    """
+    kinds = {*map(type, parts)}
+    if kinds == {str}:
+        return list(map(str.encode, parts))  # type: ignore[arg-type]  # all are texts
+    if kinds == {int}:
+        return list(map(b"%d".__mod__, parts))
+    return [key_bytes((part,)) for part in parts]
 
 
 def canonical_strings(texts: list[str]) -> bytes:

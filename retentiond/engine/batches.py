@@ -118,9 +118,7 @@ def execute(ctx: Context, work: Work, batch: BatchRow) -> BatchRow:
     failed, claim = 0, None
     for _ in range(RESTARTS):
         guards.check_files_unchanged(ctx)
-        with ctx.ledger.begin() as tx:
-            guards.check_paused(tx)
-        claim = _claim(ctx, batch, claim)
+        claim = _claim(ctx, batch, claim, unless_paused=True)
         try:
             return _attempt(ctx, work, replace(batch, token=claim.token), claim)
         except (Superseded, ClaimLost):
@@ -141,10 +139,12 @@ def carry_over(ctx: Context, batch: BatchRow, reason: str) -> BatchRow:
     return _give_up(ctx, batch, claim, reason, None)
 
 
-def _claim(ctx: Context, batch: BatchRow, mine: Claim | None) -> Claim:
+def _claim(ctx: Context, batch: BatchRow, mine: Claim | None, *, unless_paused: bool = False) -> Claim:
     """Claim a batch, for the first time in this process (None) or again after the claim `mine`."""
     now = ctx.now()
     with ctx.ledger.begin() as tx:
+        if unless_paused:
+            guards.check_paused(tx)
         epoch = tx.holds.epoch()
         holds = holds_in_force(ctx, tx)
         current = tx.claims.get(batch.plan, batch.ordinal)

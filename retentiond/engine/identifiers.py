@@ -13,7 +13,7 @@ from enum import IntEnum
 from typing import Any
 from uuid import UUID
 
-from retentiond.domain.record import UNTIED, KeyPart, Record, Ties, key_bytes, key_names
+from retentiond.domain.record import UNTIED, KeyPart, Record, Ties, key_bytes, key_names, part_names
 from retentiond.domain.records import Records, Same, columns_of, keys_of
 from retentiond.engine import packing
 from retentiond.evidence.commitment import encode_items
@@ -215,7 +215,8 @@ def items_of(dataset: str, records: Sequence[Record]) -> list[bytes]:
     """Return the names of many records of one dataset as receipts commit to them."""
     found = columns_of(records)
     versions = () if isinstance(found.version, Same) and not found.version.value else found.version
-    return encode_items(dataset, key_names(keys_of(found)), versions)
+    names = part_names(found.key[0]) if len(found.key) == 1 else key_names(keys_of(found))
+    return encode_items(dataset, names, versions)
 
 
 def _pack(value: object) -> bytes:

@@ -22,10 +22,11 @@ from retentiond.domain.hold import Hold, HoldIndex, Scope
 from retentiond.domain.plan import Basis, Part
 from retentiond.domain.policy import REMOVING, Action, Policy
 from retentiond.domain.record import Key, Record, Ties
-from retentiond.domain.records import Records, columns_of
+from retentiond.domain.records import Records, Same, columns_of
 from retentiond.domain.replay import SINCE, replay_cases
 from retentiond.domain.versions import MARKER, markers_last
 from retentiond.domain.zero import too_old
+from retentiond.engine.ahead import ahead
 from retentiond.engine.blobs import BlobIndex
 from retentiond.engine.context import Context
 from retentiond.engine.counting import Count, DatasetPlan, tally_of
@@ -185,7 +186,7 @@ class _Scan:
         dataset = self._subject.dataset
         self._ctx.reporter.start(f"scan {dataset.name}", None)
         connector = self._ctx.connector(dataset)
-        for window in windows(connector, dataset, self._cases, self._subject.scope, self._doubts):
+        for window in ahead(windows(connector, dataset, self._cases, self._subject.scope, self._doubts)):
             self._rows.examine(window)
             for case, records in window.groups():
                 free = self._free(records, case)
@@ -202,7 +203,7 @@ class _Scan:
         """Return the records that nothing keeps; the others are counted. Mostly nothing can keep any of them."""
         own = self._subject.dataset.name
         may_keep = self._holds or self._locked[own] or self._index is not None or self._subject.exact
-        if not may_keep and not any(ties.standing for ties in records.ties):
+        if not may_keep and not any(ties.standing for ties in _different(records.ties)):
             return records
         return columns_of([record for record in records if not self._is_kept(record, case)])
 
@@ -377,6 +378,11 @@ class _Scan:
 
 
 _OWN = (Basis.POLICY, Basis.CLOSURE, Basis.MANUAL, Basis.REPLAY)
+
+
+def _different(ties: Sequence[Ties]) -> Sequence[Ties]:
+    """Return at least one of each kind; mostly all records have the same."""
+    return ties[:1] if isinstance(ties, Same) else ties
 
 
 def _owned_like(row: Record, each: Record) -> Record:

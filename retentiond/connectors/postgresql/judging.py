@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
 from retentiond.connectors.postgresql import bulk, kin
@@ -145,7 +146,7 @@ class Judge:
         """Return how rows of exactly these keys are found."""
         column = self.source.key[0]
         if len(self.source.key) == 1 and column.plain:
-            array = f"{self.parameters.bind(bulk.array_text(key[0] for key in keys))}::{bulk.array_type(column)}[]"
+            array = f"{self.parameters.bind(bulk.array_text(map(itemgetter(0), keys)))}::{bulk.array_type(column)}[]"
             return Located("", f"{column.of} = ANY({array})", bulk.key_sql(column), column, keys)
         return Located(self.batch(keys), self.matches(), "b.n::int8", None, keys)
 
