@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from retentiond.domain.content import Target
 from retentiond.domain.jsonpath import JsonPath
@@ -69,9 +69,15 @@ def _check_constant(value: object) -> None:
         raise refuse(f"{shown(value)} cannot stand in a column's place", _CONSTANT)
 
 
+def _as_written(value: dict[str, object]) -> object:
+    """Return a list where nothing has a constant: canonical forms that are read again leave out what says nothing."""
+    return value if any(constant is not None for constant in value.values()) else list(value)
+
+
 Redact = Annotated[
     dict[str, Any],
     BeforeValidator(_redact),
+    PlainSerializer(_as_written),
     WithJsonSchema(
         {
             "description": "Columns, or places in their JSON, that become empty; or each with what it becomes.",
