@@ -186,6 +186,9 @@ class RedactContract(BaseContract):
         (record,) = connector.find(harness.dataset, harness.spell(key))
         assert list(connector.contents(harness.dataset, (CHANGE,), [record])) == [{CHANGE: None}]
         assert list(connector.act(redaction(harness, [record])).outcomes) == [Outcome.CHANGED]
+        harness.write(key, None, meta(None), None)
+        harness.damage(key)
+        assert list(connector.verify(redaction(harness, [record])).sightings) == [Sighting.CHANGED]
 
     def test_a_record_that_is_written_anew_after_the_plan_is_left(
         self, connector: RedactingConnector, harness: RedactingHarness
