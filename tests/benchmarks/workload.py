@@ -19,14 +19,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 from retentiond.bootstrap import initialise, open_context
 from retentiond.connectors.postgresql.store import PostgresqlStore
 from retentiond.connectors.sqlite.store import SqliteStore
 from retentiond.engine import approvals, batches, drafting, planning, receipts, residue, running, scanning
+from retentiond.engine.manifest import Tree
 from retentiond.engine.planning import Request
+from retentiond.engine.preparing import Preparing
 from retentiond.ports.rows import PlanRow
 from retentiond.telemetry import configure
 
@@ -110,6 +112,7 @@ class Figures:
     apply: float = 0.0
     due: int = 0
     purged: int = 0
+    beside_bytes: int = 0
     peak_bytes: int = 0
     phases: dict[str, float] = field(default_factory=dict)
 
@@ -231,13 +234,32 @@ class Silent:
         sys.stderr.write(f"{text}\n")
 
 
-def peak_bytes() -> int:
-    """Return the most memory that this process ever held (resident set)."""
-    status = Path("/proc/self/status")
+def _watch_beside(figures: Figures) -> None:
+    """Note the most memory that the process beside the run held, from when it is waited for."""
+    tree = Preparing.tree
+
+    def watched(self: Preparing) -> Tree | None:
+        process = self._process
+        while process.poll() is None:
+            try:
+                figures.beside_bytes = max(figures.beside_bytes, peak_bytes(process.pid))
+            except OSError:
+                break
+            sleep(0.02)
+        return tree(self)
+
+    setattr(Preparing, "tree", watched)  # noqa: B010 - mypy has a word on it
+
+
+def peak_bytes(pid: int | str = "self") -> int:
+    """Return the most memory that a process ever held (resident set); of another one only on Linux while it lives."""
+    status = Path(f"/proc/{pid}/status")
     if status.exists():  # getrusage may tell the peak of the process that started this one
         found = PEAK.search(status.read_text("ascii"))
         if found:
             return int(found[1]) * 1024
+    if pid != "self":  # it has just ended
+        return 0
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -246,6 +268,7 @@ def _path(config: Path) -> Figures:
     configure(sys.stderr, verbose=False)
     watch, figures = Stopwatch(), Figures()
     _watch_all(watch)
+    _watch_beside(figures)
     with open_context(config, os.environ, Silent(), lambda: False) as ctx:
         gc.freeze()  # as the command line does
         started = perf_counter()
