@@ -17,6 +17,7 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter, sleep
@@ -26,7 +27,6 @@ from retentiond.bootstrap import initialise, open_context
 from retentiond.connectors.postgresql.store import PostgresqlStore
 from retentiond.connectors.sqlite.store import SqliteStore
 from retentiond.engine import approvals, batches, drafting, planning, receipts, residue, running, scanning
-from retentiond.engine.manifest import Tree
 from retentiond.engine.planning import Request
 from retentiond.engine.preparing import Preparing
 from retentiond.ports.rows import PlanRow
@@ -235,20 +235,20 @@ class Silent:
 
 
 def _watch_beside(figures: Figures) -> None:
-    """Note the most memory that the process beside the run held, from when it is waited for."""
-    tree = Preparing.tree
+    """Note the most memory that the process beside the run held: it tells the peak for as long as it lives."""
 
-    def watched(self: Preparing) -> Tree | None:
-        process = self._process
+    def watch(process: subprocess.Popen[bytes]) -> None:
         while process.poll() is None:
-            try:
+            with suppress(OSError):  # it has just ended
                 figures.beside_bytes = max(figures.beside_bytes, peak_bytes(process.pid))
-            except OSError:
-                break
             sleep(0.02)
-        return tree(self)
 
-    setattr(Preparing, "tree", watched)  # noqa: B010 - mypy has a word on it
+    def begun(self: Preparing, key: bytes, directory: Path) -> None:
+        begin(self, key, directory)
+        threading.Thread(target=watch, args=(self._process,), daemon=True).start()
+
+    begin = Preparing.__init__
+    setattr(Preparing, "__init__", begun)  # noqa: B010 - mypy has a word on it
 
 
 def peak_bytes(pid: int | str = "self") -> int:
