@@ -62,6 +62,7 @@ class Ties:
         parents: For a row that goes before others: (dataset, link) for each row that it names. A link is the values
             that both have, as one text; rows with equal links belong together.
         standing: For a row that goes after others: how many of these stand, by dataset. Only a scan fills these two.
+        users: The accounts' users whose data it is; None where nobody asked, or they cannot be told.
         contents: Whether what a change would remove stands in the record; None where that can't be read. Only filled
             where somebody asks about one record.
     """
@@ -70,6 +71,7 @@ class Ties:
     named: tuple[str, ...] = ()
     parents: tuple[tuple[str, str], ...] = ()
     standing: tuple[Standing, ...] = ()
+    users: tuple[str, ...] | None = None
     contents: Mapping[Change, Content] = field(default_factory=dict, hash=False)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from retentiond.domain.decision import (
     named_cases,
     only_of,
 )
+from retentiond.domain.erasure import Persons, erasure_cases
 from retentiond.domain.hold import Hold, HoldIndex, Scope
 from retentiond.domain.plan import Basis, Part
 from retentiond.domain.policy import REMOVING, Action, Policy
@@ -48,7 +49,7 @@ class Subject:
 
     Attributes:
         policies: The policies in question, by class.
-        accounts: The accounts that leave; none where policy decides.
+        accounts: The accounts that leave, or the people whose data is erased; none where policy decides.
         closed: After a restore: accounts that are closed, each with the end of its closure, microseconds since the
             epoch; None where nothing was restored.
         scope: What people ask to be purged; None where nobody does.
@@ -61,7 +62,7 @@ class Subject:
     dataset: Dataset
     follower: Dataset | None
     policies: Mapping[str, Policy]
-    accounts: frozenset[str] = frozenset()
+    accounts: Collection[str] = frozenset()
     closed: Mapping[str, int] | None = None
     scope: Scope | None = None
     as_of: datetime | None = None
@@ -79,12 +80,16 @@ class Subject:
         """Where its cases come from."""
         if self.scope is not None:
             return Basis.MANUAL
+        if isinstance(self.accounts, Persons):
+            return Basis.ERASURE
         if self.closed is not None:
             return Basis.REPLAY
         return Basis.CLOSURE if self.accounts else Basis.POLICY
 
     def cases(self, dataset: Dataset, reference: datetime) -> Cases:
         """Return the cases of one of the two datasets."""
+        if isinstance(self.accounts, Persons):
+            return erasure_cases(self.accounts, dataset)
         if self.accounts:
             return closure_cases(*sorted(self.accounts))
         policy = self.policies.get(dataset.data_class)
@@ -377,7 +382,7 @@ class _Scan:
             )
 
 
-_OWN = (Basis.POLICY, Basis.CLOSURE, Basis.MANUAL, Basis.REPLAY)
+_OWN = (Basis.POLICY, Basis.CLOSURE, Basis.MANUAL, Basis.ERASURE, Basis.REPLAY)
 
 
 def _different(ties: Sequence[Ties]) -> Sequence[Ties]:
@@ -387,4 +392,4 @@ def _different(ties: Sequence[Ties]) -> Sequence[Ties]:
 
 def _owned_like(row: Record, each: Record) -> Record:
     """Return an object as its row's owners have it."""
-    return each._replace(account=row.account, ties=Ties(others=row.ties.others))
+    return each._replace(account=row.account, ties=Ties(others=row.ties.others, users=row.ties.users))
