@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from retentiond.errors import LedgerBusy
 from retentiond.ledger import Database, SqlLedger, open_ledger
+from retentiond.ledger.database import DEFAULT_SCHEMA
 from tests.acceptance.postgres_world import KEEP_DAYS, PostgresWorld
 from tests.acceptance.program import Answer, Program
 from tests.deploy.grants import Right, rights, statements
@@ -156,6 +158,20 @@ def test_a_file_of_custodians_and_a_report_are_where_whoever_asks_is(served: Ser
     assert found["datasets"][0]["records"] == sum(row[1] == who for row in world.contents()[TABLE])
     assert [each["change"] for each in found["history"]] == ["placed"] * 2 + ["reviewed"] * 2 + ["released"]
     assert desk("status")["holds"][0].keys() == {"hold", "placed_at", "review_at"}
+    kept = whole_ledger(world.environ["LEDGER_DSN"])
+    assert found["history"][0]["hold"] in kept
+    assert "Case-2" not in kept
+    assert "longer" not in kept
+
+
+def whole_ledger(dsn: str) -> str:
+    """Read every row of every table of the ledger, as a dump has it."""
+    with psycopg.connect(dsn) as db:
+        tables = db.execute(
+            "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relnamespace = %s::regnamespace",
+            [DEFAULT_SCHEMA],
+        )
+        return "".join(str(db.execute(f"SELECT each::text FROM {name} each".encode()).fetchall()) for (name,) in tables)
 
 
 def test_errors_come_with_their_place_exit_code_and_remedy(served: Served) -> None:
