@@ -29,6 +29,7 @@ from retentiond.clock import Clock, SystemClock
 from retentiond.domain.dataset import DataMap
 from retentiond.domain.policy import Policy, PolicySet
 from retentiond.engine.context import Approvers, Context, Principal, Reporter, Terms
+from retentiond.engine.docket import seal_what_is_plain
 from retentiond.engine.orders import Counter
 from retentiond.keys import KeySources, LocalKeys
 from retentiond.ledger import SqlLedger, open_for_upgrade, open_ledger
@@ -123,7 +124,7 @@ class Configuration:
             keys = open_keys(service, self.key_sources, ledger, clock, mending=mending)
             stores = Stores(self.datamap, self.kinds, self.directory)
             stack.callback(stores.close)
-            yield Context(
+            ctx = Context(
                 ledger=ledger,
                 log=make_log(service, keys, ledger),
                 journal=DirectoryJournal(service.journal, keys.wrapping),
@@ -142,6 +143,9 @@ class Configuration:
                 reporter=reporter,
                 stop_requested=stop_requested,
             )
+            if not mending:
+                seal_what_is_plain(ctx)
+            yield ctx
 
 
 def read_configuration(directory: Path, environ: Mapping[str, str]) -> Configuration:

@@ -57,10 +57,15 @@ def check(*, only_graph: bool) -> Exit:
 
 
 def _people(console: Console, report: Report) -> None:
-    rows = table("policy", "of", "what", "effective", "promised", "fits")
+    rows = table("policy", "#rule", "what", "effective", "promised", "fits")
     for each in report.retention:
         rows.add_row(
-            each.policy, each.part, each.what, each.effective, each.promise or "-", "yes" if each.fits else "NO"
+            each.policy,
+            f"content {each.window}" if each.window else str(each.rule),
+            each.what,
+            each.effective,
+            each.promise or "-",
+            "yes" if each.fits else "NO",
         )
     console.print(rows)
     for line in coverage_lines(report.coverage):

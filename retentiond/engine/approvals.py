@@ -31,7 +31,6 @@ from retentiond.evidence.entry import void_entry
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ApprovalRow, PlanRow
 
-_BY_POLICY = (Trigger.SCHEDULE, Trigger.REPLAY)
 _NOT_AFTER = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -135,8 +134,8 @@ def others(given: set[str], asked: str) -> set[str]:
 
 def _approve_pairs(ctx: Context, tx: Transaction, plan: PlanRow) -> None:
     """Approve what the plan is bound to, each policy with its own lists: another plan may hold fewer policies."""
-    if plan.trigger not in _BY_POLICY or plan.lists not in lists_commitments(ctx, plan.policies):
-        return  # a closure or a manual purge approves no policy; a list that changed after the plan, nobody approved
+    if plan.trigger is not Trigger.SCHEDULE or plan.lists not in lists_commitments(ctx, plan.policies):
+        return  # nothing that people asked for approves a policy; a list that changed after the plan, nobody approved
     classes = {dataset.name: dataset.data_class for dataset in ctx.datamap.datasets.values()}
     for policy in plan.policies:
         governed = ctx.policies.policies.get(policy[0])

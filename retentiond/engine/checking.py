@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from retentiond.domain.condition import fields
-from retentiond.domain.dataset import Dataset
+from retentiond.domain.dataset import ClockFormat, Dataset
 from retentiond.domain.decision import cases_of
 from retentiond.domain.graph import Graph
 from retentiond.domain.period import Period
@@ -18,7 +18,10 @@ from retentiond.engine.context import Context
 from retentiond.engine.coverage import Coverage, coverage
 from retentiond.engine.forgetting import manifest_bytes
 from retentiond.engine.graphing import graph_findings, graph_notes, graph_of, known_keys
+from retentiond.engine.leftovers import ageless, leftovers
+from retentiond.engine.overview import unreviewed
 from retentiond.engine.surveying import survey
+from retentiond.engine.zeroing import zero_findings
 from retentiond.errors import ConnectorError, GuardStopped, LogIntegrityError, RetentiondError
 from retentiond.ports.stores import Finding, Probing, Survey
 
@@ -81,10 +84,16 @@ def check(ctx: Context) -> Report:
     for probed in _probes(ctx):
         findings.extend(probed.findings)
         notes.extend(probed.notes)
+    findings.extend(_reviews(ctx))
+    findings.extend(zero_findings(ctx))
     findings.extend(_replicas(ctx))
-    findings.extend(restored.findings(ctx))
+    seen = restored.look(ctx)
+    findings.extend(seen.findings)
+    notes.extend(seen.notes)
     covered = coverage(ctx)
     findings.extend(covered.findings)
+    findings.extend(leftovers(ctx))
+    findings.extend(ageless(ctx))
     findings.extend(_classes(ctx))
     keys = known_keys(ctx)
     graph = graph_of(ctx, keys)
@@ -163,6 +172,23 @@ def _commitments(ctx: Context) -> Iterator[str]:
         f"accounts and records are linked to receipts for {ctx.terms.commitments_keep} (`commitments.keep`): the "
         f"manifests of {receipts:,} receipts take {size_bytes:,} bytes, 81 for each record"
     )
+    yield (
+        f"the ledger keeps names of removed records, and requests for manual purges, for {ctx.terms.identifiers_keep} "
+        f"(`identifiers.keep`), and details of events for {ctx.terms.events_keep} (`events.keep`); of closed accounts "
+        "it keeps commitments under the replay keys"
+    )
+
+
+def _reviews(ctx: Context) -> Iterator[Finding]:
+    """Name the holds that should have been reviewed by now, by their ids: matters are confidential."""
+    with ctx.ledger.begin() as tx:
+        late = unreviewed(tx.holds.active(), ctx.now())
+    for hold in late:
+        yield Finding(
+            "it should have been reviewed by now; it is in force still",
+            f"hold {hold}",
+            f"`retentiond hold show {hold}`; then `hold review … --until DATE --reason R`, or `hold release …`",
+        )
 
 
 def _replicas(ctx: Context) -> Iterator[Finding]:
@@ -236,7 +262,7 @@ def _undo(ctx: Context, dataset: Dataset) -> Iterator[str]:
 def _classes(ctx: Context) -> Iterator[Finding]:
     governed = {policy.data_class for policy in ctx.policies.policies.values()}
     for dataset in ctx.datamap.datasets.values():
-        if dataset.data_class not in governed:
+        if dataset.data_class not in governed and dataset.clock.format is not ClockFormat.NONE:
             yield Finding(
                 f"no policy governs class {dataset.data_class}, so nothing of it ever goes",
                 f"dataset {dataset.name}",

@@ -16,6 +16,7 @@ from retentiond.domain.graph import reached
 from retentiond.domain.hold import Hold, HoldIndex
 from retentiond.domain.record import Record, key_bytes
 from retentiond.engine.context import Context
+from retentiond.engine.docket import holds_in_force
 from retentiond.engine.scratch import Scratch
 from retentiond.errors import ConnectorError
 from retentiond.ports.stores import UNNAMEABLE, Tally
@@ -71,7 +72,7 @@ def holdings(ctx: Context, account: str) -> list[Holding]:
     A store that cannot be looked at keeps none of the others from being.
     """
     with ctx.ledger.begin() as tx:
-        holds = tx.holds.active()
+        holds = holds_in_force(ctx, tx)
     found: dict[str, Holding] = {}
     for dataset in ctx.datamap.datasets.values():
         if not dataset.follows:
@@ -125,10 +126,10 @@ class _Look:
         return replace(found, undetermined=unsure, unowned=unowned)
 
     def _is_held(self, record: Record) -> bool:
-        if self._holds and self._holds.matters(record):
+        if self._holds and self._holds.ids(record):
             return True
         objects = (record._replace(key=(name,)) for name in record.blobs if self._object_holds)
-        return any(self._object_holds.matters(each) for each in objects)
+        return any(self._object_holds.ids(each) for each in objects)
 
     def _objects(self, found: Holding, names: _Names) -> Holding:
         follower = self._follower
@@ -141,7 +142,7 @@ class _Look:
                 if held is None and self._account not in record.accounts:
                     continue
                 own = record._replace(account=self._account)
-                found = found.plus(record, held=bool(held) or bool(self._object_holds.matters(own)))
+                found = found.plus(record, held=bool(held) or bool(self._object_holds.ids(own)))
             unowned += window.tallies.get(UNNAMEABLE, Tally()).count
         return replace(found, unowned=unowned)
 

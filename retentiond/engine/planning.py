@@ -29,6 +29,7 @@ from retentiond.engine.pending import Pending, pending
 from retentiond.engine.proposing import Proposal, propose
 from retentiond.engine.retrying import TRIES, pause_seconds
 from retentiond.engine.scanning import Subject, plan_dataset
+from retentiond.engine.zeroing import remember_checks
 from retentiond.errors import ConnectorError, GuardStopped, UsageError
 from retentiond.evidence.canonical import rfc3339
 from retentiond.ports.rows import PlanRow
@@ -132,6 +133,8 @@ def make_plan(ctx: Context, request: Request) -> Planned:
         proposal = Proposal(draft, request.trigger, forecasts, reference, request.manual, request.leaving, caps)
         rows = propose(ctx, proposal) if draft.records and not apart else ()
     _remember(ctx, request, forecasts, unended, reference)
+    if request.by_policy:
+        remember_checks(ctx, [count for plan in plans for count in plan.counts], reference)
     return Planned(
         plan=rows[0] if rows else None,
         forecasts=forecasts,
@@ -289,8 +292,11 @@ def _subjects(ctx: Context, request: Request) -> list[Subject]:
             continue
         follower = ctx.datamap.datasets[dataset.blobs.dataset] if dataset.blobs else None
         scope = request.manual.scope if request.manual else None
-        closed = request.closed if request.trigger is Trigger.REPLAY else None
-        subjects.append(Subject(dataset, follower, by_class, frozenset(request.leaving), closed, scope))
+        closed = request.closed if request.trigger is Trigger.REPLAY and request.manual is None else None
+        subject = Subject(dataset, follower, by_class, frozenset(request.leaving), closed, scope)
+        if request.manual is not None:
+            subject = replace(subject, as_of=request.manual.as_of, exact=request.manual.exact)
+        subjects.append(subject)
     return subjects
 
 

@@ -18,6 +18,7 @@ from retentiond.engine import chains, failover, manifest
 from retentiond.engine.batches import Work
 from retentiond.engine.bundles import write_bundle
 from retentiond.engine.context import Context, new_id
+from retentiond.engine.docket import matters_of
 from retentiond.engine.identifiers import Ended, Final
 from retentiond.engine.itemrows import done_of
 from retentiond.engine.items import item_rows, read_all
@@ -249,10 +250,8 @@ def _annex(
     now = ctx.now()
     with ctx.ledger.begin() as tx:
         asked = manual_of(ctx, tx, work.plan)
+        held = _held(ctx, tx, sums.values())
     parts = [part for part in work.parts if part.due]
-    held: Counter[str] = Counter()
-    for total in sums.values():
-        held.update(total.held)
     carried = [each for part in parts for each in _carried(part.dataset, sums[part.ordinal].carried)]
     remnants = remnants_of(ctx, _datasets(ctx, work), now)
     return annexes.RunAnnex(
@@ -265,6 +264,18 @@ def _annex(
         single_operator=ctx.terms.single_operator,
         asked=annexes.Asked(asked.signed.principal, asked.reason) if asked else None,
     )
+
+
+def _held(ctx: Context, tx: Transaction, sums: Iterable[_Sum]) -> Counter[str]:
+    """Return how many records each matter held; what older programs ended names its matter itself."""
+    by_hold: Counter[str] = Counter()
+    for total in sums:
+        by_hold.update(total.held)
+    matters = matters_of(ctx, tx) if by_hold else {}
+    held: Counter[str] = Counter()
+    for name, count in by_hold.items():
+        held[matters.get(name, name)] += count
+    return held
 
 
 def _carried(dataset: str, reasons: Counter[str]) -> list[annexes.CarriedOver]:

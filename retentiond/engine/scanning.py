@@ -21,13 +21,15 @@ from retentiond.domain.decision import (
 from retentiond.domain.hold import Hold, HoldIndex, Scope
 from retentiond.domain.plan import Basis, Part
 from retentiond.domain.policy import REMOVING, Action, Policy
-from retentiond.domain.record import Record, Ties
+from retentiond.domain.record import Key, Record, Ties
 from retentiond.domain.records import Records, columns_of
 from retentiond.domain.replay import SINCE, replay_cases
 from retentiond.domain.versions import MARKER, markers_last
+from retentiond.domain.zero import too_old
 from retentiond.engine.blobs import BlobIndex
 from retentiond.engine.context import Context
 from retentiond.engine.counting import Count, DatasetPlan, tally_of
+from retentiond.engine.docket import holds_in_force
 from retentiond.engine.drafting import Buffer, Draft, packed
 from retentiond.engine.guards import ABSURD_CLOCKS
 from retentiond.engine.kinship import CHILD_REMAINS, Kinship
@@ -49,6 +51,8 @@ class Subject:
         closed: After a restore: accounts that are closed, each with the end of its closure, microseconds since the
             epoch; None where nothing was restored.
         scope: What people ask to be purged; None where nobody does.
+        as_of: For what people had asked to be purged: the time of that purge; None for the reference time.
+        exact: Of what has the keys that the scope names, only these, as the store has them; none for all.
         only: The accounts that are asked about, where policy decides; none for all.
         seen_at: When it is looked at, where that is later than the reference time; None where it is not.
     """
@@ -59,6 +63,8 @@ class Subject:
     accounts: frozenset[str] = frozenset()
     closed: Mapping[str, int] | None = None
     scope: Scope | None = None
+    as_of: datetime | None = None
+    exact: frozenset[Key] = frozenset()
     only: tuple[str, ...] = ()
     seen_at: datetime | None = None
 
@@ -90,7 +96,7 @@ class Subject:
                 remedy="write one, or plan all policies",
             )
         if self.scope is not None:
-            return manual_cases(self.scope.selects, dataset, reference, policy.floor)
+            return manual_cases(self.scope.selects, dataset, self.as_of or reference, policy.floor)
         cases = cases_of(policy, dataset, reference, self.seen_at)
         return only_of(self.only, cases) if self.only and dataset.has_owner else cases
 
@@ -109,7 +115,7 @@ def plan_dataset(ctx: Context, draft: Draft, kin: Kinship, subject: Subject, ref
     for dataset in subject.datasets:
         refuse(dataset, survey(ctx, dataset))
     with ctx.ledger.begin() as tx:
-        holds = tx.holds.active()
+        holds = holds_in_force(ctx, tx)
     return _Scan(ctx, draft, kin, subject, holds, reference).run()
 
 
@@ -137,6 +143,8 @@ class _Scan:
         self._holds = HoldIndex(holds, subject.dataset.name)
         self._index = BlobIndex() if subject.follower else None
         self._follower_holds = HoldIndex(holds, subject.follower.name if subject.follower else "")
+        decide = subject.policies.values() if subject.basis is Basis.POLICY else ()
+        self._too_old = {policy.id: too_old(policy, reference) for policy in decide}
         self._left = Left(subject.accounts)
         doubts = (index for index, case in enumerate(self._cases.cases) if case.disposition is Disposition.UNDETERMINED)
         self._doubts = frozenset(doubts if subject.accounts else ())  # to be told whose they are
@@ -184,6 +192,7 @@ class _Scan:
                 if case in self._doubts:
                     self._left.keep_all(UNDETERMINED, free)
                 else:
+                    self._note_age(self._rows, self._cases.cases[case], free)
                     self._take(case, free)
             self._ctx.reporter.advance(sum(tally.count for tally in window.tallies.values()))
         for case in list(self._buffers):
@@ -192,7 +201,7 @@ class _Scan:
     def _free(self, records: Records, case: int) -> Records:
         """Return the records that nothing keeps; the others are counted. Mostly nothing can keep any of them."""
         own = self._subject.dataset.name
-        may_keep = self._holds or self._locked[own] or self._index is not None
+        may_keep = self._holds or self._locked[own] or self._index is not None or self._subject.exact
         if not may_keep and not any(ties.standing for ties in records.ties):
             return records
         return columns_of([record for record in records if not self._is_kept(record, case)])
@@ -200,6 +209,8 @@ class _Scan:
     def _is_kept(self, record: Record, case: int) -> bool:
         if case in self._doubts:
             return False
+        if self._subject.exact and record.key not in self._subject.exact:
+            return True
         removes = self._cases.cases[case].action in REMOVING
         if self._is_held(record, removes=removes):
             self._rows.held += 1
@@ -208,13 +219,21 @@ class _Scan:
             return False
         elif record.ties.standing and self._waits(record, case):
             self._rows.undetermined[CHILD_REMAINS] += 1
+            self._rows.doubts[self._cases.cases[case].rule] += 1
             self._left.keep(UNDETERMINED, record)
         elif self._must_wait(record):
             self._rows.waiting += 1
+            self._note_age(self._rows, self._cases.cases[case], [record])
             self._left.keep(WAITING, record)
         else:
             return False
         return True
+
+    def _note_age(self, count: Count, case: Case, records: Sequence[Record]) -> None:
+        """Count what a rule that promises zero retention should have removed with an earlier check."""
+        latest = self._too_old.get(count.policy, {}).get(case.rule)
+        if latest is not None and case.action is Action.PURGE:
+            count.note_age(case.rule, latest, records)
 
     def _take(self, case: int, records: Records) -> None:
         buffer, taken = self._buffers[case], 0
@@ -228,12 +247,12 @@ class _Scan:
         return action is not None and self._kin.waits(self._subject.dataset, action, record)
 
     def _is_held(self, record: Record, *, removes: bool) -> bool:
-        if self._holds and self._holds.matters(record):
+        if self._holds and self._holds.ids(record):
             return True
         if not removes or not self._follower_holds or self._index is None or self._objects is None:
             return False
         objects = [each for name in record.blobs for each in self._index.objects(name)]
-        held = any(self._follower_holds.matters(_owned_like(record, each)) for each in objects)
+        held = any(self._follower_holds.ids(_owned_like(record, each)) for each in objects)
         if held and not self._held_names.issuperset(record.blobs):
             self._held_names.update(record.blobs)
             self._objects.held += len(objects)
@@ -313,6 +332,7 @@ class _Scan:
         for record, index in settled:
             if cases.cases[index].disposition is Disposition.UNDETERMINED:
                 count.undetermined["orphan-" + cases.cases[index].reason] += 1
+                count.doubts[cases.cases[index].rule] += 1
                 self._left.keep(UNDETERMINED, record)
             elif cases.cases[index].reason == SINCE:
                 count.since += 1
@@ -323,6 +343,7 @@ class _Scan:
                 chosen[index].append(record)
         for index, records in chosen.items():
             basis = self._subject.basis
+            self._note_age(count, cases.cases[index], records)
             for some, _ in packed([(record, ()) for record in records], self._draft.batch_records):
                 group = self._draft.new_group(len(some), count.policy)
                 self._draft.write(self._part(follower, cases.cases[index], basis, index), some, group=group)
@@ -331,7 +352,7 @@ class _Scan:
     def _orphan_held(self, record: Record) -> bool:
         if record.account is None and self._subject.dataset.has_owner and self._follower_holds.by_account:
             return True
-        return bool(self._follower_holds and self._follower_holds.matters(record))
+        return bool(self._follower_holds and self._follower_holds.ids(record))
 
     def _part(self, dataset: Dataset, case: Case, basis: Basis, index: int) -> int:
         # Objects of rows under different rules stand in different parts, though their predicate is the same.

@@ -86,7 +86,7 @@ REMOVALS: Mapping[str, Removal] = {
     "paused": Removal("engine.guards:check_paused", SILENT),
     "plan-expired": Removal("ports.rows:PlanRow.has_expired", FALSE),
     "plan-foreign": Removal("engine.guards:check_own", SILENT),
-    "held": Removal("domain.hold:HoldIndex.matters", NOTHING),
+    "held": Removal("domain.hold:HoldIndex.ids", NOTHING),
     "held-after-approval": Removal("engine.batches:HoldIndex", _without_holds),
     "closure-cap": Removal("engine.guards:above_closure_cap", giving({})),
     "clock-range": Removal("engine.scanning:_Scan._check_clocks", SILENT),

@@ -11,6 +11,7 @@ from retentiond.connectors.postgresql.catalog import find_tables
 from retentiond.connectors.postgresql.failures import explained
 from retentiond.connectors.postgresql.judging import Judge
 from retentiond.connectors.postgresql.layout import Layout
+from retentiond.connectors.postgresql.parting import leftover_sql
 from retentiond.connectors.postgresql.referring import foreign_keys
 from retentiond.connectors.postgresql.returning import Returning
 from retentiond.connectors.postgresql.session import Session, Transaction
@@ -20,6 +21,7 @@ from retentiond.connectors.postgresql.vetting import Vetting
 from retentiond.domain.content import Change, Content
 from retentiond.domain.dataset import Dataset, Shape
 from retentiond.domain.decision import Cases
+from retentiond.domain.part import Part
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
 from retentiond.domain.tableshape import TableShape
@@ -104,6 +106,12 @@ class PostgresqlStore:
         """Return the foreign keys that lead to tables of the datasets."""
         with explained(self._name), self._session.reading() as tx:
             return list(foreign_keys(tx, datasets))
+
+    def leftover(self, dataset: Dataset, parts: Sequence[Part]) -> bool:
+        """Tell whether any row of the dataset's table, or of its quarantine, is in none of these parts."""
+        sources = self._layout(dataset).sources
+        with explained(dataset.name), self._session.reading() as tx:
+            return any(bool(tx.value(leftover_sql(parts, source.table))) for source in sources)
 
     def scan(self, dataset: Dataset, cases: Cases, wanted: frozenset[int]) -> Iterator[Window]:
         """Examine every row of the dataset's table, and of its quarantine, once."""

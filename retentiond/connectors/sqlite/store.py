@@ -11,6 +11,7 @@ from retentiond.connectors.sqlite.acting import Acting
 from retentiond.connectors.sqlite.database import Database, explained
 from retentiond.connectors.sqlite.judging import Judge, load_batch
 from retentiond.connectors.sqlite.layout import Layout, lay_out
+from retentiond.connectors.sqlite.parting import leftover_sql
 from retentiond.connectors.sqlite.referring import foreign_keys
 from retentiond.connectors.sqlite.returning import Returning
 from retentiond.connectors.sqlite.schema import resolve, text_indexes
@@ -19,6 +20,7 @@ from retentiond.connectors.sqlite.verifying import verify
 from retentiond.domain.content import Change, Content
 from retentiond.domain.dataset import Dataset, Shape
 from retentiond.domain.decision import Cases
+from retentiond.domain.part import Part
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
 from retentiond.domain.tableshape import TableShape
@@ -88,6 +90,12 @@ class SqliteStore:
         """Return the foreign keys that lead to tables of the datasets."""
         with self._reader() as db, explained(self._name):
             return list(foreign_keys(db, datasets))
+
+    def leftover(self, dataset: Dataset, parts: Sequence[Part]) -> bool:
+        """Tell whether any row of the dataset's table, or of its quarantine, is in none of these parts."""
+        with self._reader() as db, explained(dataset.name):
+            sources = lay_out(db, dataset).sources
+            return any(bool(db.value(leftover_sql(parts, source.table))) for source in sources)
 
     def scan(self, dataset: Dataset, cases: Cases, wanted: frozenset[int]) -> Iterator[Window]:
         """Examine every row of the dataset's table, and of its quarantine, once."""
