@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import RunState, Trigger
 from retentiond.engine import allowed, chains
 from retentiond.engine.context import Context
@@ -31,6 +32,7 @@ from retentiond.evidence.entry import void_entry
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ApprovalRow, PlanRow
 
+ERASES = "erases:"  # facts: the form of a dataset in which people approved an erasure in it
 _NOT_AFTER = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -134,6 +136,9 @@ def others(given: set[str], asked: str) -> set[str]:
 
 def _approve_pairs(ctx: Context, tx: Transaction, plan: PlanRow) -> None:
     """Approve what the plan is bound to, each policy with its own lists: another plan may hold fewer policies."""
+    if plan.trigger is Trigger.ERASURE:
+        for name, sha256 in plan.datasets:
+            tx.facts.set(f"{ERASES}{name}", sha256)
     if plan.trigger is not Trigger.SCHEDULE or plan.lists not in lists_commitments(ctx, plan.policies):
         return  # nothing that people asked for approves a policy; a list that changed after the plan, nobody approved
     classes = {dataset.name: dataset.data_class for dataset in ctx.datamap.datasets.values()}
@@ -143,6 +148,15 @@ def _approve_pairs(ctx: Context, tx: Transaction, plan: PlanRow) -> None:
         for dataset in plan.datasets:
             if governed is not None and classes.get(dataset[0]) == governed.data_class:
                 tx.approvals.approve_pair(policy, dataset, lists)
+
+
+def erases_unapproved(tx: Transaction, datasets: Iterable[Dataset]) -> list[str]:
+    """Return why an erasure in datasets needs approval: each that nobody approved as it stands, so whose data it is."""
+    return [
+        f"dataset {each.name}, which says whose data it is, was not approved in its present form"
+        for each in datasets
+        if each.sha256 not in (tx.approvals.approved_dataset(each.name), tx.facts.get(f"{ERASES}{each.name}"))
+    ]
 
 
 def lists_commitment(ctx: Context, policies: Iterable[tuple[str, str]]) -> str:

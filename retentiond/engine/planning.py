@@ -8,11 +8,12 @@ batch by batch.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
+from retentiond.domain.erasure import Persons
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.domain.policy import Policy
 from retentiond.engine import chains, guards
@@ -43,7 +44,8 @@ class Request:
 
     Attributes:
         policies: Ids of the policies; empty for all.
-        leaving: For closures: the accounts that leave, each with its closure's id.
+        leaving: For closures: the accounts that leave, each with its closure's id; for erasures the people whose data
+            goes, each with the request's.
         manual: What somebody asks to be purged; None where nobody does.
         closed: For a replay: closed accounts, each with the end of its closure, microseconds since the epoch.
         acting: Whether whoever asks is the process that acts on the ledger.
@@ -57,10 +59,18 @@ class Request:
     acting: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a closure of nobody: policy would decide then what goes."""
-        if (self.trigger is Trigger.CLOSURE) != bool(self.leaving):
-            message = "a closure is of accounts that leave, and nothing else is"
+        """Refuse a closure or an erasure of nobody: policy would decide then what goes."""
+        if (self.trigger in (Trigger.CLOSURE, Trigger.ERASURE)) != bool(self.leaving):
+            message = "a closure is of accounts that leave, an erasure of people, and nothing else is"
             raise ValueError(message)
+        if (self.trigger is Trigger.ERASURE) != isinstance(self.leaving, Persons):
+            message = "an erasure is of people, and nothing else is"
+            raise ValueError(message)
+
+    @property
+    def who(self) -> Collection[str]:
+        """The accounts that leave, or the people whose data goes."""
+        return self.leaving if isinstance(self.leaving, Persons) else frozenset(self.leaving)
 
     @property
     def by_policy(self) -> bool:
@@ -126,7 +136,8 @@ def make_plan(ctx: Context, request: Request) -> Planned:
     with drafting(ctx, reference, acting=request.acting, leaving=request.leaving) as draft, Kinship() as kin:
         plans, failures = _draft_all(ctx, draft, kin, subjects, reference)
         forecasts = _forecasts(plans)
-        above = guards.above_closure_cap(forecasts, draft.takes, ctx.policies.closure.max_percent)
+        most, setting = _most(ctx, request)
+        above = guards.above_closure_cap(forecasts, draft.takes, most, setting)
         apart = bool(above) and above.keys() != {account for _, account in draft.takes}
         since = sum(count.since for plan in plans for count in plan.counts)
         caps = (*_caps(above.values()), *_came_back(since))
@@ -207,6 +218,13 @@ def look_at_all(ctx: Context, policies: tuple[str, ...], only: tuple[str, ...], 
         plans, failures = _draft_all(ctx, Tallies(ctx, reference), kin, subjects, reference)
     decided = tuple(_policies(ctx, policies or ctx.policies.policies))
     return Looked(tuple(count for plan in plans for count in plan.counts), tuple(failures), decided, now)
+
+
+def _most(ctx: Context, request: Request) -> tuple[float | None, str]:
+    """Return the most of a dataset that one closure or erasure may take, and the setting that says so."""
+    if request.trigger is Trigger.ERASURE:
+        return ctx.policies.erasure.max_percent, "erasure.limits.max_percent"
+    return ctx.policies.closure.max_percent, "closure.limits.max_percent"
 
 
 def _came_back(since: int) -> tuple[str, ...]:
@@ -293,7 +311,7 @@ def _subjects(ctx: Context, request: Request) -> list[Subject]:
         follower = ctx.datamap.datasets[dataset.blobs.dataset] if dataset.blobs else None
         scope = request.manual.scope if request.manual else None
         closed = request.closed if request.trigger is Trigger.REPLAY and request.manual is None else None
-        subject = Subject(dataset, follower, by_class, frozenset(request.leaving), closed, scope)
+        subject = Subject(dataset, follower, by_class, request.who, closed, scope)
         if request.manual is not None:
             subject = replace(subject, as_of=request.manual.as_of, exact=request.manual.exact)
         subjects.append(subject)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -18,14 +18,16 @@ from retentiond.domain.decision import (
     named_cases,
     only_of,
 )
+from retentiond.domain.erasure import Persons, erasure_cases
 from retentiond.domain.hold import Hold, HoldIndex, Scope
 from retentiond.domain.plan import Basis, Part
 from retentiond.domain.policy import REMOVING, Action, Policy
 from retentiond.domain.record import Key, Record, Ties
-from retentiond.domain.records import Records, columns_of
+from retentiond.domain.records import Records, Same, columns_of
 from retentiond.domain.replay import SINCE, replay_cases
 from retentiond.domain.versions import MARKER, markers_last
 from retentiond.domain.zero import too_old
+from retentiond.engine.ahead import ahead
 from retentiond.engine.blobs import BlobIndex
 from retentiond.engine.context import Context
 from retentiond.engine.counting import Count, DatasetPlan, tally_of
@@ -47,7 +49,7 @@ class Subject:
 
     Attributes:
         policies: The policies in question, by class.
-        accounts: The accounts that leave; none where policy decides.
+        accounts: The accounts that leave, or the people whose data is erased; none where policy decides.
         closed: After a restore: accounts that are closed, each with the end of its closure, microseconds since the
             epoch; None where nothing was restored.
         scope: What people ask to be purged; None where nobody does.
@@ -60,7 +62,7 @@ class Subject:
     dataset: Dataset
     follower: Dataset | None
     policies: Mapping[str, Policy]
-    accounts: frozenset[str] = frozenset()
+    accounts: Collection[str] = frozenset()
     closed: Mapping[str, int] | None = None
     scope: Scope | None = None
     as_of: datetime | None = None
@@ -78,12 +80,16 @@ class Subject:
         """Where its cases come from."""
         if self.scope is not None:
             return Basis.MANUAL
+        if isinstance(self.accounts, Persons):
+            return Basis.ERASURE
         if self.closed is not None:
             return Basis.REPLAY
         return Basis.CLOSURE if self.accounts else Basis.POLICY
 
     def cases(self, dataset: Dataset, reference: datetime) -> Cases:
         """Return the cases of one of the two datasets."""
+        if isinstance(self.accounts, Persons):
+            return erasure_cases(self.accounts, dataset)
         if self.accounts:
             return closure_cases(*sorted(self.accounts))
         policy = self.policies.get(dataset.data_class)
@@ -185,7 +191,7 @@ class _Scan:
         dataset = self._subject.dataset
         self._ctx.reporter.start(f"scan {dataset.name}", None)
         connector = self._ctx.connector(dataset)
-        for window in windows(connector, dataset, self._cases, self._subject.scope, self._doubts):
+        for window in ahead(windows(connector, dataset, self._cases, self._subject.scope, self._doubts)):
             self._rows.examine(window)
             for case, records in window.groups():
                 free = self._free(records, case)
@@ -202,7 +208,7 @@ class _Scan:
         """Return the records that nothing keeps; the others are counted. Mostly nothing can keep any of them."""
         own = self._subject.dataset.name
         may_keep = self._holds or self._locked[own] or self._index is not None or self._subject.exact
-        if not may_keep and not any(ties.standing for ties in records.ties):
+        if not may_keep and not any(ties.standing for ties in _different(records.ties)):
             return records
         return columns_of([record for record in records if not self._is_kept(record, case)])
 
@@ -376,9 +382,14 @@ class _Scan:
             )
 
 
-_OWN = (Basis.POLICY, Basis.CLOSURE, Basis.MANUAL, Basis.REPLAY)
+_OWN = (Basis.POLICY, Basis.CLOSURE, Basis.MANUAL, Basis.ERASURE, Basis.REPLAY)
+
+
+def _different(ties: Sequence[Ties]) -> Sequence[Ties]:
+    """Return at least one of each kind; mostly all records have the same."""
+    return ties[:1] if isinstance(ties, Same) else ties
 
 
 def _owned_like(row: Record, each: Record) -> Record:
     """Return an object as its row's owners have it."""
-    return each._replace(account=row.account, ties=Ties(others=row.ties.others))
+    return each._replace(account=row.account, ties=Ties(others=row.ties.others, users=row.ties.users))

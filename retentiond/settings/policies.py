@@ -18,6 +18,7 @@ from retentiond.domain.policy import (
     Rule,
     Schedule,
 )
+from retentiond.domain.statute import BUILT_IN, ErasureTerms, Law
 from retentiond.errors import ConfigError, PolicyError
 from retentiond.settings.canonical import canonical
 from retentiond.settings.content import order_problems, window_problems, windows_of
@@ -25,6 +26,7 @@ from retentiond.settings.document import Document, Trail, decode, read_bytes, re
 from retentiond.settings.parts_model import PromiseModel
 from retentiond.settings.policy_model import (
     ClosureModel,
+    ErasureModel,
     ListModel,
     PoliciesFile,
     PolicyModel,
@@ -56,7 +58,7 @@ def load_policies(path: Path, datamap: DataMap) -> PolicySet:
     problems = [problem for reading in readings.values() for problem in reading.problems(model.floor)]
     raise_first(document, [*_shared_classes(model), *problems], PolicyError)
     policies = {name: reading.policy(model.floor) for name, reading in readings.items()}
-    return PolicySet(policies, _closure(model.closure), model.limits.chain_records)
+    return PolicySet(policies, _closure(model.closure), model.limits.chain_records, _erasure(model.erasure))
 
 
 def uncovered_classes(datamap: DataMap, policies: PolicySet) -> tuple[str, ...]:
@@ -237,3 +239,10 @@ def _promise(model: PromiseModel | None) -> Promise | None:
 
 def _closure(model: ClosureModel) -> ClosureTerms:
     return ClosureTerms(model.grace, model.deadline, model.limits.per_day, model.limits.max_percent)
+
+
+def _erasure(model: ErasureModel) -> ErasureTerms:
+    own = {name: Law(name, each.name, each.answer, each.extension, each.confirm) for name, each in model.laws.items()}
+    limits = model.limits
+    laws = {**BUILT_IN, **own}
+    return ErasureTerms(laws, model.zone, model.alert_before, limits.per_day, limits.max_percent, model.keep)
