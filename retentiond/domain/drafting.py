@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from retentiond.domain.draft import Draft, DraftDataset, DraftIgnored, DraftStore, Guess, NotMappable, Said
 from retentiond.domain.drafting_rules import CLASSES, CONTENT, MIGRATIONS, OTHER, PERSONAL
-from retentiond.domain.drafting_ties import attributes_of, blobs_of, key_of, owner_of, parent_of, tombstone_of
+from retentiond.domain.drafting_ties import attributes_of, blobs_of, key_of, owner_of, parent_of, tombstone_of, user_of
 from retentiond.domain.drafting_times import clock_of
 from retentiond.domain.looks import Look, looks_of
 from retentiond.domain.looks_rules import RECORDS, Confidence, Kind
@@ -27,6 +27,7 @@ _HOLD_COPIES = {
     "foreign table": ("its rows stand in another server", "declare that server as a store of its own"),
     "virtual table": ("it is an index, or computed", "declare the table beneath, and list it under `ignore`"),
 }  # fmt: skip
+_NO_CLOCK = "no column looks like a time: are its rows never due by age, and go with their account only?"
 _ONCE = "does the application never write a key twice? The bucket keeps no versions, so nothing else protects an object"
 
 
@@ -120,8 +121,9 @@ class _Tables:
         guesses = [
             Guess("table", _table(table), Confidence.SURE),
             key_of(table),
-            clock_of(table),
+            clock_of(table) or Guess("clock", "none", Confidence.POSSIBLE, _NO_CLOCK),
             owner,
+            user_of(table, owner),
             Guess("class", _class_of(table, looks), _class_confidence(looks)),
             parent_of(table, lambda link: self._parent(table, link)),
             attributes_of(table),
@@ -192,8 +194,8 @@ def _shape_problem(table: TableShape) -> tuple[str, str] | None:
     """Return what a table lacks to be a dataset, and what to do about it; None for nothing."""
     if key_of(table) is None:
         return "no key names a row", "add a primary key or a UNIQUE constraint, or list it under `ignore` with a reason"
-    if clock_of(table) is None:
-        what = "no column looks like a time"
+    if clock_of(table) is None and owner_of(table, {}) is None:
+        what = "no column looks like a time, and none like an owner"
         return (
             what,
             "add one with a default, such as created_at, or name the JSON that has it: {column: …, json: $.…}",

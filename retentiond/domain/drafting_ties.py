@@ -10,6 +10,7 @@ from retentiond.domain.drafting_rules import (
     ATTRIBUTE_FAMILIES,
     ATTRIBUTES,
     OBJECT_KEYS,
+    PEOPLE,
     SURE_ACCOUNTS,
     TOMBSTONES,
 )
@@ -72,6 +73,19 @@ def _owners(table: TableShape) -> list[ColumnShape]:
         own = table.column(table.keys[0][0])
         ranked += [(0, own)] if own else []
     return [column for _, column in sorted(ranked, key=lambda each: each[0])]
+
+
+def user_of(table: TableShape, owner: Guess | None) -> Guess | None:
+    """Return the guess at whose of the account's users a row is: another column of the row than the account's."""
+    if owner is None or not isinstance(owner.value, str):
+        return None
+    for name in PEOPLE:
+        for column in table.columns:
+            is_one = words_of(column.name) == name and column.family in _IDS and not column.array
+            if is_one and column.name != owner.value:
+                question = f"does {column.name!r} name one user of the account, whom a request for erasure may name?"
+                return Guess("user", column.name, Confidence.POSSIBLE, question)
+    return None
 
 
 def _likely(*, sure: bool) -> Confidence:

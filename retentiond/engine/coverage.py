@@ -175,23 +175,19 @@ class _StoreLook:
         self._names = _Names(ctx, name)
         self.unmapped = self._names.unmapped
         self._tables: Sequence[TableShape] | None = None
-        self._covered: Mapping[str, Dataset] = {}
+        self._covered: Mapping[str, list[Dataset]] = {}
         connector = self._names.connector
         if isinstance(connector, Describing):
             self._tables = [table for table in connector.tables() if table.title not in self._names.own]
-            self._covered = {
-                title: dataset for dataset in self._names.datasets for title in connector.tables_of(dataset)
-            }
+            self._covered = _by_table(connector, self._names.datasets)
         self.columns = tuple(self._columns())
 
     def _columns(self) -> Iterator[CoveredColumn]:
         for table in self._tables or ():
-            dataset = self._covered.get(table.title)
+            datasets = self._covered.get(table.title, [])
             for look in looks_of(table):
-                if dataset is None:
-                    yield self._beyond_datasets(table, look)
-                else:
-                    yield self._within(dataset, table, look)
+                found = [self._within(dataset, table, look) for dataset in datasets]
+                yield min(found, key=_how_well) if found else self._beyond_datasets(table, look)
 
     def _within(self, dataset: Dataset, table: TableShape, look: Look) -> CoveredColumn:
         """Return what becomes of a column of a dataset's table."""
@@ -256,6 +252,21 @@ def _roles(dataset: Dataset) -> frozenset[str]:
 
 def _joined(owner: OwnerSource) -> Iterator[str]:
     return (here for here, _ in owner.via.on) if owner.via else iter(())
+
+
+def _by_table(connector: Describing, datasets: Sequence[Dataset]) -> Mapping[str, list[Dataset]]:
+    """Return the datasets of each table: more than one where each has a part of its rows."""
+    found: dict[str, list[Dataset]] = {}
+    for dataset in datasets:
+        for title in connector.tables_of(dataset):
+            found.setdefault(title, []).append(dataset)
+    return found
+
+
+def _how_well(column: CoveredColumn) -> int:
+    """Return how well a column is covered, the worst first: where datasets share a table, that is what is told."""
+    outlasting = 1 if column.outlasts else 2
+    return {Verdict.UNCOVERED: 0, Verdict.ROW: outlasting}.get(column.verdict, 3)
 
 
 def _titles(table: TableShape) -> Sequence[str]:

@@ -12,7 +12,7 @@ from retentiond.cli import cli
 from retentiond.engine.checking import check
 from retentiond.engine.coverage import Coverage, unmapped
 from retentiond.ports.stores import Finding
-from tests.engine.office import Office
+from tests.engine.office import DATAMAP, Office
 
 NOTES = "CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT, email TEXT, added TEXT)"
 IGNORE = "ignore:\n  - {store: app, pattern: notes, reason: drafts of the staff}\n"
@@ -112,6 +112,20 @@ def test_a_class_that_no_policy_governs_covers_nothing(office: Office) -> None:
     office.edit("datamap.yaml", "class: feedback", "class: nobodys")
     columns = [each for each in found(office).columns if each.table == "feedback"]
     assert {(each.verdict, each.why) for each in columns} == {("uncovered", "no policy governs class nobodys")}
+
+
+def test_where_datasets_share_a_table_the_worst_is_told(office: Office) -> None:
+    run(office, "ALTER TABLE feedback ADD COLUMN comment TEXT; ALTER TABLE feedback ADD COLUMN kind TEXT")
+    part = "table: feedback\n    where: {kind: %s}"
+    with_rest = DATAMAP.split("  feedback:\n")[1].split("unmapped")[0].replace("class: feedback", "class: nobodys")
+    office.edit("datamap.yaml", "table: feedback", part % "a")
+    office.edit(
+        "datamap.yaml",
+        "unmapped:",
+        "  rest:\n" + with_rest.replace("table: feedback", part % "{not: [a]}") + "unmapped:",
+    )
+    (comment,) = (each for each in found(office).columns if each.look.column == "comment")
+    assert (comment.dataset, comment.verdict) == ("rest", "uncovered")
 
 
 def test_programs_and_people_get_it(office: Office) -> None:

@@ -109,7 +109,16 @@ def test_clocks(columns: list[ColumnShape], value: dict[str, str], asks: str) ->
 def test_a_duration_is_no_clock_and_without_any_there_is_no_dataset() -> None:
     found = drafted(table(column("duration_ms", Family.INTEGER), column("prompt")))
     assert found.datasets == ()
-    assert [(each.title, each.why) for each in found.not_mappable] == [("chats", "no column looks like a time")]
+    what = "no column looks like a time, and none like an owner"
+    assert [(each.title, each.why) for each in found.not_mappable] == [("chats", what)]
+
+
+def test_rows_without_a_time_but_with_an_owner_may_go_with_their_account(tmp_path: Path) -> None:
+    found = drafted(table(column("account_id"), column("prompt")))
+    assert loaded(tmp_path, draft_text(found)).datasets == {}
+    after = loaded(tmp_path, answered(draft_text(found))).datasets["chats"]
+    assert after.plain_owner == "account_id"
+    assert "go with their account only" in guess(found.datasets[0], "clock").question
 
 
 def test_keys() -> None:
@@ -126,6 +135,9 @@ def test_keys() -> None:
 def test_owners_stand_in_the_row_in_an_array_or_in_another_table() -> None:
     plain = guess(only(MADE, column("user_id"), column("tenant_id"), column("prompt")), "account")
     assert (plain.value, plain.others, plain.stands) == ("tenant_id", ("user_id",), False)
+    both = only(MADE, column("user_id"), column("tenant_id"), column("prompt"))
+    assert (guess(both, "user").value, guess(both, "user").stands) == ("user_id", False)
+    assert only(MADE, column("user_id"), column("prompt")).guess("user") is None
     array = guess(only(MADE, column("members"), column("user_id", array=True), column("prompt")), "account")
     assert array.value == {"column": "user_id", "array": True}
     keys = table(MADE, column("user_id"), name="api_keys")
