@@ -20,7 +20,7 @@ from retentiond.errors import Exit
 @shared_options
 @by_the_daemon
 def replay() -> Exit:
-    """Remove again what came back when a store was restored: closed accounts, erased people, what policies removed.
+    """Remove again what came back when a store was restored: closed accounts, and what is past its retention period.
 
     A plan that exceeds a cap, or meets an account that came back, waits for `approve`; then call this again.
     """
@@ -36,8 +36,6 @@ def _document(done: Replayed) -> dict[str, Any]:
         "closures": done.closed,
         "accounts_back": done.back,
         "since_closure": done.since,
-        "erasures": done.requests,
-        "people_back": done.people,
         "manual_purges_replayed": done.again,
         "manual_purges_not_replayed": done.by_hand,
         "datasets": [
@@ -59,8 +57,6 @@ def _document(done: Replayed) -> dict[str, Any]:
 def _people(console: Console, done: Replayed) -> None:
     session_people(console, done.session)
     console.print(f"closed accounts that are there again: {done.back:,} ({done.closed:,} closures were looked for)")
-    if done.requests:
-        console.print(f"people that are there again: {done.people:,} ({done.requests:,} erasures were looked for)")
     if done.since:
         console.print(f"{done.since:,} records of theirs were written since their closure, and stay")
     for each in done.found.values():

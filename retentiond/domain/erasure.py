@@ -12,24 +12,10 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
-from retentiond.domain.condition import (
-    ACCOUNT,
-    ALWAYS,
-    CLOCK,
-    NAMED,
-    USER,
-    And,
-    AnyOf,
-    Compare,
-    Condition,
-    Missing,
-    Not,
-    Operator,
-    Or,
-)
+from retentiond.domain.condition import ACCOUNT, ALWAYS, NAMED, USER, And, AnyOf, Condition, Missing, Not, Or
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import OTHERS, Case, Cases, Disposition
-from retentiond.domain.record import Record, canonical_strings, micros
+from retentiond.domain.record import Record, canonical_strings
 
 NOT_TOLD_APART = "users-not-told-apart"
 USER_UNREADABLE = "user-unreadable"
@@ -80,12 +66,6 @@ class Persons(dict[str, str]):
             return self.of_record(record)
         accounts = record.accounts or record.ties.named
         return [text for account in accounts for text in self._of.get(account, {}).values()]
-
-
-def persons_in(record: Record) -> list[Person]:
-    """Return whose a record is: its accounts, and each of their users that it names."""
-    users = ("", *(record.ties.users or ()))
-    return [Person(account, user) for account in record.accounts for user in users]
 
 
 class ErasureState(StrEnum):
@@ -151,12 +131,20 @@ def erasure_cases(persons: Iterable[str], dataset: Dataset) -> Cases:
     Args:
         persons: As `Person.text`.
     """
-    users, whole = _by_account(persons)
+    users: defaultdict[str, list[str]] = defaultdict(list)
+    whole: list[str] = []
+    for account, user in sorted(map(Person.read, persons)):
+        if user:
+            users[account].append(user)
+        else:
+            whole.append(account)
     accounts = tuple(sorted({*users, *whole}))
     mine = Or((AnyOf(ACCOUNT, accounts), AnyOf(NAMED, accounts)))
+    theirs = [AnyOf(ACCOUNT, tuple(whole))] if whole else []
+    told = [] if dataset.no_users else [And((_of(each), AnyOf(USER, tuple(names)))) for each, names in users.items()]
     cases = [
         Case(Disposition.KEEP, Not(mine), OTHERS),
-        Case(Disposition.PURGE, _theirs(users, whole, dataset), "erasure-requested"),
+        Case(Disposition.PURGE, _any([*theirs, *told]), "erasure-requested"),
         Case(Disposition.UNDETERMINED, AnyOf(NAMED, accounts), "owner-unreadable"),
     ]
     if users and not dataset.no_users:
@@ -166,41 +154,8 @@ def erasure_cases(persons: Iterable[str], dataset: Dataset) -> Cases:
     return Cases((*cases, Case(Disposition.KEEP, ALWAYS, OTHERS)))
 
 
-def erased_before(ended: Mapping[str, int], dataset: Dataset) -> Condition:
-    """Return whether a record is of somebody whose request was carried out, and older than the end of it.
-
-    Args:
-        ended: People as `Person.text`, each with that end, microseconds since the epoch.
-    """
-    by_end: defaultdict[int, list[str]] = defaultdict(list)
-    for text, end in sorted(ended.items()):
-        by_end[end].append(text)
-    parts = [And((of_people(some, dataset), Compare(CLOCK, Operator.LESS, end))) for end, some in by_end.items()]
-    earliest = Compare(CLOCK, Operator.LESS, micros(dataset.clock.earliest))
-    return And((Not(earliest), _any(list(parts))))
-
-
-def of_people(persons: Iterable[str], dataset: Dataset) -> Condition:
-    """Return whether a record is of any of these people, by `Person.text`."""
-    return _theirs(*_by_account(persons), dataset)
-
-
-def _by_account(persons: Iterable[str]) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the users that are named, by account, and the accounts that are named as a whole."""
-    users: defaultdict[str, list[str]] = defaultdict(list)
-    whole: list[str] = []
-    for account, user in sorted(map(Person.read, persons)):
-        if user:
-            users[account].append(user)
-        else:
-            whole.append(account)
-    return users, whole
-
-
-def _theirs(users: Mapping[str, list[str]], whole: list[str], dataset: Dataset) -> Condition:
-    told = {} if dataset.no_users or not dataset.tells_users else users
-    of_users = [And((AnyOf(ACCOUNT, (account,)), AnyOf(USER, tuple(names)))) for account, names in told.items()]
-    return _any([*([AnyOf(ACCOUNT, tuple(whole))] if whole else []), *of_users])
+def _of(account: str) -> Condition:
+    return AnyOf(ACCOUNT, (account,))
 
 
 def _any(conditions: list[Condition]) -> Condition:

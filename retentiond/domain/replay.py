@@ -28,36 +28,24 @@ from retentiond.domain.condition import (
 )
 from retentiond.domain.dataset import ClockFormat, Dataset
 from retentiond.domain.decision import Case, Cases, Disposition, cases_of
-from retentiond.domain.erasure import erased_before, of_people
 from retentiond.domain.policy import Policy
 from retentiond.domain.record import micros
 
 BACK, SINCE, UNCERTAIN = "account-closed", "since-closure", "since-closure-or-restored"
-NOBODY_ERASED: Mapping[str, int] = {}
 _NEVER = Always(value=False)
 
 
-def replay_cases(
-    closed: Mapping[str, int],
-    dataset: Dataset,
-    reference: datetime,
-    policy: Policy | None,
-    erased: Mapping[str, int] = NOBODY_ERASED,
-) -> Cases:
+def replay_cases(closed: Mapping[str, int], dataset: Dataset, reference: datetime, policy: Policy | None) -> Cases:
     """Return the cases of one dataset; there are as many for any accounts, in the same order.
 
     Args:
         closed: Closed accounts, each with the end of its closure, microseconds since the epoch.
         policy: The one that governs the dataset; None where none does.
-        erased: People whose requests for erasure were carried out, likewise, by `Person.text`.
     """
     accounts = tuple(sorted(closed)) if dataset.has_owner else ()
     theirs: Condition = AnyOf(ACCOUNT, accounts) if accounts else _NEVER
     perhaps: Condition = AnyOf(NAMED, accounts) if accounts else _NEVER
     old = _before_closure(closed, dataset) if accounts else _NEVER
-    if erased and dataset.has_owner:
-        old = Or((old, erased_before(erased, dataset)))
-        theirs = Or((theirs, of_people(erased, dataset)))
     decided = cases_of(policy, dataset, reference).cases if policy else _without_policy(theirs, dataset)
     return Cases(
         (

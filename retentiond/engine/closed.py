@@ -10,13 +10,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import Cases, named_cases
-from retentiond.domain.erasure import persons_in
 from retentiond.domain.plan import Part
 from retentiond.domain.record import Record, micros
 from retentiond.domain.replay import replay_cases
 from retentiond.engine.accounts import account_commitments
 from retentiond.engine.context import Context
-from retentiond.engine.erased import erased_among
 from retentiond.engine.scratch import Scratch
 from retentiond.ports.rows import PlanRow
 from retentiond.ports.stores import Owning
@@ -121,8 +119,6 @@ def closed_among(ctx: Context, owners: Iterable[str]) -> Mapping[str, int]:
 
 def cases_of_replay(ctx: Context, plan: PlanRow, part: Part, records: Iterable[Record]) -> Cases:
     """Return the cases of a part of a replay for some records: whose accounts are closed is asked once more."""
-    records = list(records)
     closed = closed_among(ctx, (owner for record in records for owner in record.accounts))
     dataset = ctx.datamap.datasets[part.dataset]
-    erased = erased_among(ctx, (person for record in records for person in persons_in(record)))
-    return replay_cases(closed, dataset, plan.reference_time, ctx.policies.of_class(dataset.data_class), erased)
+    return replay_cases(closed, dataset, plan.reference_time, ctx.policies.of_class(dataset.data_class))

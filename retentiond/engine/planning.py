@@ -48,7 +48,6 @@ class Request:
             goes, each with the request's.
         manual: What somebody asks to be purged; None where nobody does.
         closed: For a replay: closed accounts, each with the end of its closure, microseconds since the epoch.
-        erased: For a replay: people whose erasure was carried out, likewise, by `Person.text`.
         acting: Whether whoever asks is the process that acts on the ledger.
     """
 
@@ -57,7 +56,6 @@ class Request:
     leaving: Mapping[str, str] = field(default_factory=dict)
     manual: Manual | None = None
     closed: Mapping[str, int] = field(default_factory=dict)
-    erased: Mapping[str, int] = field(default_factory=dict)
     acting: bool = False
 
     def __post_init__(self) -> None:
@@ -313,7 +311,7 @@ def _subjects(ctx: Context, request: Request) -> list[Subject]:
         follower = ctx.datamap.datasets[dataset.blobs.dataset] if dataset.blobs else None
         scope = request.manual.scope if request.manual else None
         closed = request.closed if request.trigger is Trigger.REPLAY and request.manual is None else None
-        subject = Subject(dataset, follower, by_class, request.who, closed, scope, erased=request.erased)
+        subject = Subject(dataset, follower, by_class, request.who, closed, scope)
         if request.manual is not None:
             subject = replace(subject, as_of=request.manual.as_of, exact=request.manual.exact)
         subjects.append(subject)
@@ -325,7 +323,7 @@ def _concerns(request: Request, dataset: Dataset, by_class: Mapping[str, Policy]
         return dataset.name == request.manual.scope.dataset
     if request.leaving:
         return dataset.has_owner
-    return dataset.data_class in by_class or bool((request.closed or request.erased) and dataset.has_owner)
+    return dataset.data_class in by_class or bool(request.closed and dataset.has_owner)
 
 
 def _draft_all(

@@ -14,7 +14,6 @@ from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.engine import byhand, chains
 from retentiond.engine.closed import ENDS, Closed
 from retentiond.engine.context import Context
-from retentiond.engine.erased import Erased
 from retentiond.engine.planning import Request, expire_plans, make_plan
 from retentiond.engine.running import Session, carry, locked, take_up, tidy
 from retentiond.errors import ConnectorError, GuardStopped
@@ -32,8 +31,6 @@ class Replayed:
         since: Records of these that were written since their closure: they stay.
         found: What the plans found, by dataset and policy.
         by_hand: Manual purges of which only counts are left, so that nobody can tell what is to go again.
-        requests: How many requests for erasure that were carried out were looked for.
-        people: How many people the stores have records of whose requests these were.
         again: Manual purges of which exactly what they had removed was there again.
     """
 
@@ -43,8 +40,6 @@ class Replayed:
     since: int = 0
     found: dict[tuple[str, str], Forecast] = field(default_factory=dict)
     by_hand: int = 0
-    requests: int = 0
-    people: int = 0
     again: int = 0
 
     def take(self, forecast: Forecast) -> None:
@@ -85,13 +80,6 @@ def _go_through(ctx: Context, done: Replayed) -> None:
         for some in list(closed.back(ENDS)) or [{}]:
             if not _go(ctx, done, Request(Trigger.REPLAY, closed=some, acting=True)):
                 return
-    with Erased(ctx) as erased:
-        _look_through(ctx, erased, done.session)
-        done.requests = erased.count
-        for people in erased.back(ENDS):
-            done.people += len(people)
-            if not _go(ctx, done, Request(Trigger.REPLAY, erased=people, acting=True)):
-                return
     purges, done.by_hand = byhand.back(ctx)
     done.again = len(purges)
     for asked in purges:
@@ -100,8 +88,8 @@ def _go_through(ctx: Context, done: Replayed) -> None:
             return
 
 
-def _look_through(ctx: Context, closed: Closed | Erased, session: Session) -> None:
-    """Look for them in every dataset; one that can't be read keeps nobody from the others."""
+def _look_through(ctx: Context, closed: Closed, session: Session) -> None:
+    """Look for closed accounts in every dataset; one that can't be read keeps nobody from the others."""
     for dataset in ctx.datamap.datasets.values():
         try:
             closed.look_through(dataset)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
@@ -52,7 +52,6 @@ class Subject:
         accounts: The accounts that leave, or the people whose data is erased; none where policy decides.
         closed: After a restore: accounts that are closed, each with the end of its closure, microseconds since the
             epoch; None where nothing was restored.
-        erased: After a restore: people whose requests for erasure were carried out, likewise.
         scope: What people ask to be purged; None where nobody does.
         as_of: For what people had asked to be purged: the time of that purge; None for the reference time.
         exact: Of what has the keys that the scope names, only these, as the store has them; none for all.
@@ -70,7 +69,6 @@ class Subject:
     exact: frozenset[Key] = frozenset()
     only: tuple[str, ...] = ()
     seen_at: datetime | None = None
-    erased: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def datasets(self) -> tuple[Dataset, ...]:
@@ -96,7 +94,7 @@ class Subject:
             return closure_cases(*sorted(self.accounts))
         policy = self.policies.get(dataset.data_class)
         if self.closed is not None:
-            return replay_cases(self.closed, dataset, reference, policy, self.erased)
+            return replay_cases(self.closed, dataset, reference, policy)
         if policy is None:
             raise DatasetRefused(
                 f"no policy governs class {dataset.data_class}",

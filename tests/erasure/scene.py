@@ -9,7 +9,6 @@ from typing import Any
 
 from retentiond.domain.erasure import ErasureEvent, Person
 from retentiond.engine import erasures
-from retentiond.engine.approvals import approve
 from retentiond.engine.bundles import disclose_account
 from retentiond.engine.context import Context
 from retentiond.engine.erasures import Asked
@@ -129,10 +128,6 @@ class Scene(Office):
         with self.open() as ctx, ctx.ledger.begin() as tx:
             for dataset in ctx.datamap.datasets.values():
                 tx.approvals.approve_pair(("content", "0" * 64), (dataset.name, dataset.sha256), "")
-
-    def approve(self, plan: str) -> None:
-        with self.open() as ctx:
-            approve(ctx, plan, None)
 
     def run(self) -> Session:
         with self.open() as ctx:
