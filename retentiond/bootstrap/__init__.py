@@ -131,6 +131,7 @@ class Configuration:
                 issuer=keys.guarded("issuer"),
                 wrapping=keys.wrapping,
                 replay=keys.replay,
+                pseudonym=keys.pseudonym,
                 datamap=self.datamap,
                 policies=self.policies,
                 approvers=self.approvers,

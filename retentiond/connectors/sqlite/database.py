@@ -17,6 +17,7 @@ from retentiond.errors import ConnectorError
 Row: TypeAlias = tuple[Any, ...]
 
 _NOTHING: Mapping[str, object] = {}
+_NO_PSEUDONYMS: Mapping[str, str] = {}
 _SETTINGS = ("foreign_keys = ON", "secure_delete = ON", "temp_store = MEMORY", "trusted_schema = OFF")
 _DENIED = frozenset((sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH))
 _PASSING = frozenset((sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR))
@@ -93,6 +94,7 @@ class Database:
         )
         # Text that is not UTF-8 is carried as lone surrogates, so that it can be told from text that is.
         self._connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+        self.pseudonyms: Mapping[str, str] = _NO_PSEUDONYMS
         self._taught: dict[Hashable, str] = {}
         try:
             for setting in _SETTINGS:
