@@ -12,6 +12,7 @@ from retentiond.domain.erasure import ErasureEvent, ErasureState
 from retentiond.domain.plan import RunState
 from retentiond.engine import drafting, erasures
 from retentiond.engine.recovery import recover
+from retentiond.engine.running import go_on_acting, has_work
 from retentiond.errors import ErasureStateError, Interrupted, LogIntegrityError, NotFound, UsageError
 from tests.erasure.scene import HOSTILE, Scene
 
@@ -247,3 +248,36 @@ def test_a_run_all_of_whose_requests_are_refused_ends_with_its_receipt(
     assert not session.failures
     with scene.open() as ctx, ctx.ledger.begin() as tx:
         assert not tx.plans.in_state(RunState.RUNNING, RunState.STOPPED, RunState.PLANNED, RunState.WAITING)
+
+
+def test_the_daemon_begins_a_verified_request_between_schedules_and_leaves_what_something_keeps_to_the_next(
+    scene: Scene,
+) -> None:
+    scene.chat("mine", "acct-a", "u-1")
+    scene.chat("odd", "acct-b", b"\xff")
+    with scene.open() as ctx:
+        assert not has_work(ctx)
+    scene.ask("acct-a", "u-1", identity="")
+    with scene.open() as ctx:
+        assert not has_work(ctx)
+    scene.ask("acct-a", "u-2")
+    scene.ask("acct-b", "u-1")
+    with scene.open() as ctx:
+        assert has_work(ctx)
+        go_on_acting(ctx)
+        assert not has_work(ctx)
+        states = sorted(row.state for row in erasures.list_erasures(ctx, ended=True))
+    assert states == [ErasureState.DONE, ErasureState.IN_PROGRESS, ErasureState.RECEIVED]
+
+
+def test_no_more_begin_in_a_day_than_the_limit_says(scene: Scene) -> None:
+    scene.edit("policies.yaml", "{zone: Europe/Berlin}", "{zone: Europe/Berlin, limits: {per_day: 2}}")
+    for number in range(3):
+        scene.ask("acct-a", f"u-{number}")
+    scene.run()
+    with scene.open() as ctx:
+        assert len(erasures.list_erasures(ctx)) == 1
+    scene.clock.at += timedelta(days=1, seconds=1)
+    scene.run()
+    with scene.open() as ctx:
+        assert erasures.list_erasures(ctx) == []
