@@ -24,10 +24,11 @@ from retentiond.engine.docket import holds_in_force
 from retentiond.engine.endings import read_ended, seal_ended
 from retentiond.engine.holding import UNKNOWN, guarded, held_by_condition, look_at_holds
 from retentiond.engine.identifiers import NOT_HIDDEN, Ended, Fate, Final, Hiding, decode_records
-from retentiond.engine.leaving import owners_among
+from retentiond.engine.leaving import owners_among, still_asking
 from retentiond.engine.manual import cases_of_request
 from retentiond.engine.positions import encode_verification, note_position
 from retentiond.engine.preparing import NOTHING_PREPARED, Prepared
+from retentiond.engine.pseudonyms import pseudonyms_of
 from retentiond.engine.retrying import TRIES, pause_seconds
 from retentiond.engine.verdicts import NOT_VERIFIED, judge_all
 from retentiond.engine.waiting import remember
@@ -102,7 +103,7 @@ def cases_for(ctx: Context, work: Work, part: Part, records: Iterable[Record]) -
         return cases_of_request(ctx, work.plan, part)
     if part.basis is Basis.ERASURE:
         people = {owner for record in records for owner in owners_among(work.accounts, record)}
-        return erasure_cases(people, ctx.datamap.datasets[part.dataset])
+        return erasure_cases(still_asking(ctx, work.accounts, people), ctx.datamap.datasets[part.dataset])
     if part.basis is Basis.REPLAY:
         return cases_of_replay(ctx, work.plan, part, records)
     if part.basis is not Basis.POLICY:
@@ -169,6 +170,9 @@ def _attempt(ctx: Context, work: Work, batch: BatchRow, claim: Claim) -> BatchRo
     fate = _excused(ctx, work, batch, dataset, claim)
     places = fate.open_places()
     order = _order(ctx, work, batch, claim, places)
+    if part.action is Action.PSEUDONYMISE:
+        owners = (owner for record in order.records for owner in record.accounts)
+        order = replace(order, pseudonyms=pseudonyms_of(ctx, owners))
     acted = ctx.connector(dataset).act(order)
     with ctx.ledger.begin() as tx:
         tx.batches.mark_acted(batch.plan, batch.ordinal, batch.token)

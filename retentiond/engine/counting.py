@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import OTHERS, Cases, Disposition
 from retentiond.domain.plan import Forecast
+from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
 from retentiond.domain.records import columns_of
 from retentiond.domain.replay import SINCE
@@ -24,6 +25,7 @@ class Count:
         kept: What policy keeps of the rows that were asked about.
         since: After a restore: rows of closed accounts that were written since their closure, and stay.
         too_old: By rule that promises zero retention, what an earlier check should have removed, and is not held.
+        actions: How many records were planned, by what is to be done.
         doubts: What is undetermined, by the rule that could not be asked; 0 where none could.
     """
 
@@ -38,6 +40,12 @@ class Count:
     since: int = 0
     too_old: dict[int, Tally] = field(default_factory=dict)
     doubts: Counter[int] = field(default_factory=Counter)
+    actions: Counter[str] = field(default_factory=Counter)
+
+    def plan(self, action: Action | None, records: Sequence[Record]) -> None:
+        """Add records that were planned."""
+        self.planned = self.planned.plus(tally_of(records))
+        self.actions[action or Action.PURGE] += len(records)
 
     def examine(self, window: Window) -> None:
         """Add a window of a scan."""
@@ -61,11 +69,14 @@ class Count:
                 self.undetermined[case.reason if case else "name-unreadable"] += tally.count
                 self.doubts[case.rule if case else 0] += tally.count
 
-    def note_age(self, rule: int, latest: int, records: Iterable[Record]) -> None:
+    def note_age(self, rule: int, latest: int, records: Sequence[Record]) -> None:
         """Count those of a rule's records whose clock is not after the latest one that may be there."""
-        late = [record for record in records if record.clock is not None and record.clock <= latest]
+        found = columns_of(records)
+        pairs = zip(found.clock, found.size_bytes, strict=True)
+        late = [(clock, size) for clock, size in pairs if clock is not None and clock <= latest]
         if late:
-            self.too_old[rule] = self.too_old.get(rule, Tally()).plus(tally_of(late))
+            tally = Tally(len(late), sum(size for _, size in late), min(clock for clock, _ in late))
+            self.too_old[rule] = self.too_old.get(rule, Tally()).plus(tally)
 
     def forecast(self) -> Forecast:
         """Return what a plan says of the dataset."""
@@ -84,6 +95,7 @@ class Count:
             oldest=self.planned.oldest,
             follows=self.dataset.follows,
             waiting=self.waiting,
+            actions=tuple(sorted((str(action), count) for action, count in self.actions.items() if count)),
         )
 
 

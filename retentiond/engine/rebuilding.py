@@ -34,9 +34,11 @@ from retentiond.engine import (
 )
 from retentiond.engine.affairs import ERASURES
 from retentiond.engine.context import Context
-from retentiond.engine.docket import row_of
+from retentiond.engine.docket import RELEASE, REVIEW, each_of, row_of
 from retentiond.engine.finding import Surroundings
-from retentiond.engine.holds import RELEASE, REVIEW, settle_releases_in
+from retentiond.engine.holds import settle_releases_in
+from retentiond.engine.leaving import account_of
+from retentiond.engine.pseudonyms import end_salt
 from retentiond.engine.retractions import retractions_in
 from retentiond.engine.signing import Signed
 from retentiond.errors import LogIntegrityError, RetentiondError
@@ -154,8 +156,9 @@ class Rebuilding:
         how = _APPLY.get(record["kind"])
         if how is None:
             found.unreadable.append(index)
-        else:
-            how(self, index, record, at, found)
+            return
+        for each in each_of(record):
+            how(self, index, each, at, found)
 
     def _hold(self, _index: int, record: Mapping[str, Any], at: datetime, _found: Rebuilt) -> None:
         review = record.get("review")
@@ -201,7 +204,10 @@ class Rebuilding:
             self._tx.closures.cancel(closure.id)
 
     def _closed(self, _index: int, record: Mapping[str, Any], _at: datetime, _found: Rebuilt) -> None:
-        if self._tx.closures.get(record["id"]) is not None:
+        closure = self._tx.closures.get(record["id"])
+        if closure is not None:
+            if closure.account_sealed:
+                end_salt(self._ctx, self._tx, account_of(self._ctx, closure))
             receipt = self._tx.receipts.get(record["receipt"])
             self._tx.closures.close(record["id"], receipt.id if receipt else "")
 

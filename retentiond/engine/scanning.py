@@ -18,7 +18,7 @@ from retentiond.domain.decision import (
     named_cases,
     only_of,
 )
-from retentiond.domain.erasure import Persons, erasure_cases
+from retentiond.domain.erasure import Person, Persons, erasure_cases
 from retentiond.domain.hold import Hold, HoldIndex, Scope
 from retentiond.domain.plan import Basis, Part
 from retentiond.domain.policy import REMOVING, Action, Policy
@@ -30,7 +30,7 @@ from retentiond.domain.zero import too_old
 from retentiond.engine.ahead import ahead
 from retentiond.engine.blobs import BlobIndex
 from retentiond.engine.context import Context
-from retentiond.engine.counting import Count, DatasetPlan, tally_of
+from retentiond.engine.counting import Count, DatasetPlan
 from retentiond.engine.docket import holds_in_force
 from retentiond.engine.drafting import Buffer, Draft, packed
 from retentiond.engine.guards import ABSURD_CLOCKS
@@ -50,7 +50,7 @@ class Subject:
     Attributes:
         policies: The policies in question, by class.
         accounts: The accounts that leave, or the people whose data is erased; none where policy decides.
-        closed: After a restore: accounts that are closed, each with the end of its closure, microseconds since the
+        gone: After a restore: closed accounts and erased users, each with the end of that, microseconds since the
             epoch; None where nothing was restored.
         scope: What people ask to be purged; None where nobody does.
         as_of: For what people had asked to be purged: the time of that purge; None for the reference time.
@@ -63,7 +63,7 @@ class Subject:
     follower: Dataset | None
     policies: Mapping[str, Policy]
     accounts: Collection[str] = frozenset()
-    closed: Mapping[str, int] | None = None
+    gone: Mapping[Person, int] | None = None
     scope: Scope | None = None
     as_of: datetime | None = None
     exact: frozenset[Key] = frozenset()
@@ -82,7 +82,7 @@ class Subject:
             return Basis.MANUAL
         if isinstance(self.accounts, Persons):
             return Basis.ERASURE
-        if self.closed is not None:
+        if self.gone is not None:
             return Basis.REPLAY
         return Basis.CLOSURE if self.accounts else Basis.POLICY
 
@@ -93,8 +93,8 @@ class Subject:
         if self.accounts:
             return closure_cases(*sorted(self.accounts))
         policy = self.policies.get(dataset.data_class)
-        if self.closed is not None:
-            return replay_cases(self.closed, dataset, reference, policy)
+        if self.gone is not None:
+            return replay_cases(self.gone, dataset, reference, policy)
         if policy is None:
             raise DatasetRefused(
                 f"no policy governs class {dataset.data_class}",
@@ -282,7 +282,7 @@ class _Scan:
             self._draft.write(self._part(self._subject.dataset, case, basis, index), records, group=group)
             if self._subject.dataset.parents and case.action in REMOVING:
                 self._kin.take(self._subject.dataset, case.action, records)
-            self._rows.planned = self._rows.planned.plus(tally_of(records))
+            self._rows.plan(case.action, records)
 
     def _packed(self, case: Case, rows: Records) -> Sequence[tuple[Sequence[Record], Sequence[Record]]]:
         """Return rows with the objects that go before them, as much as one plan holds at a time."""
@@ -315,7 +315,7 @@ class _Scan:
             return
         basis = Basis.HIDDEN_WITH_ROW if case.action is Action.TOMBSTONE else Basis.NAMED
         self._draft.write(self._part(follower, case, basis, 0), objects, group=group, objects=True)
-        count.planned = count.planned.plus(tally_of(objects))
+        count.plan(case.action, objects)
 
     def _plan_orphans(self) -> None:
         follower = self._subject.follower
@@ -353,7 +353,7 @@ class _Scan:
             for some, _ in packed([(record, ()) for record in records], self._draft.batch_records):
                 group = self._draft.new_group(len(some), count.policy)
                 self._draft.write(self._part(follower, cases.cases[index], basis, index), some, group=group)
-            count.planned = count.planned.plus(tally_of(records))
+            count.plan(cases.cases[index].action, records)
 
     def _orphan_held(self, record: Record) -> bool:
         if record.account is None and self._subject.dataset.has_owner and self._follower_holds.by_account:
