@@ -189,6 +189,7 @@ class PostgresqlStore:
         return (
             Remnant("dead rows", "stay in the table's files until VACUUM frees and new rows overwrite them"),
             Remnant("write-ahead log", "keeps deleted rows until its files are recycled; archives keep it longer"),
+            Remnant("statistics of the planner", "keep some values of columns until the next ANALYZE"),
             Remnant("replicas of the database", "follow with a delay, and keep dead rows of their own"),
             Remnant("freed disk blocks", "file systems do not overwrite what they free"),
         )

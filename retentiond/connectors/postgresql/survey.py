@@ -31,7 +31,13 @@ def survey(session: Session, verifier: Session | None, dataset: Dataset) -> Surv
         layout, problems = inspect(tx, dataset)
         if layout is None:
             return Survey(tuple(problems))
-        findings = [*dangers(tx, layout), *_index(tx, layout), *_access(tx, layout), *_encoding(tx, dataset)]
+        findings = [
+            *dangers(tx, layout),
+            *_index(tx, layout),
+            *_access(tx, layout),
+            *_encoding(tx, dataset),
+            *_beside_tables(tx, dataset),
+        ]
         notes = tuple(_notes(tx, layout))
     if verifier is not None:
         findings += _separate(session, verifier, layout)
@@ -131,7 +137,29 @@ def _may_write(tx: Transaction, source: Source, role: str) -> Iterator[Finding]:
         yield Finding(f"the verifying role {role!r} can write to {source.table.title!r}", source.dataset.name, remedy)
 
 
+def _beside_tables(tx: Transaction, dataset: Dataset) -> Iterator[Finding]:
+    """Find large objects: they lie in no table, and no dataset reaches them."""
+    count = tx.value("SELECT count(*) FROM pg_largeobject_metadata")
+    if count:
+        yield Finding(
+            f"{count} large objects hold data that no dataset names",
+            f"store {dataset.store}",
+            "move what they hold into columns of bytea, and remove them: SELECT lo_unlink(oid)",
+        )
+
+
+_MATERIALISED = """
+SELECT DISTINCT v.oid::regclass::text
+FROM pg_depend AS d JOIN pg_rewrite AS r ON r.oid = d.objid JOIN pg_class AS v ON v.oid = r.ev_class
+WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass AND v.relkind = 'm'
+  AND d.refobjid = ANY(%(tree)s::oid[])
+ORDER BY 1
+"""
+
+
 def _notes(tx: Transaction, layout: Layout) -> Iterator[str]:
+    for (view,) in tx.rows(_MATERIALISED, {"tree": list(layout.live.table.tree)}):
+        yield f"materialised view {view} keeps what its rows said until REFRESH MATERIALIZED VIEW"
     clock = layout.live.table.column(layout.dataset.clock.column)
     if layout.dataset.clock.via is not None:
         yield "its clock stands in another table: the scan reads the whole table"

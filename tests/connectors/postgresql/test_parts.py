@@ -148,3 +148,13 @@ def test_other_types_are_no_link(make: Callable[[str], App]) -> None:
     ((what, remedy),) = app.refusals(requests(owners=parts.OWNER))
     assert "have not one type" in what
     assert "text with integers or uuid" in remedy
+
+
+def test_copies_beside_the_table_are_named(app: App) -> None:
+    assert not any("large objects" in finding.what for finding in app.survey(PROMPTS).findings)
+    app.run("CREATE MATERIALIZED VIEW latest AS SELECT * FROM requests; SELECT lo_from_bytea(0, 'a prompt')")
+    seen = app.survey(PROMPTS)
+    (found,) = (finding for finding in seen.findings if "large objects" in finding.what)
+    assert found.what.startswith("1 large objects")
+    assert not found.refuses
+    assert "materialised view public.latest keeps what its rows said until REFRESH MATERIALIZED VIEW" in seen.notes

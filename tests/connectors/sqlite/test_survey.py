@@ -63,12 +63,6 @@ REFUSED: list[tuple[str, Dataset, str, str]] = [
     ),
     (TABLE + "CREATE TABLE c (r REFERENCES Requests ON DELETE SET NULL)", requests(), "SET NULL rows", "NO ACTION"),
     (TABLE + "CREATE TABLE c (r REFERENCES requests ON DELETE SET DEFAULT)", requests(), "SET DEFAULT", "NO ACTION"),
-    (
-        "CREATE TABLE requests (id INTEGER PRIMARY KEY, created, r REFERENCES requests ON DELETE CASCADE)",
-        requests(),
-        "CASCADE rows of 'requests'",
-        "NO ACTION",
-    ),
     (TABLE + "CREATE TABLE c (r REFERENCES requests (created))", requests(), "cannot prepare", "remove that"),
     (
         TABLE + TRIGGER.format("AFTER DELETE", "requests"),
