@@ -5,6 +5,8 @@ Every approval gets a log entry, and a sealed record in the journal, before it c
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -12,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from retentiond.domain.plan import RunState, Trigger
+from retentiond.domain.policy import Policy
 from retentiond.engine import allowed, chains
 from retentiond.engine.context import Context
 from retentiond.engine.manual import asked_by
@@ -32,6 +35,7 @@ from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ApprovalRow, PlanRow
 
 _BY_POLICY = (Trigger.SCHEDULE, Trigger.REPLAY)
+_KEPT = "kept-approved"  # a fact for each policy
 _NOT_AFTER = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -135,6 +139,10 @@ def others(given: set[str], asked: str) -> set[str]:
 
 def _approve_pairs(ctx: Context, tx: Transaction, plan: PlanRow) -> None:
     """Approve what the plan is bound to, each policy with its own lists: another plan may hold fewer policies."""
+    for name, sha256 in plan.policies if plan.trigger in (*_BY_POLICY, Trigger.CLOSURE) else ():
+        current = ctx.policies.policies.get(name)
+        if current is not None and current.sha256 == sha256:
+            tx.facts.set(f"{_KEPT}:{name}", kept_sha256(current))
     if plan.trigger not in _BY_POLICY or plan.lists not in lists_commitments(ctx, plan.policies):
         return  # a closure or a manual purge approves no policy; a list that changed after the plan, nobody approved
     classes = {dataset.name: dataset.data_class for dataset in ctx.datamap.datasets.values()}
@@ -144,6 +152,24 @@ def _approve_pairs(ctx: Context, tx: Transaction, plan: PlanRow) -> None:
         for dataset in plan.datasets:
             if governed is not None and classes.get(dataset[0]) == governed.data_class:
                 tx.approvals.approve_pair(policy, dataset, lists)
+
+
+def kept_sha256(policy: Policy) -> str:
+    """Return the SHA-256 of what a policy's class keeps of accounts that have left; empty where that is nothing."""
+    kept = json.loads(policy.canonical)["closing"] if policy.kept else None
+    return hashlib.sha256(canonical_json(kept)).hexdigest() if kept else ""
+
+
+def kept_reasons(tx: Transaction, policies: Iterable[Policy]) -> list[str]:
+    """Return why closures need approval: what is kept of a class is not what was approved, or never was.
+
+    Where nothing was ever kept nobody has to approve that.
+    """
+    return [
+        f"what closures keep of class {policy.data_class} was not approved in its present form"
+        for policy in {policy.id: policy for policy in policies}.values()
+        if (tx.facts.get(f"{_KEPT}:{policy.id}") or "") != kept_sha256(policy)
+    ]
 
 
 def lists_commitment(ctx: Context, policies: Iterable[tuple[str, str]]) -> str:

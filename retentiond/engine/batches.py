@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import Cases, cases_of
 from retentiond.domain.hold import Hold, HoldIndex
+from retentiond.domain.obligation import leaving_cases
 from retentiond.domain.plan import Basis, BatchState, Outcome, Part, Sighting, fixed_cases
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record, micros
@@ -52,13 +53,13 @@ class Work:
     """A run's plan with everything that its batches need.
 
     Attributes:
-        accounts: The accounts that leave; none where policy decides.
+        accounts: The accounts that leave, each with its jurisdiction; none where policy decides.
         elsewhere: Tells whether a row that stays names an object.
     """
 
     plan: PlanRow
     parts: Sequence[Part]
-    accounts: frozenset[str] = frozenset()
+    accounts: Mapping[str, str] = field(default_factory=dict)
     elsewhere: Callable[[str], bool] = lambda _name: False
 
     def part(self, batch: BatchRow) -> Part:
@@ -95,9 +96,13 @@ def cases_for(ctx: Context, work: Work, part: Part, records: Iterable[Record]) -
         return cases_of_request(ctx, work.plan, part)
     if part.basis is Basis.REPLAY:
         return cases_of_replay(ctx, work.plan, part, records)
+    if part.basis is Basis.CLOSURE:
+        owners = {owner for record in records for owner in record.accounts}
+        leaving = {owner: work.accounts[owner] for owner in owners if owner in work.accounts}
+        policy = ctx.policies.policies.get(part.policy)
+        return leaving_cases(leaving, policy, ctx.datamap.datasets[part.dataset], work.plan.reference_time)
     if part.basis is not Basis.POLICY:
-        owners = {owner for record in records for owner in record.accounts} if work.accounts else set[str]()
-        return fixed_cases(part.basis, owners & work.accounts)
+        return fixed_cases(part.basis)
     policy = ctx.policies.policies[part.policy]
     return cases_of(policy, ctx.datamap.datasets[part.dataset], work.plan.reference_time)
 

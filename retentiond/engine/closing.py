@@ -18,7 +18,7 @@ from retentiond.engine import chains
 from retentiond.engine.closure_receipts import issue_closure_receipts
 from retentiond.engine.context import Context
 from retentiond.engine.enforcement import Carried, carry_out_chain
-from retentiond.engine.leaving import account_of
+from retentiond.engine.leaving import account_of, jurisdictions_of
 from retentiond.engine.planning import Planned, Request, expire_plans, look, make_plan
 from retentiond.errors import ConnectorError, GuardStopped, Interrupted, LedgerBusy, RetentiondError
 from retentiond.ports.rows import ClosureRow, PlanRow
@@ -189,23 +189,24 @@ def _remove(ctx: Context, done: Pass, leaving: dict[str, str]) -> Planned | None
             return None
         if not any(counts[name] for each in carried for counts in each.outcomes().values() for name in _GONE):
             break
-    return look(ctx, _request(leaving))
+    return look(ctx, _request(ctx, leaving))
 
 
 def _plan(ctx: Context, done: Pass, leaving: dict[str, str]) -> Planned:
     """Plan for all of them; accounts of which too much is due get a plan of their own, which waits for a person."""
-    planned = make_plan(ctx, _request(leaving))
+    planned = make_plan(ctx, _request(ctx, leaving))
     if not planned.above:
         return planned
-    large = make_plan(ctx, _request({account: leaving[account] for account in planned.above}))
+    large = make_plan(ctx, _request(ctx, {account: leaving[account] for account in planned.above}))
     if large.plan is not None:
         _carry(ctx, done, large.plan)
     _set_aside(ctx, done, leaving)
-    return make_plan(ctx, _request(leaving)) if leaving else large
+    return make_plan(ctx, _request(ctx, leaving)) if leaving else large
 
 
-def _request(leaving: Mapping[str, str]) -> Request:
-    return Request(Trigger.CLOSURE, leaving=dict(leaving), acting=True)
+def _request(ctx: Context, leaving: Mapping[str, str]) -> Request:
+    where = jurisdictions_of(ctx, leaving)
+    return Request(Trigger.CLOSURE, leaving=dict(leaving), jurisdictions=where, acting=True)
 
 
 def _note(ctx: Context, leaving: Mapping[str, str], last: Planned) -> dict[str, str]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 
-from retentiond.domain.account import Remainder
+from retentiond.domain.account import KeptPart, Remainder
+from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import Trigger
 from retentiond.domain.record import Record
 from retentiond.engine.context import Context
@@ -26,13 +28,29 @@ def account_of(ctx: Context, closure: ClosureRow) -> str:
     return ctx.wrapping.open(closure.account_sealed, _context(closure.id)).decode()
 
 
-def accounts_of(ctx: Context, plan: PlanRow) -> frozenset[str]:
-    """Return the accounts whose closures a plan serves; those that were closed since have nothing in it any more."""
+def accounts_of(ctx: Context, plan: PlanRow) -> dict[str, str]:
+    """Return the accounts whose closures a plan serves, each with its jurisdiction.
+
+    Those that were closed since have nothing in it any more.
+    """
     if plan.trigger is not Trigger.CLOSURE:
-        return frozenset()
+        return {}
     with ctx.ledger.begin() as tx:
         rows = [tx.closures.get(closure) for closure in tx.plans.closures_of(plan.id)]
-    return frozenset(account for row in rows if row is not None and (account := account_of(ctx, row)))
+    return {account: row.jurisdiction for row in rows if row is not None and (account := account_of(ctx, row))}
+
+
+def jurisdictions_of(ctx: Context, leaving: Mapping[str, str]) -> dict[str, str]:
+    """Return where accounts that leave belong; blank where nobody said it.
+
+    Args:
+        leaving: The accounts, each with its closure's id.
+    """
+    if not ctx.policies.closure.jurisdictions:
+        return dict.fromkeys(leaving, "")
+    with ctx.ledger.begin() as tx:
+        rows = {account: tx.closures.get(closure) for account, closure in leaving.items()}
+    return {account: row.jurisdiction if row else "" for account, row in rows.items()}
 
 
 def owners_among(accounts: Collection[str], record: Record) -> list[str]:
@@ -45,12 +63,14 @@ class Left:
 
     Attributes:
         counts: Records by account and reason.
+        kept: What has to be kept longer, by account, and by dataset and reason.
         anybodys: Records of which nobody can tell whose they are: as long as they are there, no account is gone.
     """
 
     def __init__(self, accounts: Collection[str]) -> None:
         self._accounts = accounts
         self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.kept: defaultdict[str, dict[tuple[str, str], KeptPart]] = defaultdict(dict)
         self.anybodys = 0
 
     def keep(self, why: str, record: Record) -> None:
@@ -67,12 +87,27 @@ class Left:
         for record in records:
             self.keep(why, record)
 
+    def keep_until(self, dataset: Dataset, stays: Iterable[tuple[Record, str, datetime]]) -> None:
+        """Count records that have to be kept longer, each with reason and date, under each owner that leaves."""
+        for record, reason, until in stays:
+            part = KeptPart(dataset.name, dataset.data_class, reason, 1, until, until)
+            for owner in owners_among(self._accounts, record):
+                self._add_kept(owner, part)
+
+    def _add_kept(self, owner: str, part: KeptPart) -> None:
+        name = (part.dataset, part.reason)
+        known = self.kept[owner].get(name)
+        self.kept[owner][name] = part.plus(known) if known else part
+
     def add(self, others: Iterable[Left], due: Mapping[tuple[str, str], int]) -> None:
         """Take what others counted, and what was planned: by dataset and account, how many records."""
         for other in others:
             self.anybodys += other.anybodys
             for account, counts in other.counts.items():
                 self.counts[account].update(counts)
+            for account, parts in other.kept.items():
+                for part in parts.values():
+                    self._add_kept(account, part)
         for (_, account), count in due.items():
             self.counts[account][DUE] += count
 
@@ -89,7 +124,12 @@ class Left:
             undetermined=counts[UNDETERMINED] + self.anybodys,
             waiting=counts[WAITING],
             unseen=tuple(unseen),
+            kept=tuple(sorted(self.kept.get(account, {}).values(), key=_by_date)),
         )
+
+
+def _by_date(part: KeptPart) -> tuple[datetime, str, str]:
+    return part.until, part.dataset, part.reason
 
 
 def _context(closure_id: str) -> bytes:

@@ -91,8 +91,8 @@ def status(ctx: Context) -> Status:
             paused=halted,
             approvers=changed,
             moved=moved,
-            closures_past_deadline=sum(each.deadline_at < now for each in closures),
-            closure_records_overdue=sum(each.remainder.overdue for each in closures if each.remainder),
+            closures_past_deadline=sum(each.next_deadline < now for each in closures),
+            closure_records_overdue=sum(each.remainder.overdue(now) for each in closures if each.remainder),
         )
 
 

@@ -43,6 +43,8 @@ class Request:
     Attributes:
         policies: Ids of the policies; empty for all.
         leaving: For closures: the accounts that leave, each with its closure's id.
+        jurisdictions: Where those of them belong of which that is said; what is kept of the others is whatever any
+            jurisdiction asks for.
         manual: What somebody asks to be purged; None where nobody does.
         closed: For a replay: closed accounts, each with the end of its closure, microseconds since the epoch.
         acting: Whether whoever asks is the process that acts on the ledger.
@@ -51,6 +53,7 @@ class Request:
     trigger: Trigger = Trigger.SCHEDULE
     policies: tuple[str, ...] = ()
     leaving: Mapping[str, str] = field(default_factory=dict)
+    jurisdictions: Mapping[str, str] = field(default_factory=dict)
     manual: Manual | None = None
     closed: Mapping[str, int] = field(default_factory=dict)
     acting: bool = False
@@ -284,13 +287,14 @@ def _subjects(ctx: Context, request: Request) -> list[Subject]:
     wanted = request.policies or tuple(ctx.policies.policies)
     by_class = {policy.data_class: policy for policy in _policies(ctx, wanted)}
     subjects = []
+    leaving = {account: request.jurisdictions.get(account, "") for account in request.leaving}
     for dataset in graph_of(ctx).children_first():
         if dataset.follows or not _concerns(request, dataset, by_class):
             continue
         follower = ctx.datamap.datasets[dataset.blobs.dataset] if dataset.blobs else None
         scope = request.manual.scope if request.manual else None
         closed = request.closed if request.trigger is Trigger.REPLAY else None
-        subjects.append(Subject(dataset, follower, by_class, frozenset(request.leaving), closed, scope))
+        subjects.append(Subject(dataset, follower, by_class, leaving, closed, scope))
     return subjects
 
 

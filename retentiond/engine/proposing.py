@@ -10,7 +10,7 @@ from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.domain.policy import Policy
 from retentiond.engine import guards
-from retentiond.engine.approvals import lists_commitment
+from retentiond.engine.approvals import kept_reasons, lists_commitment
 from retentiond.engine.context import Context
 from retentiond.engine.drafting import Draft, PlanDraft
 from retentiond.engine.manual import Manual, remember
@@ -146,7 +146,7 @@ def _row(ctx: Context, tx: Transaction, proposal: Proposal, signed: _Signed, rea
 
 def _reasons(ctx: Context, tx: Transaction, proposal: Proposal, signed: Sequence[_Signed]) -> list[str]:
     if proposal.trigger is Trigger.CLOSURE:
-        return list(proposal.caps)
+        return [*proposal.caps, *kept_reasons(tx, (policy for each in signed for policy in each.policies))]
     asked = proposal.manual
     found: dict[str, None] = {}
     if asked is not None:

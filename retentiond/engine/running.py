@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from retentiond.domain.account import AccountState
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.engine import chains, guards
 from retentiond.engine.anchoring import anchor_events
@@ -367,6 +366,5 @@ def _take(session: Session, closures: Pass) -> None:
 def tidy(ctx: Context) -> None:
     """Let the ledger forget identifiers at the end of their time, unless a closure still needs them, and old keys."""
     with ctx.ledger.begin() as tx:
-        if not tx.closures.in_state(AccountState.CLOSING):
-            tx.batches.destroy_identifiers(ctx.terms.identifiers_keep.before(ctx.now()))
+        tx.batches.destroy_identifiers(ctx.terms.identifiers_keep.before(ctx.now()))
     forget_keys(ctx)

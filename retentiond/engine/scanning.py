@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from operator import itemgetter
 
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.decision import (
-    Case,
-    Cases,
-    Disposition,
-    cases_of,
-    closure_cases,
-    manual_cases,
-    named_cases,
-    only_of,
-)
+from retentiond.domain.decision import KEPT, Case, Cases, Disposition, cases_of, manual_cases, named_cases, only_of
 from retentiond.domain.hold import Hold, HoldIndex, Scope
+from retentiond.domain.obligation import Keeping, leaving_cases
 from retentiond.domain.plan import Basis, Part
 from retentiond.domain.policy import REMOVING, Action, Policy
 from retentiond.domain.record import Record, Ties
@@ -46,7 +38,7 @@ class Subject:
 
     Attributes:
         policies: The policies in question, by class.
-        accounts: The accounts that leave; none where policy decides.
+        accounts: The accounts that leave, each with its jurisdiction; none where policy decides.
         closed: After a restore: accounts that are closed, each with the end of its closure, microseconds since the
             epoch; None where nothing was restored.
         scope: What people ask to be purged; None where nobody does.
@@ -57,7 +49,7 @@ class Subject:
     dataset: Dataset
     follower: Dataset | None
     policies: Mapping[str, Policy]
-    accounts: frozenset[str] = frozenset()
+    accounts: Mapping[str, str] = field(default_factory=dict)
     closed: Mapping[str, int] | None = None
     scope: Scope | None = None
     only: tuple[str, ...] = ()
@@ -79,9 +71,9 @@ class Subject:
 
     def cases(self, dataset: Dataset, reference: datetime) -> Cases:
         """Return the cases of one of the two datasets."""
-        if self.accounts:
-            return closure_cases(*sorted(self.accounts))
         policy = self.policies.get(dataset.data_class)
+        if self.accounts:
+            return leaving_cases(self.accounts, policy, dataset, reference)
         if self.closed is not None:
             return replay_cases(self.closed, dataset, reference, policy)
         if policy is None:
@@ -141,6 +133,8 @@ class _Scan:
         self._left = Left(subject.accounts)
         doubts = (index for index, case in enumerate(self._cases.cases) if case.disposition is Disposition.UNDETERMINED)
         self._doubts = frozenset(doubts if subject.accounts else ())  # to be told whose they are
+        self._kept = frozenset(index for index, case in enumerate(self._cases.cases) if case.reason == KEPT)
+        self._keeping = Keeping(subject.accounts, subject.policies.get(subject.dataset.data_class))
         self._held_names: set[str] = set()
         self._buffers: defaultdict[int, Buffer] = defaultdict(lambda: Buffer(draft.batch_records))
         self._rows = self._count(subject.dataset)
@@ -178,16 +172,25 @@ class _Scan:
         dataset = self._subject.dataset
         self._ctx.reporter.start(f"scan {dataset.name}", None)
         connector = self._ctx.connector(dataset)
-        for window in windows(connector, dataset, self._cases, self._subject.scope, self._doubts):
+        for window in windows(connector, dataset, self._cases, self._subject.scope, self._doubts | self._kept):
             self._rows.examine(window)
             for case, found in groupby(self._free(window.found), itemgetter(1)):
                 if case in self._doubts:
                     self._left.keep_all(UNDETERMINED, (record for record, _ in found))
+                elif case in self._kept:
+                    self._stay(dataset, (record for record, _ in found))
                 else:
                     self._take(case, [record for record, _ in found])
             self._ctx.reporter.advance(sum(tally.count for tally in window.tallies.values()))
         for case in list(self._buffers):
             self._flush(case)
+
+    def _stay(self, dataset: Dataset, records: Iterable[Record]) -> None:
+        """Count what has to be kept longer, with its date, also for what waits for it."""
+        told = ((record, self._keeping.until(record, self._reference)) for record in records)
+        stays = [(record, *date) for record, date in told if date is not None]
+        self._left.keep_until(dataset, stays)
+        self._kin.keep(dataset, stays)
 
     def _free(self, found: Sequence[Found]) -> Sequence[Found]:
         """Return the records that nothing keeps; the others are counted. Mostly nothing can keep any of them."""
@@ -198,7 +201,7 @@ class _Scan:
         return [each for each in found if not self._is_kept(*each)]
 
     def _is_kept(self, record: Record, case: int) -> bool:
-        if case in self._doubts:
+        if case in self._doubts or case in self._kept:
             return False
         removes = self._cases.cases[case].action in REMOVING
         if self._is_held(record, removes=removes):
@@ -208,7 +211,7 @@ class _Scan:
             return False
         elif record.ties.standing and self._waits(record, case):
             self._rows.undetermined[CHILD_REMAINS] += 1
-            self._left.keep(UNDETERMINED, record)
+            self._wait(record)
         elif self._must_wait(record):
             self._rows.waiting += 1
             self._left.keep(WAITING, record)
@@ -222,6 +225,16 @@ class _Scan:
             taken += buffer.fill(records[taken : taken + buffer.room])
             if not buffer.room:
                 self._flush(case)
+
+    def _wait(self, record: Record) -> None:
+        """Count a row that waits for others, with a date where these are only such as have to be kept."""
+        dataset = self._subject.dataset
+        told = self._kin.kept_until(dataset, record)
+        if told is None:
+            self._left.keep(UNDETERMINED, record)
+        else:
+            self._left.keep_until(dataset, [(record, *told)])
+            self._kin.keep(dataset, [(record, *told)])
 
     def _waits(self, record: Record, case: int) -> bool:
         action = self._cases.cases[case].action
@@ -316,6 +329,8 @@ class _Scan:
                 self._left.keep(UNDETERMINED, record)
             elif cases.cases[index].reason == SINCE:
                 count.since += 1
+            elif cases.cases[index].reason == KEPT:
+                self._stay(follower, (record,))
             elif index in due and self._orphan_held(record):
                 count.held += 1
                 self._left.keep(HELD, record)

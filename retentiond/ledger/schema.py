@@ -24,7 +24,7 @@ from retentiond.domain.policy import Action
 from retentiond.ledger.columns import AnyText, Moment, Reference, Structure, Whole, Word
 from retentiond.ports.orders import OrderState
 
-REVISION = "0008"
+REVISION = "0009"
 APPLICATION_ID = 0x72746E64  # "rtnd", in the header of the file
 
 metadata = MetaData()
@@ -221,6 +221,7 @@ closures = Table(
     _reference("receipt", "receipts.id"),
     Column("begun_at", Moment),
     Column("remainder", Structure),
+    Column("jurisdiction", AnyText, nullable=False, server_default=""),
     Index("closures_by_commitment", "commitment"),
     Index("closures_by_state", "state", "deadline_at"),
 )
