@@ -8,9 +8,10 @@ import click
 from rich.console import Console
 
 from retentiond.cli.common import shared_options, show, ssh_key_option, table
+from retentiond.cli.dated import account_document, dated_line
 from retentiond.cli.graphs import holdings_document, show_holdings
 from retentiond.cli.remote import by_the_daemon
-from retentiond.cli.views import account_document, closure_document, dated_line, session_exit, stays_line
+from retentiond.cli.views import closure_document, session_exit, stays_line
 from retentiond.cli.working import working
 from retentiond.engine import accounts, closures
 from retentiond.engine.accounts import AccountStatus

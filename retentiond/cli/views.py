@@ -18,9 +18,7 @@ from retentiond.domain.account import KeptPart
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import Forecast
 from retentiond.domain.scopes import write_condition
-from retentiond.engine.accounts import AccountStatus
 from retentiond.engine.comparing import Difference
-from retentiond.engine.dated import DatedPart
 from retentiond.engine.enforcement import Carried
 from retentiond.engine.estimating import Estimate
 from retentiond.engine.explaining import Explanation
@@ -317,41 +315,6 @@ def stays_line(closure: ClosureRow) -> str:
     kept = closure.remainder.kept if closure.remainder else ()
     dates = (f"{part.records:,} of {part.dataset} kept until {part.until:%Y-%m-%d}" for part in kept)
     return "; ".join((", ".join(counts), *dates, *document.get("unseen", ()))).removeprefix("; ")
-
-
-def account_document(found: AccountStatus) -> dict[str, Any]:
-    """Return where an account stands, as programs get it."""
-    closure = found.closure
-    return {
-        "account": found.account,
-        "state": found.state,
-        "due_at": optional_rfc3339(closure.due_at if closure else None),
-        "deadline_at": optional_rfc3339(closure.deadline_at if closure else None),
-        "datasets": [{"dataset": dataset, "remaining": remaining} for dataset, remaining in found.remaining],
-        "receipt": (closure.receipt or None) if closure else None,
-        "receipt_retracted": found.retracted or None,
-        "stays": stays_document(closure),
-        "jurisdiction": (closure.jurisdiction or None) if closure else None,
-        "dated": [_dated_document(part) for part in found.dated],
-    }
-
-
-def _dated_document(part: DatedPart) -> dict[str, Any]:
-    return {
-        "dataset": part.dataset,
-        "class": part.data_class,
-        "records": part.records,
-        "why": part.why,
-        "first_at": optional_rfc3339(part.first),
-        "until": optional_rfc3339(part.until),
-    }
-
-
-def dated_line(part: DatedPart) -> str:
-    """Return the same for people: what a customer may be told."""
-    count = "records" if part.records is None else f"{part.records:,} record{'' if part.records == 1 else 's'}"
-    date = f"until {part.until:%Y-%m-%d} at the latest: " if part.until else ""
-    return f"{part.dataset}: {count}, {date}{part.why}"
 
 
 def explanation_document(dataset: str, key: str, found: Explanation) -> dict[str, Any]:

@@ -186,7 +186,7 @@ class _Look:
 
 
 class _Names(Scratch):
-    """The names of objects that rows of the account name, and what keeps such a row: a hold, or a reason till a date."""
+    """The names of objects that rows of the account name, and what keeps such a row: a hold, or an obligation."""
 
     def __init__(self) -> None:
         super().__init__(_SCHEMA)
