@@ -15,6 +15,7 @@ from retentiond.domain.obligation import leaving_cases
 from retentiond.domain.plan import Basis, BatchState, Outcome, Part, Sighting, fixed_cases
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record, micros
+from retentiond.domain.records import chosen
 from retentiond.domain.waiting import read_wait
 from retentiond.engine import guards
 from retentiond.engine.closed import cases_of_replay
@@ -81,7 +82,7 @@ class Claim:
     token: int
     epoch: int
     holds: Sequence[Hold]
-    records: list[Record]
+    records: Sequence[Record]
     at: datetime
     packed: bytes = b""
     before: tuple[datetime, ...] = ()
@@ -162,7 +163,7 @@ def _attempt(ctx: Context, work: Work, batch: BatchRow, claim: Claim) -> BatchRo
     part = work.part(batch)
     dataset = ctx.datamap.datasets[part.dataset]
     fate = _excused(ctx, work, batch, dataset, claim)
-    places = [place for place, final in enumerate(fate.finals) if final is None]
+    places = fate.open_places()
     order = _order(ctx, work, batch, claim, places)
     acted = ctx.connector(dataset).act(order)
     with ctx.ledger.begin() as tx:
@@ -170,14 +171,20 @@ def _attempt(ctx: Context, work: Work, batch: BatchRow, claim: Claim) -> BatchRo
     verified = ctx.connector(dataset).verify(replace(order, traces=acted.traces))
     _check_lengths(order, acted.outcomes, verified.sightings)
     verdicts = judge_all(part.action, acted.outcomes, verified.sightings)
-    for number, (place, (final, reason)) in enumerate(zip(places, verdicts, strict=True)):
-        fate.settle(place, final, acted.reasons.get(number, reason) if reason == "refused" else reason)
+    fate.settle_all(places, _in_the_store_s_words(acted, verdicts))
     look_at_holds(ctx, order, claim.records, claim.holds, fate)
     stops = _stops(acted, verdicts)
     hiding = _hiding(part, claim, {places[number]: mark for number, mark in acted.marks.items()})
     ended = _finish(ctx, batch, dataset.name, fate.ended(claim.records, claim.packed, hiding), verified, stops)
     causes = (cause for place, cause in acted.reasons.items() if acted.outcomes[place] in _FAILED)
     return _tell(ctx, work, ended, causes) if stops else ended
+
+
+def _in_the_store_s_words(acted: Acted, verdicts: Sequence[tuple[Final, str]]) -> Sequence[tuple[Final, str]]:
+    if not acted.reasons:
+        return verdicts
+    told = enumerate(verdicts)
+    return [(final, acted.reasons.get(n, reason) if reason == "refused" else reason) for n, (final, reason) in told]
 
 
 def _hiding(part: Part, claim: Claim, marks: Mapping[int, str]) -> Hiding:
@@ -198,7 +205,7 @@ def _check_lengths(order: Order, outcomes: Sequence[Outcome], sightings: Sequenc
 
 def _order(ctx: Context, work: Work, batch: BatchRow, claim: Claim, indexes: Sequence[int]) -> Order:
     part = work.part(batch)
-    records = [claim.records[index] for index in indexes]
+    records = chosen(claim.records, indexes)
     cases, case = guarded(cases_for(ctx, work, part, records), part.case, claim.holds, part.dataset)
 
     def fence() -> None:

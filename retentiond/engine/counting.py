@@ -10,6 +10,7 @@ from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import OTHERS, Cases, Disposition
 from retentiond.domain.plan import Forecast
 from retentiond.domain.record import Record
+from retentiond.domain.records import columns_of
 from retentiond.domain.replay import SINCE
 from retentiond.engine.leaving import Left
 from retentiond.ports.stores import UNNAMEABLE, Tally, Window
@@ -89,5 +90,6 @@ class DatasetPlan:
 
 def tally_of(records: Sequence[Record]) -> Tally:
     """Return records counted."""
-    oldest = min((record.clock for record in records if record.clock is not None), default=None)
-    return Tally(len(records), sum(record.size_bytes for record in records), oldest)
+    found = columns_of(records)
+    oldest = min((clock for clock in found.clock if clock is not None), default=None)
+    return Tally(len(found), sum(found.size_bytes), oldest)

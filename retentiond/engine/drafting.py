@@ -15,6 +15,7 @@ from datetime import datetime
 
 from retentiond.domain.plan import Part
 from retentiond.domain.record import Record
+from retentiond.domain.records import Records, columns_of, joined
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.guards import check_size
 from retentiond.engine.identifiers import encode_records, items_of
@@ -63,7 +64,7 @@ class PlanDraft:
     def count(self, part: int, records: Sequence[Record], leaving: Collection[str]) -> Part:
         """Count records of a part, and whose they are of the accounts that leave; return the part as it was."""
         known = self.parts[part]
-        size = sum(record.size_bytes for record in records)
+        size = sum(columns_of(records).size_bytes)
         self.parts[part] = replace(known, due=known.due + len(records), size_bytes=known.size_bytes + size)
         if leaving:
             owners = (owner for record in records for owner in owners_among(leaving, record))
@@ -168,6 +169,7 @@ class Draft:
 
     def write(self, part: int, records: Sequence[Record], *, group: int, objects: bool = False) -> None:
         """Write records of a part of the plan in hand as batches."""
+        records = columns_of(records)
         for start in range(0, len(records), self.batch_records):
             self._write_batch(part, records[start : start + self.batch_records], group, objects=objects)
 
@@ -232,22 +234,19 @@ class Buffer:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self.records: list[Record] = []
+        self._pieces: list[Records] = []
+        self.room = most  # how many more it takes
 
-    @property
-    def room(self) -> int:
-        """How many more it takes."""
-        return self._most - len(self.records)
-
-    def fill(self, records: Sequence[Record]) -> int:
+    def fill(self, records: Records) -> int:
         """Take records, no more than there is room for; return how many."""
-        self.records.extend(records)
+        self._pieces.append(records)
+        self.room -= len(records)
         return len(records)
 
-    def take(self) -> list[Record]:
+    def take(self) -> Records:
         """Give the records and begin anew."""
-        records, self.records = self.records, []
-        return records
+        pieces, self._pieces, self.room = self._pieces, [], self._most
+        return joined(pieces)
 
 
 def packed(pairs: Sequence[tuple[Record, Sequence[Record]]], most: int) -> list[tuple[list[Record], list[Record]]]:

@@ -18,6 +18,7 @@ from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import cases_of, named_cases
 from retentiond.domain.plan import BatchState, Part, Sighting
 from retentiond.domain.policy import Action
+from retentiond.domain.records import chosen
 from retentiond.engine.batches import Work
 from retentiond.engine.context import Context
 from retentiond.engine.endings import read_ended
@@ -250,7 +251,7 @@ def _verify(
     ctx: Context, dataset: Dataset, ended: Ended, action: Action, places: Sequence[int], change: Change | None = None
 ) -> Verified:
     # Only presence counts here, so no policy is asked; it may be another one by now.
-    records = [ended.records[place] for place in places]
+    records = chosen(ended.records, places)
     order = Order(dataset, action, named_cases(), 0, records, ctx.now(), _never, change=change)
     return ctx.connector(dataset).verify(order)
 

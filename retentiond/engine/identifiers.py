@@ -1,4 +1,4 @@
-"""How a batch's exact identifiers are written down: compressed JSON, from plan to verification, then sealed.
+"""How a batch's exact identifiers are written down: in packed columns, from plan to verification, then sealed.
 
 Everything here goes column by column: it runs for every record several times, and columns are what C is fast at.
 """
@@ -7,33 +7,25 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from functools import partial
-from itertools import repeat
 from typing import Any
 from uuid import UUID
 
-from retentiond.domain.record import (
-    NO_ATTRIBUTES,
-    UNTIED,
-    Key,
-    KeyPart,
-    Record,
-    Ties,
-    Value,
-    key_bytes,
-    key_names,
-)
+from retentiond.domain.record import UNTIED, KeyPart, Record, Ties, key_bytes, key_names
+from retentiond.domain.records import Records, Same, columns_of, keys_of
+from retentiond.engine import packing
 from retentiond.evidence.commitment import encode_items
 
 _FAST = 1
-_ALONE: Mapping[str, Any] = {"all": []}
 _PLAIN = frozenset((int, str))
-_BESIDE = b"\x01"  # an ended batch whose records stand as they stood in the plan; a zlib stream begins with 0x78
+_UUIDS = frozenset((UUID,))
+_AS_IT_IS = _PLAIN | _UUIDS
+_COLUMNS = b"\x02"  # packed columns; records of before are a zlib stream, which begins with 0x78
+_BESIDE = b"\x01"  # an ended batch whose records stand as they stood in the plan
 _LENGTH_BYTES = 4
-_record = partial(tuple.__new__, Record)  # as Record._make, without a call in Python for each
+_KEY, _ATTRIBUTE = "key.", "attribute."
 
 
 class Final(IntEnum):
@@ -90,6 +82,12 @@ class Ended:
     packed: bytes = field(default=b"", compare=False, repr=False)
     hiding: Hiding = NOT_HIDDEN
 
+    def places(self, finals: frozenset[Final]) -> Sequence[int]:
+        """Return the places of the records of which one of these became."""
+        if finals.issuperset(self.finals):
+            return range(len(self.finals))
+        return [place for place, final in enumerate(self.finals) if final in finals]
+
     def counts(self) -> dict[str, int]:
         """Return how many records ended in which way, by wire name; ways without records left out."""
         numbers = bytes(self.finals)
@@ -116,8 +114,24 @@ class Fate:
         elif self.reasons:
             self.reasons.pop(place, None)
 
+    def settle_all(self, places: Sequence[int], verdicts: Sequence[tuple[Final, str]]) -> None:
+        """Say what became of many records; all at once where none was settled and the same became of each."""
+        if verdicts and len(places) == len(self.finals) == verdicts.count(verdicts[0]) and not verdicts[0][1]:
+            self.finals = [verdicts[0][0]] * len(places)
+            return
+        for place, verdict in zip(places, verdicts, strict=True):
+            self.settle(place, *verdict)
+
+    def open_places(self) -> Sequence[int]:
+        """Return the places of which nothing is settled yet."""
+        if self.finals.count(None) == len(self.finals):
+            return range(len(self.finals))
+        return [place for place, final in enumerate(self.finals) if final is None]
+
     def places(self, final: Final) -> list[int]:
         """Return the places at which this is what became of the record."""
+        if final not in self.finals:
+            return []
         return [place for place, each in enumerate(self.finals) if each is final]
 
     def ended(self, records: Sequence[Record], packed: bytes = b"", hiding: Hiding = NOT_HIDDEN) -> Ended:
@@ -127,12 +141,41 @@ class Fate:
 
 def encode_records(records: Sequence[Record]) -> bytes:
     """Return records, of one dataset, as they are kept until their batch ends."""
-    return _pack(_columns(records))
+    found = columns_of(records)
+    columns: dict[str, Sequence[Any]] = {
+        "version": _out(found.version, bytes.hex),
+        "account": found.account,
+        "others": _out(found.ties, _others),
+        "clock": found.clock,
+        "size": found.size_bytes,
+        "place": found.place,
+        "tombstoned": found.tombstoned,
+        "blobs": _out(found.blobs, list),
+    }
+    columns.update((f"{_KEY}{number}", _parts_out(part)) for number, part in enumerate(found.key))
+    columns.update((_ATTRIBUTE + name, column) for name, column in found.attributes.items())
+    return _COLUMNS + packing.pack(len(found), columns)
 
 
-def decode_records(data: bytes) -> list[Record]:
-    """Read what encode_records() wrote."""
-    return _records(_unpack(data))
+def decode_records(data: bytes) -> Records:
+    """Read what encode_records() wrote, now or when it wrote JSON."""
+    if not data.startswith(_COLUMNS):
+        return _of_before(_unpack(data))
+    columns = packing.unpack(data[len(_COLUMNS) :])
+    return Records(
+        key=tuple(_parts_in(columns[name]) for name in columns if name.startswith(_KEY)),
+        version=_out(columns["version"], bytes.fromhex),
+        account=columns["account"],
+        clock=columns["clock"],
+        size_bytes=columns["size"],
+        place=columns["place"],
+        tombstoned=columns["tombstoned"],
+        blobs=_out(columns["blobs"], tuple),
+        attributes={
+            name.removeprefix(_ATTRIBUTE): column for name, column in columns.items() if name.startswith(_ATTRIBUTE)
+        },
+        ties=_out(columns["others"], _tied),
+    )
 
 
 def encode_ended(ended: Ended) -> bytes:
@@ -156,7 +199,7 @@ def decode_ended(data: bytes) -> Ended:
         records = decode_records(packed)
     else:
         value, packed = _unpack(data), b""
-        records = _records(value["records"])
+        records = _of_before(value["records"])
     finals = [_FINALS[number] for number in bytes.fromhex(value["finals"])]
     reasons = {int(index): text for index, text in value["reasons"].items()}
     marks = {int(index): mark for index, mark in value.get("marks", {}).items()}
@@ -170,8 +213,9 @@ def identity(record: Record) -> tuple[bytes, bytes]:
 
 def items_of(dataset: str, records: Sequence[Record]) -> list[bytes]:
     """Return the names of many records of one dataset as receipts commit to them."""
-    names = key_names([record.key for record in records])
-    return encode_items(dataset, names, [record.version for record in records])
+    found = columns_of(records)
+    versions = () if isinstance(found.version, Same) and not found.version.value else found.version
+    return encode_items(dataset, key_names(keys_of(found)), versions)
 
 
 def _pack(value: object) -> bytes:
@@ -182,74 +226,22 @@ def _unpack(data: bytes) -> Any:  # noqa: ANN401 - JSON
     return json.loads(zlib.decompress(data))
 
 
-def _columns(records: Sequence[Record]) -> dict[str, Any]:
-    columns = zip(*records, strict=True) if records else repeat((), len(Record._fields))
-    key, version, account, clock, size, place, tombstoned, blobs, attributes, ties = columns
-    return {
-        "count": len(records),
-        "key": [_column(_parts_out(column)) for column in zip(*key, strict=True)],
-        "version": _column([each.hex() for each in version] if any(version) else [""] * len(records)),
-        "account": _column(account),
-        "others": _others(ties),
-        "clock": _column(clock),
-        "size": _column(size),
-        "place": _column(place),
-        "tombstoned": _column(tombstoned),
-        "blobs": _column([list(each) for each in blobs] if any(blobs) else [()] * len(records)),
-        "attributes": {
-            # All records of a dataset have the same ones.
-            name: _column([each.get(name) for each in attributes])
-            for name in (attributes[0] if attributes else ())
-        },
-    }
+def _out(column: Sequence[Any], change: Callable[[Any], Any]) -> Sequence[Any]:
+    """Return a column with each value changed; once where all are the same."""
+    return Same(change(column.value), len(column)) if isinstance(column, Same) else list(map(change, column))
 
 
-def _others(ties: Sequence[Ties]) -> Any:  # noqa: ANN401 - JSON
-    if ties.count(UNTIED) == len(ties):
-        return dict(_ALONE) if ties else []
-    return _column([each.others for each in ties])
+def _others(ties: Ties) -> list[str]:
+    return list(ties.others)
 
 
-def _records(columns: Mapping[str, Any]) -> list[Record]:
-    count: int = columns["count"]
-    account, clock, size, place, tombstoned = (
-        _values(columns[name], count) for name in ("account", "clock", "size", "place", "tombstoned")
-    )
-    keys: Iterator[Key] = zip(*(_parts_in(_values(column, count)) for column in columns["key"]), strict=True)
-    versions = map(bytes.fromhex, _values(columns["version"], count))
-    blobs = map(tuple, _values(columns["blobs"], count))
-    attributes = _attributes_in(columns["attributes"], count)
-    ties = _ties_in(columns.get("others", _ALONE), count)  # batches of before a record could have several owners
-    rows = zip(keys, versions, account, clock, size, place, tombstoned, blobs, attributes, ties, strict=True)
-    return list(map(_record, rows))
-
-
-def _attributes_in(columns: Mapping[str, Any], count: int) -> Iterable[Mapping[str, Value]]:
-    if not columns:
-        return repeat(NO_ATTRIBUTES, count)
-    values = zip(*(_values(column, count) for column in columns.values()), strict=True)
-    return (dict(zip(columns, row, strict=True)) for row in values)
-
-
-def _ties_in(others: Any, count: int) -> Iterable[Ties]:  # noqa: ANN401 - JSON
-    if others == _ALONE:
-        return repeat(UNTIED, count)
-    return (Ties(others=tuple(more)) if more else UNTIED for more in _values(others, count))
-
-
-def _column(values: Sequence[Any]) -> Sequence[Any] | dict[str, Any]:
-    """Return a column, or its only value: many are the same for every record."""
-    if values and values[0] == values[-1] and values.count(values[0]) == len(values):
-        return {"all": values[0]}
-    return values
-
-
-def _values(column: list[Any] | Mapping[str, Any], count: int) -> Iterable[Any]:
-    return repeat(column["all"], count) if isinstance(column, Mapping) else column
+def _tied(others: Sequence[str]) -> Ties:
+    return Ties(others=tuple(others)) if others else UNTIED
 
 
 def _parts_out(column: Sequence[KeyPart]) -> Sequence[Any]:
-    return column if _PLAIN.issuperset(map(type, column)) else [_part_out(part) for part in column]
+    kinds = {*map(type, column)}
+    return column if kinds <= _PLAIN or kinds == _UUIDS else _out(column, _part_out)
 
 
 def _part_out(part: KeyPart) -> int | str | dict[str, str]:
@@ -258,12 +250,33 @@ def _part_out(part: KeyPart) -> int | str | dict[str, str]:
     return {"b": part.hex()} if isinstance(part, bytes) else {"u": str(part)}
 
 
-def _parts_in(column: Iterable[Any]) -> Iterable[KeyPart]:
-    parts = list(column)
-    return parts if _PLAIN.issuperset(map(type, parts)) else [_part_in(part) for part in parts]
+def _parts_in(column: Sequence[Any]) -> Sequence[KeyPart]:
+    return column if _AS_IT_IS.issuperset(map(type, column)) else _out(column, _part_in)
 
 
-def _part_in(part: int | str | dict[str, str]) -> KeyPart:
+def _part_in(part: int | str | dict[str, str] | UUID) -> KeyPart:
     if not isinstance(part, dict):
         return part
     return bytes.fromhex(part["b"]) if "b" in part else UUID(part["u"])
+
+
+def _of_before(columns: Mapping[str, Any]) -> Records:
+    """Read records as they were written when all of it was one JSON document."""
+    count: int = columns["count"]
+
+    def values(column: Any) -> Sequence[Any]:  # noqa: ANN401 - JSON
+        return Same(column["all"], count) if isinstance(column, Mapping) else column
+
+    return Records(
+        key=tuple(_parts_in(values(column)) for column in columns["key"]),
+        version=_out(values(columns["version"]), bytes.fromhex),
+        account=values(columns["account"]),
+        clock=values(columns["clock"]),
+        size_bytes=values(columns["size"]),
+        place=values(columns["place"]),
+        tombstoned=values(columns["tombstoned"]),
+        blobs=_out(values(columns["blobs"]), tuple),
+        attributes={name: values(column) for name, column in columns["attributes"].items()},
+        # batches of before a record could have several owners have none of these
+        ties=_out(values(columns.get("others", {"all": []})), _tied),
+    )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from retentiond.domain.plan import Part
-from retentiond.domain.record import Record
+from retentiond.domain.records import Records, Same, chosen, columns_of
 from retentiond.engine import manifest
 from retentiond.engine.context import Context
 from retentiond.engine.endings import read_ended
@@ -23,6 +23,7 @@ _ACTIONS = {
     Final.KEY_DESTROYED: ItemAction.KEY_DESTROYED,
     Final.ALREADY_GONE: ItemAction.ALREADY_GONE,
 }
+_NAMED = frozenset(_ACTIONS)
 _NOBODY: tuple[str | None, ...] = (None,)
 _MOST_COMMITMENTS = 10_000
 
@@ -32,11 +33,9 @@ def read_all(ctx: Context, batches: Iterable[BatchRow]) -> Iterator[tuple[BatchR
     return ((batch, read_ended(ctx, batch)) for batch in batches)
 
 
-def done_of(ended: Ended) -> Sequence[Record]:
+def done_of(ended: Ended) -> Records:
     """Return the records of a batch that were acted on, or were gone already: those that a receipt names."""
-    if _ACTIONS.keys() >= set(ended.finals):
-        return ended.records
-    return [record for record, final in zip(ended.records, ended.finals, strict=True) if final in _ACTIONS]
+    return columns_of(chosen(ended.records, ended.places(_NAMED)))
 
 
 def item_rows(key: bytes, parts: Sequence[Part], batches: Iterable[tuple[BatchRow, Ended]]) -> Iterator[list[bytes]]:
@@ -46,8 +45,8 @@ def item_rows(key: bytes, parts: Sequence[Part], batches: Iterable[tuple[BatchRo
         done = done_of(ended)
         actions = [_ACTIONS[final] for final in ended.finals if final in _ACTIONS]
         hashes = item_hashes(key, items_of(parts[batch.part].dataset, done), actions)
-        sizes, clocks = [record.size_bytes for record in done], [record.clock for record in done]
-        yield manifest.pack([accounts[record.account] for record in done], hashes, actions, sizes, clocks)
+        sizes, clocks = done.size_bytes, done.clock
+        yield manifest.pack(map(accounts.__getitem__, done.account), hashes, actions, sizes, clocks)
         for place, owner in _further_owners(done):
             yield manifest.pack([accounts[owner]], [hashes[place]], [actions[place]], [sizes[place]], [clocks[place]])
         yield _retained(ended, accounts)
@@ -77,14 +76,16 @@ def rows_of_owners(
                 if account in owners:
                     places[account].append(place)
         for account, own in places.items():
-            records, taken = [done[place] for place in own], [actions[place] for place in own]
+            records, taken = done.at(own), [actions[place] for place in own]
             hashes = item_hashes(owners[account].key, items_of(part.dataset, records), taken)
-            sizes, clocks = [record.size_bytes for record in records], [record.clock for record in records]
-            rows = manifest.pack([owners[account].commitment] * len(own), hashes, taken, sizes, clocks)
+            commitments = [owners[account].commitment] * len(own)
+            rows = manifest.pack(commitments, hashes, taken, records.size_bytes, records.clock)
             yield account, part, rows
 
 
-def _further_owners(done: Sequence[Record]) -> Iterator[tuple[int, str]]:
+def _further_owners(done: Records) -> Iterator[tuple[int, str]]:
+    if isinstance(done.ties, Same) and not done.ties.value.others:
+        return iter(())
     return ((place, owner) for place, record in enumerate(done) if record.ties.others for owner in record.accounts[1:])
 
 

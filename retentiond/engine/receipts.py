@@ -59,8 +59,8 @@ class _Sum:
     def add(self, ended: Ended) -> None:
         self.outcomes.update(ended.counts())
         done = done_of(ended)
-        self.size_bytes += sum(record.size_bytes for record in done)
-        self._hidden([record.tombstoned for record in done if record.tombstoned is not None])
+        self.size_bytes += sum(done.size_bytes)
+        self._hidden([each for each in done.tombstoned if each is not None] if any(done.tombstoned) else [])
         for place, reason in ended.reasons.items():
             if ended.finals[place] is Final.HELD:
                 self.held[reason] += 1

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from retentiond.domain.plan import BatchState, Part, Sighting
 from retentiond.domain.policy import Action
+from retentiond.domain.records import chosen
 from retentiond.engine.batches import Work, cases_for
 from retentiond.engine.context import Context
 from retentiond.engine.endings import read_ended, seal_ended
@@ -53,8 +54,8 @@ class SecondLook:
 def _look_again(ctx: Context, work: Work, batch: BatchRow, ended: Ended) -> tuple[str, Ended]:
     part: Part = work.part(batch)
     dataset = ctx.datamap.datasets[part.dataset]
-    gone = [index for index, final in enumerate(ended.finals) if final in _GONE]
-    records = [ended.records[index] for index in gone]
+    gone = ended.places(_GONE)
+    records = chosen(ended.records, gone)
     order = Order(dataset, part.action, cases_for(ctx, work, part, records), part.case, records, ctx.now(), _never)
     verified = ctx.connector(dataset).verify(order)
     if Sighting.UNKNOWN in verified.sightings:
@@ -63,7 +64,10 @@ def _look_again(ctx: Context, work: Work, batch: BatchRow, ended: Ended) -> tupl
             where=dataset.store,
             remedy="`retentiond run` looks again when the store answers",
         )
-    back = [index for index, sighting in zip(gone, verified.sightings, strict=True) if sighting is not Sighting.ABSENT]
+    back = []
+    if verified.sightings.count(Sighting.ABSENT) < len(gone):
+        seen = zip(gone, verified.sightings, strict=True)
+        back = [index for index, sighting in seen if sighting is not Sighting.ABSENT]
     return f"second-{verified.method}", amend(ctx, batch, ended, back) if back else ended
 
 

@@ -6,8 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
-from operator import itemgetter
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import KEPT, Case, Cases, Disposition, cases_of, manual_cases, named_cases, only_of
@@ -16,6 +14,7 @@ from retentiond.domain.obligation import Keeping, leaving_cases
 from retentiond.domain.plan import Basis, Part
 from retentiond.domain.policy import REMOVING, Action, Policy
 from retentiond.domain.record import Record, Ties
+from retentiond.domain.records import Records, columns_of
 from retentiond.domain.replay import SINCE, replay_cases
 from retentiond.domain.versions import MARKER, markers_last
 from retentiond.engine.blobs import BlobIndex
@@ -29,7 +28,7 @@ from retentiond.engine.selecting import windows
 from retentiond.engine.surveying import survey
 from retentiond.engine.waiting import waiting
 from retentiond.errors import DatasetRefused, GuardStopped
-from retentiond.ports.stores import UNNAMEABLE, Found, Survey, Tally
+from retentiond.ports.stores import UNNAMEABLE, Survey, Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +173,14 @@ class _Scan:
         connector = self._ctx.connector(dataset)
         for window in windows(connector, dataset, self._cases, self._subject.scope, self._doubts | self._kept):
             self._rows.examine(window)
-            for case, found in groupby(self._free(window.found), itemgetter(1)):
+            for case, records in window.groups():
+                free = self._free(records, case)
                 if case in self._doubts:
-                    self._left.keep_all(UNDETERMINED, (record for record, _ in found))
+                    self._left.keep_all(UNDETERMINED, free)
                 elif case in self._kept:
-                    self._stay(dataset, (record for record, _ in found))
+                    self._stay(dataset, free)
                 else:
-                    self._take(case, [record for record, _ in found])
+                    self._take(case, free)
             self._ctx.reporter.advance(sum(tally.count for tally in window.tallies.values()))
         for case in list(self._buffers):
             self._flush(case)
@@ -192,13 +192,13 @@ class _Scan:
         self._left.keep_until(dataset, stays)
         self._kin.keep(dataset, stays)
 
-    def _free(self, found: Sequence[Found]) -> Sequence[Found]:
+    def _free(self, records: Records, case: int) -> Records:
         """Return the records that nothing keeps; the others are counted. Mostly nothing can keep any of them."""
         own = self._subject.dataset.name
         may_keep = self._holds or self._locked[own] or self._index is not None
-        if not may_keep and not any(record.ties.standing for record, _ in found):
-            return found
-        return [each for each in found if not self._is_kept(*each)]
+        if not may_keep and not any(ties.standing for ties in records.ties):
+            return records
+        return columns_of([record for record in records if not self._is_kept(record, case)])
 
     def _is_kept(self, record: Record, case: int) -> bool:
         if case in self._doubts or case in self._kept:
@@ -219,7 +219,7 @@ class _Scan:
             return False
         return True
 
-    def _take(self, case: int, records: Sequence[Record]) -> None:
+    def _take(self, case: int, records: Records) -> None:
         buffer, taken = self._buffers[case], 0
         while taken < len(records):
             taken += buffer.fill(records[taken : taken + buffer.room])
@@ -272,10 +272,10 @@ class _Scan:
                 self._kin.take(self._subject.dataset, case.action, records)
             self._rows.planned = self._rows.planned.plus(tally_of(records))
 
-    def _packed(self, case: Case, rows: list[Record]) -> list[tuple[list[Record], list[Record]]]:
+    def _packed(self, case: Case, rows: Records) -> Sequence[tuple[Sequence[Record], Sequence[Record]]]:
         """Return rows with the objects that go before them, as much as one plan holds at a time."""
         if self._index is None:  # a buffer holds no more than a batch, and a batch no more than a plan
-            return [(rows, [])] if rows else []
+            return [(rows, ())] if rows else []
         return packed(self._with_objects(case, rows), self._draft.limit)
 
     def _with_objects(self, case: Case, rows: Sequence[Record]) -> list[tuple[Record, list[Record]]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, overload, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -17,6 +19,7 @@ from retentiond.domain.period import Period
 from retentiond.domain.plan import Outcome, Sighting
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
+from retentiond.domain.records import Records, columns_of
 from retentiond.evidence.levels import EvidenceLevel
 
 UNNAMEABLE = -1
@@ -44,12 +47,44 @@ class Tally:
         return Tally(self.count + other.count, self.size_bytes + other.size_bytes, min(clocks, default=None))
 
 
+class Grouped(Sequence[Found]):
+    """What a scan found, in columns: the records of each case, one case after the other."""
+
+    __slots__ = ("groups",)
+
+    def __init__(self, groups: Sequence[tuple[int, Records]]) -> None:
+        self.groups = groups
+
+    def __len__(self) -> int:
+        """Return how many records there are."""
+        return sum(len(records) for _, records in self.groups)
+
+    def __iter__(self) -> Iterator[Found]:
+        """Give each record with its case."""
+        return (Found(record, case) for case, records in self.groups for record in records)
+
+    @overload
+    def __getitem__(self, index: int) -> Found: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Found]: ...
+    def __getitem__(self, index: int | slice) -> Found | Sequence[Found]:
+        """Return one of them, or some."""
+        return tuple(self)[index]
+
+
 @dataclass(frozen=True, slots=True)
 class Window:
     """One step of a scan: everything examined in it, counted by winning case, and the records that were wanted."""
 
-    found: tuple[Found, ...]
+    found: Sequence[Found]
     tallies: Mapping[int, Tally]
+
+    def groups(self) -> Iterable[tuple[int, Records]]:
+        """Give what was found case by case, as it stands there."""
+        if isinstance(self.found, Grouped):
+            return self.found.groups
+        several = groupby(self.found, itemgetter(1))
+        return ((case, columns_of([record for record, _ in some])) for case, some in several)
 
 
 @dataclass(frozen=True, slots=True)

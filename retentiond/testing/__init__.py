@@ -11,6 +11,7 @@ makes a store, fills it and looks into it without the connector (`retentiond.tes
             return MyHarness(tmp_path)
 
 A store that hides records keeps the contracts of `retentiond.testing.contract_undo`, too: what is hidden comes back.
+One whose connector changes parts of records keeps that of `retentiond.testing.contract_redact`.
 A store that cannot do what a contract is about (say, hide a record) leaves that contract out, and no test is skipped.
 Needs the extra `retentiond[testing]`.
 """
@@ -20,5 +21,8 @@ from __future__ import annotations
 import pytest
 
 pytest.register_assert_rewrite(
-    "retentiond.testing.bench", "retentiond.testing.contract", "retentiond.testing.contract_undo"
+    "retentiond.testing.bench",
+    "retentiond.testing.contract",
+    "retentiond.testing.contract_redact",
+    "retentiond.testing.contract_undo",
 )

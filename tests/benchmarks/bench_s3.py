@@ -119,7 +119,7 @@ def ours(url: str, versioning: str) -> Figures:
         spool.seek(0)
         acts = verifies = 0.0
         for size in sizes:
-            records = decode_records(spool.read(size))
+            records = list(decode_records(spool.read(size)))
             order = Order(dataset, Action.PURGE, cases, cases.due[0], records, now, lambda: None)
             before = _cpu()
             connector.act(order)

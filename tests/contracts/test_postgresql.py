@@ -27,6 +27,7 @@ from retentiond.testing.contract import (
     FailureContract,
     TombstoneContract,
 )
+from retentiond.testing.contract_redact import RedactContract
 from retentiond.testing.contract_undo import DeniedRestoreContract, FailingRestoreContract, RestoreContract
 from retentiond.testing.harness import Entry
 from tests.servers.postgres import Server
@@ -298,3 +299,57 @@ class TestQuarantine(_AllContracts, AttributeContract):
 
 class TestPartitions(_AllContracts):
     make = PartitionedHarness
+
+
+class ContentHarness(PostgresqlHarness):
+    """A table whose rows have content: JSON stands in it as jsonb, in which everything can be read."""
+
+    script = """
+        CREATE TABLE requests (id text PRIMARY KEY, owner text, created timestamptz, flagged bool, deleted timestamptz,
+            prompt text, meta jsonb, other text);
+        CREATE INDEX ON requests (created);
+    """
+
+    def write(self, key: Key, prompt: str | None, meta: str | None, other: str | None) -> None:
+        with self.app() as app:
+            values = (prompt, meta, other, key[0])
+            app.execute(f"UPDATE {self.sql} SET prompt = %s, meta = %s, other = %s WHERE id = %s", values)
+
+    def read(self, key: Key) -> tuple[str | None, str | None, str | None]:
+        with self.app() as app:
+            select = f"SELECT prompt, meta::text, other FROM {self.sql} WHERE id = %s"
+            (found,) = app.execute(select, key[:1]).fetchall()
+        return found[0], found[1], found[2]
+
+    def damage(self, _key: Key) -> bool:
+        return False
+
+
+class PartedContentHarness(PartitionedHarness, ContentHarness):
+    """The same in partitions, as json: a name may stand twice in it."""
+
+    script = PartitionedHarness.script.replace("owner text", "owner text, prompt text, meta json, other varchar(3000)")
+
+    def read(self, key: Key) -> tuple[str | None, str | None, str | None]:
+        return super().read(key[:1])
+
+    def damage(self, key: Key) -> bool:
+        self.write(key, "a prompt", '{"a": [], "a": [0, {"b c": "twice"}]}', None)
+        return True
+
+
+class _ContentContracts(RedactContract):
+    make: type[PostgresqlHarness]
+
+    @pytest.fixture
+    def harness(self, postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[PostgresqlHarness]:
+        with postgresql.database() as database:
+            yield self.make(postgresql, database, monkeypatch)
+
+
+class TestContent(_ContentContracts):
+    make = ContentHarness
+
+
+class TestContentInPartitions(_ContentContracts):
+    make = PartedContentHarness

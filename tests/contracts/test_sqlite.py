@@ -24,6 +24,7 @@ from retentiond.testing.contract import (
     FailureContract,
     TombstoneContract,
 )
+from retentiond.testing.contract_redact import RedactContract
 from retentiond.testing.contract_undo import DeniedRestoreContract, FailingRestoreContract, RestoreContract
 from retentiond.testing.harness import Entry
 
@@ -216,3 +217,32 @@ class TestTableWithoutRowNumbers(_AllContracts):
     @pytest.fixture
     def harness(self, tmp_path: Path) -> SqliteHarness:
         return KeyedHarness(tmp_path)
+
+
+class ContentHarness(SqliteHarness):
+    """A table whose rows have content: JSON stands in it as text."""
+
+    columns = SqliteHarness.columns + ', "prompt" TEXT, "meta" TEXT, "other" TEXT'
+
+    def write(self, key: Key, prompt: str | None, meta: str | None, other: str | None) -> None:
+        with self.app() as app:
+            values = (prompt, meta, other, *key)
+            app.execute(f"UPDATE {self._sql} SET prompt = ?, meta = ?, other = ? WHERE id = ?", values)
+
+    def read(self, key: Key) -> tuple[str | None, str | None, str | None]:
+        with self.app() as app:
+            prompt, meta, other = app.execute(
+                f"SELECT prompt, meta, other FROM {self._sql} WHERE id = ?", key
+            ).fetchone()
+        return prompt, meta, other
+
+    def damage(self, key: Key) -> bool:
+        with self.app() as app:
+            app.execute(f"UPDATE {self._sql} SET meta = substr(meta, 2) WHERE id = ?", key)
+        return True
+
+
+class TestContent(RedactContract):
+    @pytest.fixture
+    def harness(self, tmp_path: Path) -> ContentHarness:
+        return ContentHarness(tmp_path)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -177,9 +180,10 @@ def overdue(office: Office) -> tuple[int, int, float]:
     with office.open() as ctx:
         found = status(ctx)
         told = {each.name: each.samples[0].value for each in of_status(found, ctx.now(), 0) if each.samples}
-    counts = (found.closures_past_deadline, found.closure_records_overdue)
-    assert (told["retentiond_closures_past_deadline"], told["retentiond_closure_overdue_records"]) == counts
-    return (*counts, told["retentiond_closure_deadline_seconds"])
+    assert told["retentiond_closures_past_deadline"] == found.closures_past_deadline
+    assert told["retentiond_closure_overdue_records"] == found.closure_records_overdue
+    left = told["retentiond_closure_deadline_seconds"]
+    return found.closures_past_deadline, found.closure_records_overdue, left
 
 
 def test_what_is_kept_is_not_overdue_before_its_date_and_is_after(office: Office) -> None:
@@ -367,3 +371,56 @@ def test_many_leave_in_one_pass_whatever_is_kept_of_each(office: Office) -> None
     later(office, 365)
     advance(office)
     assert set(states(office, ids)) == {AccountState.CLOSED}
+
+
+class Killed(BaseException):
+    """The process is gone: nothing of it is caught."""
+
+
+class Dying:
+    """A ledger whose process dies right after a commit."""
+
+    def __init__(self, real: Any, commits: int) -> None:
+        self._real = real
+        self._left = commits
+
+    @contextmanager
+    def begin(self) -> Iterator[Any]:
+        with self._real.begin() as tx:
+            yield tx
+        self._left -= 1
+        if self._left == 0:
+            raise Killed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+def step(office: Office, commits: int) -> bool:
+    """Advance closures until the process dies after so many commits; say whether it died."""
+    try:
+        with office.open() as ctx:
+            dying = replace(ctx, ledger=Dying(ctx.ledger, commits))
+            close_due(dying, due_closures(dying))
+    except Killed:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("commits", [*range(1, 30, 4), 35, 50])
+def test_whoever_dies_while_a_part_waits_goes_on(office: Office, commits: int) -> None:
+    closed_as_approved(office)
+    for days, requests, feedback in (
+        (10, {"flagged", "theirs"}, {1, 3}),
+        (19.1, {"flagged", "theirs"}, {3}),
+        (364.1, {"theirs"}, {3}),
+    ):
+        later(office, days)
+        step(office, commits)
+        assert office.rows() >= requests
+        assert office.rows("feedback") >= feedback
+        advance(office)
+        assert left(office) == (requests, feedback, requests)
+    assert row(office).state is AccountState.CLOSED
+    assert len(kinds(office, "closure")) == 1
+    assert not [each for each in kinds(office, "run") if each["outcome"] != "complete"]

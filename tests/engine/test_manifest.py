@@ -143,7 +143,19 @@ def test_an_ended_batch_is_read_as_it_was_written(packed: bytes) -> None:
 
 
 def test_an_ended_batch_of_before_records_stood_beside_it_is_read() -> None:
-    columns = json.loads(zlib.decompress(encode_records(RECORDS)))
+    columns = {
+        "count": len(RECORDS),
+        "key": [[text for text, _ in (record.key for record in RECORDS)], list(range(len(RECORDS)))],
+        "version": {"all": b"v1".hex()},
+        "account": {"all": "a"},
+        "others": {"all": []},
+        "clock": list(range(len(RECORDS))),
+        "size": {"all": 7},
+        "place": {"all": ""},
+        "tombstoned": {"all": None},
+        "blobs": {"all": []},
+        "attributes": {"flagged": {"all": True}, "tier": {"all": None}},
+    }
     old = {"records": columns, "finals": bytes([3] * len(RECORDS)).hex(), "reasons": {"0": "why"}}
     found = decode_ended(zlib.compress(json.dumps(old).encode()))
     assert found == Ended(RECORDS, [Final.PSEUDONYMISED] * len(RECORDS), {0: "why"})

@@ -25,6 +25,7 @@ from retentiond.connectors.postgresql.vetting import Vetting
 from retentiond.domain.plan import Outcome
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Key
+from retentiond.domain.records import by_place, keys_of
 from retentiond.errors import ConnectorError
 from retentiond.ports.stores import Acted, Order
 
@@ -75,7 +76,8 @@ class Acting:
         self._order = order
         self._vetting = vetting
         self._pace = pace
-        self._state = _State([Outcome.UNKNOWN] * len(order.records))
+        self._keys = keys_of(order.records)
+        self._state = _State([Outcome.UNKNOWN] * len(self._keys))
 
     def run(self) -> Acted:
         """Carry out the order.
@@ -87,8 +89,8 @@ class Acting:
         return Acted(tuple(self._state.outcomes), self._state.reasons)
 
     def _parts(self) -> None:
-        for place in dict.fromkeys(record.place for record in self._order.records):
-            self._part(place, [n for n, record in enumerate(self._order.records) if record.place == place])
+        for place, indexes in by_place(self._order.records):
+            self._part(place, indexes)
 
     def _part(self, place: str, indexes: Sequence[int]) -> None:
         source = self._layout.at(place)
@@ -182,7 +184,7 @@ class Acting:
             danger = self._danger(tx)
             if danger:
                 return [(Outcome.REFUSED, danger, list(indexes))]
-            keys = [self._order.records[index].key for index in indexes]
+            keys = [self._keys[index] for index in indexes]
             self._order.fence()
             done = self._change(tx, source, keys)
             said = [(Outcome.DONE, "", [indexes[n] for n in done]), *self._others(tx, source, indexes, keys, done)]

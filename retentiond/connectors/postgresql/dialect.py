@@ -15,6 +15,11 @@ UNKNOWN = "NULL::boolean"
 Bind = Callable[[Value], str]
 
 
+def stands(change: Change) -> str:
+    """Return the field that says whether what a change would remove stands in a row."""
+    return f"stands:{change!r}"
+
+
 class Parameters:
     """The parameters of one statement, by name."""
 
@@ -84,8 +89,7 @@ class PostgresqlDialect:
 
     def stands(self, change: Change) -> str:
         """Return an expression that is true, false or NULL."""
-        del change
-        return UNKNOWN
+        return self._field(stands(change)).sql
 
     def missing(self, field: str) -> str:
         """Return an expression that is true or false."""

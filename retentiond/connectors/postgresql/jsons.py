@@ -17,7 +17,7 @@ WHOLE = "^(0|-?[1-9][0-9]*)$"
 _NUMBER = "^-?[0-9]{1,30}([.][0-9]{1,30})?$"
 _WHOLE_NUMBER = "^-?[0-9]{1,30}$"
 _HALF = r"\\u[dD][89abAB][0-9a-fA-F]{2}"
-_UNSTORABLE = rf"\\u0000|{_HALF}(?!\\u[dD][c-fC-F])|(?<!{_HALF})\\u[dD][c-fC-F]"
+UNSTORABLE = rf"\\u0000|{_HALF}(?!\\u[dD][c-fC-F])|(?<!{_HALF})\\u[dD][c-fC-F]"
 
 
 def value_sql(column: Column, path: JsonPath | None) -> str:
@@ -25,16 +25,16 @@ def value_sql(column: Column, path: JsonPath | None) -> str:
     base = column.base
     value = column.of
     if base == "json":
-        value = f"(CASE WHEN {value}::text ~ {literal(_UNSTORABLE)} THEN 'false'::json ELSE {value} END)"
+        value = f"(CASE WHEN {value}::text ~ {literal(UNSTORABLE)} THEN 'false'::json ELSE {value} END)"
     for step in path.steps if path else ():
         if isinstance(step, int):
-            value = _element(base, value, step)
+            value = element(base, value, step)
         else:
             value = _member(value, step) if base == "json" else f"({value} -> {literal(step)}::text)"
     return value
 
 
-def _element(base: str, value: str, index: int) -> str:
+def element(base: str, value: str, index: int) -> str:
     """Return an element of an array only: PostgreSQL takes a lone value for an array of one."""
     found = f"CASE WHEN {base}_typeof(v.x) = 'array' THEN v.x -> {index} END"
     return f"(SELECT {found} FROM (SELECT {value} AS x OFFSET 0) AS v)"

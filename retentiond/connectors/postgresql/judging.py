@@ -14,24 +14,35 @@ from typing import Any
 from retentiond.connectors.postgresql import bulk, kin
 from retentiond.connectors.postgresql.bulk import Bulk
 from retentiond.connectors.postgresql.catalog import Column
-from retentiond.connectors.postgresql.dialect import Parameters, PostgresqlDialect
+from retentiond.connectors.postgresql.content import stands_sql
+from retentiond.connectors.postgresql.dialect import UNKNOWN, Parameters, PostgresqlDialect, stands
 from retentiond.connectors.postgresql.fields import NOTHING, Field, Kind
 from retentiond.connectors.postgresql.layout import Source
 from retentiond.connectors.postgresql.names import quoted
 from retentiond.connectors.postgresql.session import Transaction
 from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, NAMED, TOMBSTONED, fields
+from retentiond.domain.content import Change
 from retentiond.domain.decision import Cases
 from retentiond.domain.record import NO_ATTRIBUTES, UNTIED, Key, Record, Ties, Value
-from retentiond.ports.stores import UNNAMEABLE, Found, Tally
+from retentiond.domain.records import Records, Same, columns_of
+from retentiond.ports.stores import UNNAMEABLE, Tally
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What was said of one row: the case that won, whether it bears a readable tombstone, whether children keep it."""
+    """What was said of one row.
+
+    Attributes:
+        case: The index of the case that won.
+        hidden: Whether it bears a readable tombstone.
+        blocked: Whether children keep it.
+        stands: Whether what a change would remove stands in it; None where that can't be read, or nobody asked.
+    """
 
     case: int
     hidden: bool
     blocked: bool = False
+    stands: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +82,18 @@ class Judge:
 
     Args:
         cases: The decision; None to look at rows without judging them, under case 0.
+        change: What is asked about besides: whether something stands in a row that it would remove.
     """
 
-    def __init__(self, source: Source, cases: Cases | None) -> None:
+    def __init__(self, source: Source, cases: Cases | None, change: Change | None = None) -> None:
         self.source = source
         self.parameters = Parameters()
         self._cases = cases
-        self._names = {field: f"f{number}" for number, field in enumerate(source.fields)}
+        asked = dict.fromkeys(cases.changes() if cases else ())
+        inside = {stands(each): Field(Kind.BOOLEAN, stands_sql(source, each), costly=True) for each in asked}
+        self._stands = stands_sql(source, change) if change else UNKNOWN
+        self._fields = {**source.fields, **inside}
+        self._names = {field: f"f{number}" for number, field in enumerate(self._fields)}
         self._unread = self._unread_tombstone()
         self.verdict = self._verdict()
 
@@ -92,17 +108,17 @@ class Judge:
         return f"({hidden.of} IS NOT NULL AND {self.source.fields[TOMBSTONED].sql} IS NULL)"
 
     def _verdict(self) -> str:
-        if not any(field.costly for field in self.source.fields.values()):
-            return self._case(self.source.fields, self._unread)
+        if not any(field.costly for field in self._fields.values()):
+            return self._case(self._fields, self._unread)
         # What is costly is read once for a row; OFFSET keeps PostgreSQL from repeating it in each comparison.
         return f"(SELECT {self._case(self._aliased('x'), 'x.unread')} FROM (SELECT {self._read_once()} OFFSET 0) AS x)"
 
     def _read_once(self) -> str:
-        columns = [f"{field.sql} AS {self._names[name]}" for name, field in self.source.fields.items()]
+        columns = [f"{field.sql} AS {self._names[name]}" for name, field in self._fields.items()]
         return ", ".join((*columns, f"{self._unread} AS unread"))
 
     def _aliased(self, table: str) -> dict[str, Field]:
-        return {name: Field(field.kind, f"{table}.{self._names[name]}") for name, field in self.source.fields.items()}
+        return {name: Field(field.kind, f"{table}.{self._names[name]}") for name, field in self._fields.items()}
 
     def _case(self, known: Mapping[str, Field], unread: str) -> str:
         case = "0"
@@ -149,7 +165,7 @@ class Judge:
         located = self.locate(keys)
         using = f", {located.using}" if located.using else ""
         rows = tx.rows(
-            f"SELECT {located.place}, {self.verdict}::int4, {self.hidden}, ({blocked})"
+            f"SELECT {located.place}, {self.verdict}::int4, {self.hidden}, ({blocked}), {self._stands}"
             f" FROM {self.source.table.only} AS t{using} WHERE {located.where}",
             self.parameters.values,
         )
@@ -158,10 +174,23 @@ class Judge:
         numbers = located.numbers(place for place, *_ in rows)
         return {number: Judged(*said) for number, (_, *said) in zip(numbers, rows, strict=True)}
 
+    def values(self, tx: Transaction, keys: Sequence[Key], columns: str) -> list[tuple[int, Sequence[object]]]:
+        """Return columns of the rows of keys, each with its place in the list."""
+        located = self.locate(keys)
+        using = f", {located.using}" if located.using else ""
+        rows = tx.rows(
+            f"SELECT {located.place}, {columns} FROM {self.source.table.only} AS t{using} WHERE {located.where}",
+            self.parameters.values,
+        )
+        numbers = located.numbers(place for place, *_ in rows)
+        return [(number, row[1:]) for number, row in zip(numbers, rows, strict=True)]
+
     # --- rows handed out ---
 
-    def examine(self, tx: Transaction, rows: str, wanted: Sequence[int]) -> tuple[list[Found], dict[int, Tally]]:
-        """Judge rows; return those that are wanted, and the count of all by case.
+    def examine(
+        self, tx: Transaction, rows: str, wanted: Sequence[int]
+    ) -> tuple[list[tuple[int, Records]], dict[int, Tally]]:
+        """Judge rows; return those that are wanted, case by case, and the count of all by case.
 
         Args:
             rows: What stands behind FROM, with the table's rows as `t`.
@@ -178,15 +207,24 @@ class Judge:
             f" GROUP BY g.c ORDER BY g.c",
             self.parameters.values,
         )
-        found: list[Found] = []
+        found: list[tuple[int, Records]] = []
         tallies: dict[int, Tally] = {}
         for case, count, oldest, *raw in answer:
             tallies[case] = Tally(count, 0, oldest)
             if case in wanted:
                 lists = {name: each.decode(some) for (name, each), some in zip(bulks.items(), raw, strict=True)}
-                found.extend(map(Found, self._records(lists), repeat(case)))
+                found.append((case, self._records(lists)))
                 tallies[case] = Tally(count, sum(lists["size"]), oldest)
         return found, tallies
+
+    def count(self, tx: Transaction, rows: str) -> dict[int, Tally]:
+        """Judge rows and only count them, by case; what stands behind FROM is given as to `examine`."""
+        clock = self.source.fields[CLOCK]
+        oldest = Field(clock.kind, f"min({clock.sql})").micros
+        answer = tx.rows(
+            f"SELECT {self.verdict}::int4 AS c, count(*), {oldest} FROM {rows} GROUP BY 1", self.parameters.values
+        )
+        return {case: Tally(count, 0, first) for case, count, first in answer}
 
     def _extra(self) -> dict[str, str]:
         """Return what is handed out besides fields: name and expression of row `t`."""
@@ -212,19 +250,23 @@ class Judge:
                 bulks[name] = bulk.values(f"g.{names[name]}")
         return bulks | dict(kin.bulks(source))
 
-    def _records(self, lists: Mapping[str, Sequence[Any]]) -> Iterator[Record]:
-        source = self.source
+    def _records(self, lists: Mapping[str, Sequence[Any]]) -> Records:
+        source, size = self.source, len(lists["size"])
         if NAMED in source.fields or source.dataset.parents or source.relations.children:
-            yield from self._tied(lists)
-            return
-        keys = zip(*(lists[f"k{number}"] for number in range(len(source.key))), strict=True)
-        attributes = self._attributes(lists)
-        account, clock, hidden = (lists.get(name) or repeat(None) for name in (ACCOUNT, CLOCK, TOMBSTONED))
-        blobs = [(each,) if each else () for each in lists["blob"]] if lists.get("blob") else repeat(())
-        same = repeat(b""), repeat(source.place), repeat(UNTIED)
-        # The keys end: what every record has alike is repeated for ever.
-        rows = zip(keys, same[0], account, clock, lists["size"], same[1], hidden, blobs, attributes, same[2])  # noqa: B905
-        yield from map(Record._make, rows)
+            return columns_of(list(self._tied(lists)))
+        account, clock, hidden = (lists.get(name) or Same(None, size) for name in (ACCOUNT, CLOCK, TOMBSTONED))
+        return Records(
+            key=tuple(lists[f"k{number}"] for number in range(len(source.key))),
+            version=Same(b"", size),
+            account=account,
+            clock=clock,
+            size_bytes=lists["size"],
+            place=Same(source.place, size),
+            tombstoned=hidden,
+            blobs=[(each,) if each else () for each in lists["blob"]] if lists.get("blob") else Same((), size),
+            attributes={name: lists[ATTRIBUTE + name] for name in source.dataset.attributes},
+            ties=Same(UNTIED, size),
+        )
 
     def _tied(self, lists: Mapping[str, Sequence[Any]]) -> Iterator[Record]:
         """Yield records with what a plain column does not say: several owners, and the rows they are linked to."""

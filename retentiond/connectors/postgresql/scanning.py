@@ -2,7 +2,9 @@
 
 A window is a range of an index: from where the last one ended to the n-th row from there, in the order of the clock
 and then the key, where an index begins with the clock, else of the key alone. Rows whose clock is NULL come last. A
-window's end is looked up first, so the window itself needs no sorting; each window is a transaction of its own.
+window's end is looked up first, so the window itself needs no sorting; each window is a transaction of its own. Where a
+window held nothing that is wanted, the next ones are larger and only counted, until a count says that there is
+something after all: then the same rows are looked at again, and handed out.
 """
 
 from __future__ import annotations
@@ -22,10 +24,13 @@ from retentiond.connectors.postgresql.session import Session, Transaction
 from retentiond.domain.condition import ACCOUNT, NAMED
 from retentiond.domain.decision import Cases
 from retentiond.domain.record import Record
+from retentiond.domain.records import Records
 from retentiond.errors import ConnectorError
-from retentiond.ports.stores import UNNAMEABLE, Window
+from retentiond.ports.stores import UNNAMEABLE, Grouped, Window
 
 Edge = tuple[str, ...]
+"""Values of the first of a walk's columns: of all, or of the clock alone, which stands for all rows with that clock."""
+_GROWTH, _MOST_COUNTED = 5, 500_000  # rows that are counted together hold a snapshot for half a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,10 @@ class Walk:
     def _beside(self, judge: Judge, edge: Edge, beyond: str, first: str) -> str:
         values = [
             f"{judge.parameters.bind(value)}::{column.order_type}"
-            for value, column in zip(edge, self.columns, strict=True)
+            for value, column in zip(edge, self.columns, strict=False)
         ]
+        if len(edge) < len(self.columns):
+            return f"{self.columns[0].ordered} {beyond} {values[0]}"
         whole = f"({self.order}) {beyond} ({', '.join(values)})"
         # The first column by itself lets an index serve that has only this one.
         return f"{self.columns[0].ordered} {first} {values[0]} AND {whole}" if len(values) > 1 else whole
@@ -63,7 +70,29 @@ class Walk:
         return ", ".join(column.ordered for column in self.columns)
 
     def end(self, tx: Transaction, source: Source, after: Edge | None, size: int) -> Edge | None:
-        """Return where a window of so many rows ends; None where fewer are left."""
+        """Return where a window of so many rows ends, or of up to twice as many; None where fewer are left."""
+        if len(self.columns) > 1:
+            clock, is_apart = self._next_clock(tx, source, after, size)
+            if is_apart:
+                return (clock,) if clock is not None else None
+        return self._exact_end(tx, source, after, size)
+
+    def _next_clock(self, tx: Transaction, source: Source, after: Edge | None, size: int) -> tuple[str | None, bool]:
+        """Return the clock of the n-th row, and whether rows with this clock end before the 2n-th.
+
+        The index alone answers this, where the key of the n-th row must be looked up in the table and sorted.
+        """
+        judge, clock = Judge(source, None), self.columns[0].ordered
+        rows = f"SELECT {clock} FROM {source.table.only} AS t WHERE {self.range(judge, after, None)} ORDER BY {clock}"
+        nth = ", ".join(
+            f"({rows} OFFSET {number} LIMIT 1) AS {name}" for number, name in ((size - 1, "a"), (2 * size - 1, "b"))
+        )
+        found, is_apart = tx.row(
+            f"SELECT e.a::text, e.b IS NULL OR e.a < e.b FROM (SELECT {nth}) AS e", judge.parameters.values
+        )
+        return found, is_apart
+
+    def _exact_end(self, tx: Transaction, source: Source, after: Edge | None, size: int) -> Edge | None:
         judge = Judge(source, None)
         condition = self.range(judge, after, None)
         texts = ", ".join(f"{column.ordered}::text" for column in self.columns)
@@ -88,13 +117,22 @@ def walks(tx: Transaction, source: Source) -> Iterator[Walk]:
 
 
 def windows(session: Session, source: Source, cases: Cases, wanted: frozenset[int], size: int) -> Iterator[Window]:
-    """Yield everything in one table, judged, `size` rows at a time; no lock is held in between."""
+    """Yield everything in one table, judged, `size` rows at a time or some more; no lock is held in between."""
+    stride = _Stride(size)
 
-    def examine(tx: Transaction, judge: Judge, rows: str) -> Window:
-        found, tallies = judge.examine(tx, rows, sorted(wanted))
-        return Window(tuple(found), tallies)
+    def look(tx: Transaction, judge: Judge, rows: str) -> Window | None:
+        if stride.rows > size:
+            tallies = judge.count(tx, rows)
+            if not wanted.isdisjoint(tallies):
+                stride.fall_back(size)
+                return None
+            found: list[tuple[int, Records]] = []
+        else:
+            found, tallies = judge.examine(tx, rows, sorted(wanted))
+        stride.go_on(size, sum(tally.count for tally in tallies.values()), is_empty=not found)
+        return Window(Grouped(found), tallies)
 
-    yield from _steps(session, source, cases, size, examine)
+    yield from _steps(session, source, cases, stride, look)
 
 
 def owners(session: Session, source: Source, size: int) -> Iterator[Sequence[str]]:
@@ -115,7 +153,7 @@ def owners(session: Session, source: Source, size: int) -> Iterator[Sequence[str
         return names or ()
 
     if known:
-        yield from _steps(session, source, None, size, name_owners)
+        yield from _steps(session, source, None, _Stride(size), name_owners)
 
 
 def references(session: Session, source: Source, column: str, size: int) -> Iterator[Sequence[str]]:
@@ -126,21 +164,47 @@ def references(session: Session, source: Source, column: str, size: int) -> Iter
         names = tx.value(f"SELECT array_agg({name}) FROM {rows} AND {name} <> ''", judge.parameters.values)
         return names or ()
 
-    for names in _steps(session, source, None, size, name_objects):
+    for names in _steps(session, source, None, _Stride(size), name_objects):
         yield from ((each,) for each in names)
 
 
 _Seen = TypeVar("_Seen")
 
 
+@dataclass(slots=True)
+class _Stride:
+    """How many rows the next window of a walk has, or somewhat more.
+
+    Attributes:
+        ahead: How many rows are to be handed out in small windows first, since they were counted in vain.
+    """
+
+    rows: int
+    ahead: int = 0
+
+    def fall_back(self, size: int) -> None:
+        """Go back to small windows, up to where the large one would have ended: no row is counted a third time."""
+        self.rows, self.ahead = size, self.rows
+
+    def go_on(self, size: int, seen: int, *, is_empty: bool) -> None:
+        """Let the next window be larger where the last one held nothing that is wanted."""
+        self.ahead -= seen
+        grows = is_empty and self.ahead <= 0
+        self.rows = min(self.rows * _GROWTH, max(size, _MOST_COUNTED)) if grows else size
+
+
 def _steps(
     session: Session,
     source: Source,
     cases: Cases | None,
-    size: int,
-    look: Callable[[Transaction, Judge, str], _Seen],
+    stride: _Stride,
+    look: Callable[[Transaction, Judge, str], _Seen | None],
 ) -> Iterator[_Seen]:
-    """Look at each window of a table in a transaction of its own, ended before the next one is asked for."""
+    """Look at each window of a table in a transaction of its own, ended before the next one is asked for.
+
+    Args:
+        look: Returns None where the same rows are to be looked at again, in smaller windows.
+    """
     name = source.dataset.name
     with explained(name), session.reading() as tx:
         steps = list(walks(tx, source))
@@ -148,9 +212,11 @@ def _steps(
         after: Edge | None = None
         while True:
             with explained(name), session.reading() as tx:
-                until = walk.end(tx, source, after, size)
+                until = walk.end(tx, source, after, stride.rows)
                 judge = Judge(source, cases)
                 seen = look(tx, judge, f"{source.table.only} AS t WHERE {walk.range(judge, after, until)}")
+            if seen is None:
+                continue
             yield seen
             if until is None:
                 break
@@ -180,5 +246,5 @@ def find(session: Session, layout: Layout, typed: str) -> Sequence[Record]:
                     where=name,
                     remedy="correct that row; until then it is kept, and counted as undetermined",
                 )
-            found.extend(each.record for each in records)
+            found.extend(record for _, some in records for record in some)
     return found

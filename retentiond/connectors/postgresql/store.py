@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from retentiond.connectors.postgresql import replicas, scanning
+from retentiond.connectors.postgresql import content, redacting, replicas, scanning
 from retentiond.connectors.postgresql.acting import Acting, Pace
 from retentiond.connectors.postgresql.catalog import find_tables
 from retentiond.connectors.postgresql.failures import explained
+from retentiond.connectors.postgresql.judging import Judge
 from retentiond.connectors.postgresql.layout import Layout
 from retentiond.connectors.postgresql.referring import foreign_keys
 from retentiond.connectors.postgresql.returning import Returning
@@ -16,12 +17,23 @@ from retentiond.connectors.postgresql.session import Session
 from retentiond.connectors.postgresql.survey import survey
 from retentiond.connectors.postgresql.verifying import verify
 from retentiond.connectors.postgresql.vetting import Vetting
+from retentiond.domain.content import Change, Content
 from retentiond.domain.dataset import Dataset, Shape
 from retentiond.domain.decision import Cases
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
 from retentiond.evidence.levels import EvidenceLevel
-from retentiond.ports.stores import Acted, ForeignKey, Order, Pressure, Remnant, Survey, Verified, Window
+from retentiond.ports.stores import (
+    Acted,
+    Finding,
+    ForeignKey,
+    Order,
+    Pressure,
+    Remnant,
+    Survey,
+    Verified,
+    Window,
+)
 
 WINDOW_ROWS = 20_000
 SEPARATE_ROLE, SAME_ROLE = "separate role", "same role"
@@ -109,8 +121,41 @@ class PostgresqlStore:
         """Purge, hide or bring back exactly the order's rows, some thousand in a transaction."""
         if not order.records:
             return Acted(())
+        if order.action is Action.REDACT:
+            return redacting.act(self._session, self._layout(order.dataset), order, self._vetting)
         work = Returning if order.action is Action.RESTORE else Acting
         return work(self._session, self._layout(order.dataset), order, self._vetting, self._pace).run()
+
+    def survey_changes(self, dataset: Dataset, changes: Sequence[Change]) -> Sequence[Finding]:
+        """Look at the columns that changes are of, and at whatever reacts to an update; changes nothing."""
+        with explained(dataset.name), self._session.reading() as tx:
+            layout = self._vetting.layout(tx, dataset)
+            found = list(content.vet_changes(tx, layout, changes))
+        for target in {each: None for change in changes for each in change.targets} if not found else ():
+            with explained(dataset.name), self._session.reading() as tx:
+                found += content.vet_constant(tx, layout.live, target)
+        return tuple(dict.fromkeys(found))
+
+    def has_any(self, dataset: Dataset, change: Change) -> bool:
+        """Tell whether a dataset's table has any of a change's columns."""
+        return content.has_any(self._layout(dataset).live.table, change)
+
+    def contents(
+        self, dataset: Dataset, changes: Sequence[Change], records: Sequence[Record]
+    ) -> Sequence[Mapping[Change, Content]]:
+        """Tell of each record whether what each change would remove stands in it."""
+        keys = [record.key for record in records]
+        layout = self._layout(dataset)
+        with explained(dataset.name), self._session.reading() as tx:
+            judged = {
+                (source.place, change): Judge(source, None, change).judge(tx, keys)
+                for source in layout.sources
+                for change in changes
+            }
+        return [
+            {change: row.stands for change in changes if (row := judged[record.place, change].get(number))}
+            for number, record in enumerate(records)
+        ]
 
     def verify(self, order: Order) -> Verified:
         """Look for the order's rows through a connection of its own, after the commit, on the primary."""

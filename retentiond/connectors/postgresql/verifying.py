@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import psycopg
 
+from retentiond.connectors import redacting
 from retentiond.connectors.postgresql.judging import Judge, Judged
 from retentiond.connectors.postgresql.layout import Layout
+from retentiond.connectors.postgresql.redacting import row_sql
 from retentiond.connectors.postgresql.session import Position, Session, Transaction
 from retentiond.connectors.postgresql.vetting import Vetting
 from retentiond.connectors.returning import sighting_of
 from retentiond.domain.plan import Sighting
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Key
+from retentiond.domain.records import keys_of
 from retentiond.errors import ConnectorError
 from retentiond.ports.stores import Order, Verified
 
 METHOD = "select-by-key"
 CHUNK = 5_000
+SEARCHED = 200  # rows that are in memory at a time, whole
 TRIES = 2
 
 
@@ -38,7 +42,8 @@ def verify(order: Order, session: Session, vetting: Vetting, acting: Session, ro
             if session.is_lost or acting.is_lost:
                 continue
             break
-        return Verified(tuple(sightings), METHOD, role, position)
+        method = redacting.METHOD_KNOWING if order.traces else METHOD
+        return Verified(tuple(sightings), method, role, position)
     return Verified((Sighting.UNKNOWN,) * len(order.records), METHOD, role)
 
 
@@ -52,9 +57,9 @@ def _look(
             return [Sighting.UNKNOWN] * len(order.records), None
         layout = vetting.layout(tx, order.dataset)
         found: list[Sighting] = []
-        for start in range(0, len(order.records), CHUNK):
-            keys = [record.key for record in order.records[start : start + CHUNK]]
-            found += _sightings(tx, layout, order, keys)
+        keys = keys_of(order.records)
+        for start in range(0, len(keys), CHUNK):
+            found += _sightings(tx, layout, order, keys[start : start + CHUNK], start)
     system = {"systemId": session.identity.system} if session.identity.system else {}
     return found, {**system, "timeline": at.timeline, "lsn": at.lsn}
 
@@ -74,7 +79,10 @@ def _position(session: Session) -> Position | None:
         return tx.position()
 
 
-def _sightings(tx: Transaction, layout: Layout, order: Order, keys: Sequence[Key]) -> list[Sighting]:
+def _sightings(tx: Transaction, layout: Layout, order: Order, keys: Sequence[Key], start: int) -> list[Sighting]:
+    if order.change is not None:
+        traces = {n: order.traces[start + n] for n in range(len(keys)) if start + n in order.traces}
+        return _look_inside(tx, layout, order, keys, traces)
     live = Judge(layout.live, order.cases).judge(tx, keys)
     moved = Judge(layout.quarantine, order.cases).judge(tx, keys) if layout.quarantine else {}
     if not live and not moved:
@@ -83,6 +91,24 @@ def _sightings(tx: Transaction, layout: Layout, order: Order, keys: Sequence[Key
     if order.action is Action.RESTORE:
         return [sighting_of(order.case, *pair, quarantine=layout.quarantine is not None) for pair in pairs]
     return [_sighting(order, *pair) for pair in pairs]
+
+
+def _look_inside(
+    tx: Transaction, layout: Layout, order: Order, keys: Sequence[Key], traces: Mapping[int, frozenset[str]]
+) -> list[Sighting]:
+    """Look into whole rows, computed columns included, for what was to go from them."""
+    found: dict[int, list[tuple[int, bool | None]]] = {}
+    remaining: set[int] = set()
+    known = sorted(traces)
+    for source in layout.sources:
+        for number, row in Judge(source, order.cases, order.change).judge(tx, keys).items():
+            found.setdefault(number, []).append((row.case, row.stands))
+        for at in range(0, len(known), SEARCHED):
+            some = known[at : at + SEARCHED]
+            rows = Judge(source, None).values(tx, [keys[n] for n in some], row_sql(source, computed=True))
+            remaining |= redacting.remaining(traces, [(some[n], values) for n, values in rows])
+    numbers = range(len(keys))
+    return [redacting.sighting_of(found.get(number, ()), order.case, remains=number in remaining) for number in numbers]
 
 
 def _sighting(order: Order, live: Judged | None, moved: Judged | None) -> Sighting:

@@ -56,17 +56,17 @@ class Vetting:
             DatasetRefused: A table or a column is not there, or not of the kind that can be worked on.
         """
         seen = self._seen.get(dataset.name)
-        if seen is not None and seen.layout.dataset == dataset and _fingerprint(tx, seen.layout) == seen.fingerprint:
+        if seen is not None and seen.layout.dataset == dataset and shape_of(tx, seen.layout) == seen.fingerprint:
             return seen.layout
         layout = lay_out(tx, dataset)
-        self._seen[dataset.name] = _Seen(_fingerprint(tx, layout), layout)
+        self._seen[dataset.name] = _Seen(shape_of(tx, layout), layout)
         return layout
 
     def danger(self, tx: Transaction, layout: Layout) -> str:
         """Return why a dataset's tables may not be changed; empty when they may. Locks their shape."""
         for source in layout.sources:
             tx.run(f"LOCK TABLE {source.table.only} IN ROW EXCLUSIVE MODE")
-        fingerprint = _fingerprint(tx, layout)
+        fingerprint = shape_of(tx, layout)
         seen = self._seen.get(layout.dataset.name)
         if seen is None or seen.danger is None or (seen.layout, seen.fingerprint) != (layout, fingerprint):
             seen = _Seen(fingerprint, layout, _look(tx, layout))
@@ -74,7 +74,8 @@ class Vetting:
         return seen.danger or ""
 
 
-def _fingerprint(tx: Transaction, layout: Layout) -> str:
+def shape_of(tx: Transaction, layout: Layout) -> str:
+    """Return what changes whenever the shape of a dataset's tables does, or what reacts to changes of their rows."""
     tables = [source.table for source in layout.sources] + list(layout.live.relations.tables)
     tree = sorted({oid for table in tables for oid in table.tree})
     return str(tx.value(_FINGERPRINT, {"tree": tree}))

@@ -17,6 +17,7 @@ from retentiond.connectors.sqlite.layout import TOMBSTONED_AT, Layout, Source
 from retentiond.domain.plan import Outcome
 from retentiond.domain.policy import Action
 from retentiond.domain.record import micros
+from retentiond.domain.records import by_place, keys_of
 from retentiond.ports.stores import Acted, Order
 
 Said: TypeAlias = list[tuple[Outcome, str, list[int]]]
@@ -41,7 +42,8 @@ class Acting:
         self._layout = layout
         self._order = order
         self._check = check
-        self._outcomes = [Outcome.UNKNOWN] * len(order.records)
+        self._keys = keys_of(order.records)
+        self._outcomes = [Outcome.UNKNOWN] * len(self._keys)
         self._reasons: dict[int, str] = {}
 
     def run(self) -> Acted:
@@ -62,8 +64,8 @@ class Acting:
         return Acted(tuple(self._outcomes), self._reasons)
 
     def _parts(self) -> None:
-        for place in dict.fromkeys(record.place for record in self._order.records):
-            self._part(place, [n for n, record in enumerate(self._order.records) if record.place == place])
+        for place, indexes in by_place(self._order.records):
+            self._part(place, indexes)
 
     def _part(self, place: str, indexes: Sequence[int]) -> None:
         source = self._layout.at(place)
@@ -104,7 +106,7 @@ class Acting:
         danger = self._check()
         if danger:
             return [(Outcome.REFUSED, danger, list(indexes))]
-        keys = (self._order.records[index].key for index in indexes)
+        keys = (self._keys[index] for index in indexes)
         load_batch(self._db, len(self._order.dataset.key), keys)
         there = self._judge_elsewhere(source)
         judge = Judge(self._db, source, self._order.cases)

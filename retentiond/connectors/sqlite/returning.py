@@ -36,7 +36,7 @@ class Returning(Acting):
         danger = self._check()
         if danger:
             return [(Outcome.REFUSED, danger, list(indexes))]
-        load_batch(self._db, len(self._order.dataset.key), (self._order.records[index].key for index in indexes))
+        load_batch(self._db, len(self._order.dataset.key), (self._keys[index] for index in indexes))
         moves = source is self._layout.quarantine
         live = Judge(self._db, self._layout.live, self._order.cases).judge_batch() if moves else {}
         judge = Judge(self._db, source, self._order.cases)

@@ -14,6 +14,7 @@ from retentiond.connectors.sqlite.layout import Layout, Source, lay_out
 from retentiond.domain.content import Change
 from retentiond.domain.plan import Sighting
 from retentiond.domain.policy import Action
+from retentiond.domain.records import keys_of
 from retentiond.errors import ConnectorError
 from retentiond.ports.stores import Order, Verified
 
@@ -33,7 +34,7 @@ def verify(order: Order, connect: Callable[[], AbstractContextManager[Database]]
 def _look(db: Database, order: Order) -> list[Sighting]:
     layout = lay_out(db, order.dataset)
     with db.reading():
-        load_batch(db, len(order.dataset.key), (record.key for record in order.records))
+        load_batch(db, len(order.dataset.key), keys_of(order.records))
         if order.change is not None:
             return _look_inside(db, layout, order, order.change)
         live = Judge(db, layout.live, order.cases).judge_batch()

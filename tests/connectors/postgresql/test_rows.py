@@ -38,6 +38,7 @@ from retentiond.domain.plan import Outcome, Sighting
 from retentiond.domain.policy import Rule
 from retentiond.domain.record import Key, Record, micros
 from retentiond.errors import ConnectorError, UsageError
+from retentiond.ports.stores import Tally
 from retentiond.testing import hostile
 from tests.connectors.postgresql.app import NOW, OLD, PURGE, TOMBSTONE, YOUNG, App, decide, order, requests
 
@@ -448,6 +449,28 @@ def test_windows_meet_without_gap_and_overlap(make: Callable[[str], App], rows: 
     records, tallies = app.scan(requests(key=("id", "n")), everything)
     assert sorted(record.key[1] for record in records) == list(range(rows))
     assert sum(tally.count for tally in tallies.values()) == rows
+
+
+@pytest.mark.parametrize("share", [0, 0.004, 0.05, 0.5, 1])
+@pytest.mark.parametrize("spread", [1, 7, 400], ids=["one clock", "few clocks", "many clocks"])
+def test_what_is_only_counted_and_what_is_handed_out_are_together_everything(
+    make: Callable[[str], App], spread: int, share: float
+) -> None:
+    app = make(f'CREATE TABLE requests (id int PRIMARY KEY, created timestamptz, "o{{}}%s" text); {CLOCK_INDEX}')
+    chance = random.Random(f"{spread} {share}")
+    rows = [
+        (number, NOW - timedelta(days=40, seconds=chance.randrange(spread)), "a" if chance.random() < share else "b")
+        for number in range(400)
+    ]
+    app.insert("requests", *rows, *((number, None, "b") for number in range(400, 420)))
+    dataset = requests(owners=(OwnerSource("o{}%s"),))
+    app.open(window_rows=7)
+    due, tallies = app.scan(dataset, closure_cases("a"))
+    assert sorted(record.key for record in due) == [(number,) for number, _, owner in rows if owner == "a"]
+    assert sum(tally.count for tally in tallies.values()) == 420
+    assert tallies.get(0, Tally()).count == len(due)
+    clocks = [micros(clock) for _, clock, owner in rows if owner == "b"]
+    assert tallies.get(2, Tally()).oldest == min(clocks, default=None)
 
 
 def test_no_lock_and_no_snapshot_is_held_between_windows(make: Callable[[str], App]) -> None:

@@ -32,7 +32,7 @@ def test_keys_that_xml_cannot_carry_travel_alone_and_their_neighbours_together(
         server.bucket.put(key, OLD)
     with opened(server.url, page=page) as connector:
         records, _ = scanned(connector, DUE, dataset)
-        records = decode_records(encode_records(records))  # as they come out of the ledger
+        records = list(decode_records(encode_records(records)))  # as they come out of the ledger
         order = ordered(DUE, records, dataset=dataset)
         assert set(connector.act(order).outcomes) == {Outcome.DONE}
         assert set(connector.verify(order).sightings) == {Sighting.ABSENT}
