@@ -221,7 +221,7 @@ closures = Table(
     _reference("receipt", "receipts.id"),
     Column("begun_at", Moment),
     Column("remainder", Structure),
-    Column("jurisdiction", AnyText, nullable=False, server_default=""),
+    Column("jurisdiction", Reference),
     Index("closures_by_commitment", "commitment"),
     Index("closures_by_state", "state", "deadline_at"),
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 branch_labels = None
 depends_on = None
 
@@ -14,7 +14,7 @@ _TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    op.add_column("closures", sa.Column("jurisdiction", _TEXT, nullable=False, server_default=""))
+    op.add_column("closures", sa.Column("jurisdiction", _TEXT))
 
 
 def downgrade() -> None:
