@@ -28,10 +28,12 @@ from retentiond.clock import Clock, SystemClock
 from retentiond.domain.dataset import DataMap
 from retentiond.domain.policy import Policy, PolicySet
 from retentiond.engine.context import Approvers, Context, Principal, Reporter, Terms
+from retentiond.engine.docket import seal_what_is_plain
 from retentiond.engine.orders import Counter
 from retentiond.keys import KeySources, LocalKeys
 from retentiond.ledger import SqlLedger, open_for_upgrade, open_ledger
 from retentiond.settings import (
+    LogBucket,
     ServiceSettings,
     load_approvers,
     load_datamap,
@@ -120,7 +122,7 @@ class Configuration:
             keys = open_keys(service, self.key_sources, ledger, clock, mending=mending)
             stores = Stores(self.datamap, self.kinds, self.directory)
             stack.callback(stores.close)
-            yield Context(
+            ctx = Context(
                 ledger=ledger,
                 log=make_log(service, keys, ledger),
                 journal=DirectoryJournal(service.journal, keys.wrapping),
@@ -139,6 +141,9 @@ class Configuration:
                 reporter=reporter,
                 stop_requested=stop_requested,
             )
+            if not mending:
+                seal_what_is_plain(ctx)
+            yield ctx
 
 
 def read_configuration(directory: Path, environ: Mapping[str, str]) -> Configuration:
@@ -254,6 +259,7 @@ def _terms(
         verifier_keys={"issuer": keys.issuer_pem, "log": keys.vkey},
         config_changed=config_changed,
         policy_of=policy_of,
+        own_buckets=frozenset([service.log.bucket] if isinstance(service.log, LogBucket) else []),
     )
 
 

@@ -6,6 +6,7 @@ import click
 from rich.console import Console
 
 from retentiond.cli.common import shared_options, show, table
+from retentiond.cli.covering import coverage_document, coverage_lines
 from retentiond.cli.graphs import graph_document, show_graph
 from retentiond.cli.remote import by_the_daemon
 from retentiond.cli.working import working
@@ -48,6 +49,7 @@ def check(*, only_graph: bool) -> Exit:
             for each in report.retention
         ],
         "notes": list(report.notes),
+        "coverage": coverage_document(report.coverage),
         "graph": graph_document(report.graph),
     }
     show(document, lambda console: show_graph(console, report.graph) if only_graph else _people(console, report))
@@ -55,12 +57,19 @@ def check(*, only_graph: bool) -> Exit:
 
 
 def _people(console: Console, report: Report) -> None:
-    rows = table("policy", "of", "what", "effective", "promised", "fits")
+    rows = table("policy", "#rule", "what", "effective", "promised", "fits")
     for each in report.retention:
         rows.add_row(
-            each.policy, each.part, each.what, each.effective, each.promise or "-", "yes" if each.fits else "NO"
+            each.policy,
+            f"content {each.window}" if each.window else str(each.rule),
+            each.what,
+            each.effective,
+            each.promise or "-",
+            "yes" if each.fits else "NO",
         )
     console.print(rows)
+    for line in coverage_lines(report.coverage):
+        console.print(line, markup=False)
     for note in report.notes:
         console.print(f"note: {note}", markup=False)
     for finding in report.findings:

@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 
 from retentiond.cli.common import table
-from retentiond.cli.views import hold_document
+from retentiond.cli.views import held_document
+from retentiond.domain.hold import Hold
 from retentiond.engine.recovery import Recovered
 
 
@@ -18,7 +19,7 @@ def recovery_document(found: Recovered) -> dict[str, Any]:
     return {
         "approve": found.reference or None,
         "adopted": found.adopted,
-        "holds": [hold_document(each) for each in found.holds],
+        "holds": [_listed(each) for each in found.holds],
         "plans_without_receipt": [
             {"entry": each.log_index, "sha256": each.sha256, "state": each.state} for each in found.plans
         ],
@@ -37,6 +38,15 @@ def recovery_document(found: Recovered) -> dict[str, Any]:
     }
 
 
+def _listed(hold: Hold) -> dict[str, Any]:
+    scope = hold.scope
+    return held_document(hold) | {
+        "dataset": scope.dataset or None,
+        "accounts": len(scope.accounts),
+        "keys": len(scope.keys),
+    }
+
+
 def recovery_words(console: Console, found: Recovered) -> None:
     """Say what a recovery did, and what to do next."""
     for line in _lines(found):
@@ -44,13 +54,13 @@ def recovery_words(console: Console, found: Recovered) -> None:
     if not found.reference:
         console.print("ledger, log, journal and bundles agree")
         return
-    rows = table("hold", "matter", "dataset", "#accounts", "#keys", "since")
+    rows = table("hold", "dataset", "#accounts", "#keys", "since")
     for each in found.holds:
         scope, since = each.scope, f"{each.placed_at:%Y-%m-%d %H:%M}"
-        rows.add_row(
-            each.id, each.matter, scope.dataset or "all", str(len(scope.accounts)), str(len(scope.keys)), since
-        )
+        rows.add_row(each.id, scope.dataset or "all", str(len(scope.accounts)), str(len(scope.keys)), since)
     console.print(rows if found.holds else "no holds are in force")
+    if found.holds:
+        console.print("of which matters they are, and of whom: retentiond hold list")
     console.print(f"nothing is removed until this list is signed: retentiond approve {found.reference}")
 
 

@@ -9,11 +9,12 @@ from rich.console import Console
 
 from retentiond.cli.common import shared_options, show, table
 from retentiond.cli.remote import by_the_daemon
-from retentiond.cli.views import closure_document, hold_document, run_summary
+from retentiond.cli.views import closure_document, held_document, run_summary
 from retentiond.cli.working import working
 from retentiond.engine.failover import Look
 from retentiond.engine.overview import Status
 from retentiond.engine.overview import status as read_status
+from retentiond.engine.zeroing import ZeroStatus
 from retentiond.evidence.canonical import optional_rfc3339, rfc3339
 
 
@@ -35,7 +36,9 @@ def status() -> None:
             }
             for each in found.policies
         ],
-        "holds": [hold_document(each) for each in found.holds],
+        "holds": [held_document(each) for each in found.holds],
+        "zero_retention": [_zero(each) for each in found.zero_retention],
+        "reviews_overdue": list(found.reviews_overdue),
         "closures": [closure_document(each) for each in found.closures],
         "closures_past_deadline": found.closures_past_deadline,
         "closure_records_overdue": found.closure_records_overdue,
@@ -49,6 +52,36 @@ def status() -> None:
         "stores_moved": [_moved(each) for each in found.moved],
     }
     show(document, lambda console: _people(console, found))
+
+
+def _zero(each: ZeroStatus) -> dict[str, Any]:
+    watch = each.watch
+    return {
+        "policy": each.policy,
+        "rule": each.rule,
+        "violations": watch.violations,
+        "worst_seconds": watch.worst_seconds,
+        "undetermined": watch.undetermined,
+        "violations_total": watch.total,
+        "last_violation_at": optional_rfc3339(watch.last_violation_at),
+        "last_checked_at": optional_rfc3339(watch.checked_at),
+        "kept_since": optional_rfc3339(watch.since),
+        "check_missed": each.missed,
+    }
+
+
+def _zero_line(each: ZeroStatus) -> str:
+    watch = each.watch
+    told = f"policy {each.policy}, rule {each.rule}, promises zero retention"
+    if watch.violations:
+        return (
+            f"{told}: {watch.violations:,} records stayed too long, the oldest is {watch.worst_seconds:,} seconds old"
+        )
+    if watch.checked_at is None:
+        return f"{told}: it was not checked yet"
+    if each.missed:
+        return f"{told}: not checked since {rfc3339(watch.checked_at)}"
+    return f"{told}: kept since {optional_rfc3339(watch.since) or 'the last check'}"
 
 
 def _moved(look: Look) -> dict[str, Any]:
@@ -81,9 +114,19 @@ def _people(console: Console, found: Status) -> None:
     if found.closures_past_deadline or found.closure_records_overdue:
         late, due = found.closures_past_deadline, found.closure_records_overdue
         console.print(f"closures: {late} past their deadline, {due:,} records overdue: retentiond account list")
+    for name in found.reviews_overdue:
+        console.print(f"hold {name} should have been reviewed by now, and is in force still: retentiond hold list")
     for plan in found.waiting:
         verb = "approve" if plan.approvals_needed else "apply"
         console.print(f"plan {plan.id} waits: retentiond {verb} {plan.id}")
+    for zero in found.zero_retention:
+        console.print(_zero_line(zero))
+    _stops(console, found)
+    for look in found.moved:
+        console.print(_moved_line(look), markup=False)
+
+
+def _stops(console: Console, found: Status) -> None:
     if found.recovery_unsigned:
         console.print("the ledger was recovered; its list of holds waits for a signature: retentiond ledger recover")
     if found.paused:
@@ -93,7 +136,5 @@ def _people(console: Console, found: Status) -> None:
         console.print(f"the approvers file changed: {found.approvers[1]} signature(s) missing until it is in force")
     if found.pending:
         console.print(f"{found.pending:,} records are left of runs that were begun: retentiond run goes on with them")
-    for look in found.moved:
-        console.print(_moved_line(look), markup=False)
     if found.stopped_by_file:
         console.print("the stop file exists: nothing is changed in any store")

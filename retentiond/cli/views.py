@@ -27,7 +27,7 @@ from retentiond.engine.planning import Planned
 from retentiond.engine.running import Session
 from retentiond.errors import Exit, UsageError
 from retentiond.evidence.canonical import optional_rfc3339, rfc3339
-from retentiond.ports.rows import ClosureRow, ReceiptRow, RetractionRow, RunRow
+from retentiond.ports.rows import ClosureRow, HoldRow, ReceiptRow, RetractionRow, RunRow
 
 _HELD = "`retentiond hold list` names the matters; what `retentiond hold release` lets go goes with the next run"
 
@@ -263,14 +263,23 @@ def key_text(key: bytes) -> str:
 
 def hold_document(hold: Hold) -> dict[str, Any]:
     """Return a hold as programs get it."""
-    return {
-        "hold": hold.id,
+    return held_document(hold) | {
         "matter": hold.matter,
+        "custodian": hold.custodian or None,
+        "reason": hold.reason,
         "dataset": hold.scope.dataset or None,
         "accounts": list(hold.scope.accounts),
         "keys": [key_text(key) for key in hold.scope.keys],
         "condition": None if hold.scope.condition is None else write_condition(hold.scope.condition),
+    }
+
+
+def held_document(hold: Hold | HoldRow) -> dict[str, Any]:
+    """Return a hold as programs get it that did not ask for holds: not whose it is, and of what."""
+    return {
+        "hold": hold.id,
         "placed_at": rfc3339(hold.placed_at),
+        "review_at": optional_rfc3339(hold.review_at),
     }
 
 

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from retentiond.domain.jsonpath import JsonPath
-from retentiond.domain.owner import OwnerSource
+from retentiond.domain.owner import OwnerSource, Via
 from retentiond.domain.pace import AT_ANY_PACE, Pace
+from retentiond.domain.part import Part
 from retentiond.domain.period import Period
 
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -25,6 +26,9 @@ class Shape(StrEnum):
     SEVERAL_OWNERS = "owners in several columns"
     OWNER_VIA_TABLE = "an owner in another table"
     CHILDREN = "children that no foreign key declares"
+    CLOCK_VIA_TABLE = "a clock in another table"
+    NO_CLOCK = "rows that bear no time"
+    PART_OF_TABLE = "a part of a table's rows"
 
 
 class ClockFormat(StrEnum):
@@ -39,6 +43,7 @@ class ClockFormat(StrEnum):
     UNIX_NANOSECONDS = "unix-nanoseconds"
     MODIFIED = "modified"
     PATTERN = "pattern"
+    NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class ClockSource:
         column: The column, for tables.
         json: Where in the column's JSON; None where the column itself is the clock.
         field: The named part of the key pattern, for `PATTERN`.
+        via: Another table of the store where it stands; `take` names its column there.
         zone: IANA zone of times and dates that name none.
         earliest: Nothing real is older; a clock before it is a finding, not an age.
     """
@@ -60,10 +66,13 @@ class ClockSource:
     zone: str = "UTC"
     earliest: datetime = EARLIEST
     json: JsonPath | None = None
+    via: Via | None = None
 
     @property
     def name(self) -> str:
-        """The clock as receipts name it: its column and what is inside, its part of the key, or `modified`."""
+        """The clock as receipts name it: its column and what is inside, its part of the key, `modified` or `none`."""
+        if self.via is not None:
+            return f"{self.via.table}.{self.via.take}"
         if self.json is not None:
             return f"{self.column}.{self.json.text}"
         return self.column or self.field or self.format.value
@@ -100,7 +109,8 @@ class Child:
         dataset: The name of their dataset, of the same store.
         table: Its table; `schema` as in the dataset.
         quarantine: Its quarantine table, likewise; empty where it has none.
-        on: Pairs of a column of the child and the column of the parent that has an equal value of one type.
+        on: Pairs of a column of the child and the column of the parent that has an equal value.
+        where: Which rows of its table are the child's.
     """
 
     dataset: str
@@ -109,6 +119,7 @@ class Child:
     schema: str = ""
     quarantine: str = ""
     quarantine_schema: str = ""
+    where: Part = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +146,7 @@ class Dataset:
         follows: The dataset whose rows name these objects; empty when none does.
         children: Datasets whose rows go first: those that declare this one as their parent, or find their owner in it.
         parents: The same from the other side.
+        where: Which rows of its table are its own; empty for all of them.
         canonical: The validated declaration, RFC 8785 JSON; its SHA-256 is what approvals approve.
     """
 
@@ -158,6 +170,7 @@ class Dataset:
     schema: str = ""
     children: tuple[Child, ...] = ()
     parents: tuple[Parent, ...] = ()
+    where: Part = ()
     nobody: str = ""
 
     @property
@@ -175,6 +188,9 @@ class Dataset:
             Shape.OWNERS_IN_ARRAY: any(owner.array for owner in self.owners),
             Shape.OWNER_VIA_TABLE: any(owner.via for owner in self.owners),
             Shape.CHILDREN: bool(self.children),
+            Shape.CLOCK_VIA_TABLE: self.clock.via is not None,
+            Shape.NO_CLOCK: self.clock.format is ClockFormat.NONE,
+            Shape.PART_OF_TABLE: bool(self.where),
         }
         return frozenset(shape for shape, wanted in asked.items() if wanted)
 

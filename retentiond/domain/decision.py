@@ -134,6 +134,8 @@ def cases_of(policy: Policy, dataset: Dataset, reference: datetime, seen_at: dat
         reference: The run's one reading of the clock.
         seen_at: When records are looked at, where that is later: those made in between are no doubt.
     """
+    if dataset.clock.format is ClockFormat.NONE:
+        return Cases((Case(Disposition.KEEP, ALWAYS, "no-clock"),))
     cases = [*_doubts(dataset, seen_at or reference)]
     for rule in policy.rules:
         cases.append(Case(Disposition.UNDETERMINED, Unknown(rule.when), "attribute-unknown", rule.number))

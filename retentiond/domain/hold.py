@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from retentiond.domain.condition import ACCOUNT, ALWAYS, AnyOf, Condition, Or, Reading, Unknown, python_reading
@@ -35,18 +35,61 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Custody:
+    """What is preserved of one custodian: the person or account whose data it is; empty where nobody is named."""
+
+    scope: Scope
+    custodian: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
-    """One hold of a matter."""
+    """One hold of a matter: what is preserved of one custodian.
+
+    Attributes:
+        reason: Why it was placed, in people's words.
+        review_at: When somebody is to look whether it is needed still; it stays in force whatever the date.
+        released_at: When it ceased to hold; None while it is in force.
+    """
 
     id: str
     matter: str
     scope: Scope
     placed_at: datetime
     reason: str = ""
+    custodian: str = ""
+    review_at: datetime | None = None
+    released_at: datetime | None = None
+
+
+def custodies(
+    custodian: str,
+    datasets: Sequence[str] = (),
+    accounts: Sequence[str] = (),
+    keys: Sequence[bytes] = (),
+    conditions: Sequence[Condition] = (),
+) -> tuple[Custody, ...]:
+    """Return what is preserved of a custodian, dataset by dataset, so that each can be let go on its own.
+
+    Where nothing is named but the custodian, it is the account of that name.
+
+    Args:
+        datasets: None for all of them, those to come among them.
+        conditions: One for each dataset, or none.
+    """
+    if custodian and not accounts and not keys and not conditions:
+        accounts = (custodian,)
+    scopes = [Scope(dataset, tuple(accounts), tuple(keys)) for dataset in datasets or ("",)]
+    if conditions:
+        scopes = [replace(scope, condition=each) for scope, each in zip(scopes, conditions, strict=True)]
+    return tuple(Custody(scope, custodian) for scope in scopes)
 
 
 class HoldIndex:
-    """Holds of one dataset, arranged so that each record is answered in constant time."""
+    """Holds of one dataset, arranged so that each record is answered in constant time, by the ids of its holds.
+
+    Matters are confidential, and whoever decides about a record does not need them.
+    """
 
     def __init__(self, holds: Iterable[Hold], dataset: str) -> None:
         self._accounts: defaultdict[str, list[str]] = defaultdict(list)
@@ -58,11 +101,11 @@ class HoldIndex:
 
     def _add(self, hold: Hold) -> None:
         for account in hold.scope.accounts:
-            self._accounts[account].append(hold.matter)
+            self._accounts[account].append(hold.id)
         for key in hold.scope.keys:
-            self._keys[key].append(hold.matter)
+            self._keys[key].append(hold.id)
         if hold.scope.condition is not None:
-            self._conditions.append((python_reading(hold.scope.condition), hold.matter))
+            self._conditions.append((python_reading(hold.scope.condition), hold.id))
 
     def __bool__(self) -> bool:
         """Whether anything is held at all."""
@@ -73,14 +116,14 @@ class HoldIndex:
         """Whether any hold is by account, so that a record without an owner may be anybody's."""
         return bool(self._accounts)
 
-    def matters(self, record: Record) -> tuple[str, ...]:
-        """Return the matters that hold a record, each once; a condition that is unknown holds."""
+    def ids(self, record: Record) -> tuple[str, ...]:
+        """Return the ids of what holds a record, each once; a condition that is unknown holds."""
         found = dict.fromkeys(self.named(record))
-        found.update((matter, None) for reading, matter in self._conditions if reading(record) is not False)
+        found.update((hold, None) for reading, hold in self._conditions if reading(record) is not False)
         return tuple(found)
 
     def named(self, record: Record) -> tuple[str, ...]:
-        """Return the matters that name a record by any owner or its key, each once; conditions are not asked."""
+        """Return the ids of what names a record by any owner or its key, each once; conditions are not asked."""
         found: dict[str, None] = {}
         for account in record.accounts:
             found.update(dict.fromkeys(self._accounts.get(account, ())))
@@ -90,7 +133,7 @@ class HoldIndex:
 
 
 def holding_cases(holds: Iterable[Hold], dataset: str) -> list[tuple[str, Case]]:
-    """Return the conditions that hold records of a dataset, each with its matter, as cases.
+    """Return the conditions that hold records of a dataset, each with the id of its hold, as cases.
 
     They hold where they are true and where they are unknown: what cannot be told stays. Put before the cases of a
     policy they keep the statement itself from what they hold by now, whatever a scan saw.
@@ -99,5 +142,5 @@ def holding_cases(holds: Iterable[Hold], dataset: str) -> list[tuple[str, Case]]
     for hold in holds:
         condition = hold.scope.condition
         if condition is not None and hold.scope.dataset in ("", dataset):
-            found.append((hold.matter, Case(Disposition.HELD, Or((condition, Unknown(condition))), "held")))
+            found.append((hold.id, Case(Disposition.HELD, Or((condition, Unknown(condition))), "held")))
     return found

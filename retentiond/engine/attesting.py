@@ -18,13 +18,14 @@ from retentiond.domain.record import moment
 from retentiond.engine import chains
 from retentiond.engine.accounts import closure_of
 from retentiond.engine.approvals import lists_commitment
-from retentiond.engine.checking import unmapped
 from retentiond.engine.context import Context
 from retentiond.engine.counting import Count
+from retentiond.engine.coverage import unmapped
 from retentiond.engine.failover import looks, uncounted
 from retentiond.engine.planning import Looked, look_at_all
 from retentiond.engine.retractions import retractions_in
 from retentiond.engine.stating import Saying, evidence_of, state
+from retentiond.engine.zeroing import broken_promises, promises
 from retentiond.errors import ConnectorError, NotAttested, UsageError
 from retentiond.evidence.annex import RunsAnnex
 from retentiond.evidence.canonical import Json, optional_rfc3339, rfc3339
@@ -92,7 +93,11 @@ def attest(ctx: Context, question: Question) -> Attested:
         nonce=secrets.token_bytes(32),
         runs=tuple((each.log_index, each.entry_sha256) for each in receipts),
         evidence=evidence_of(rows),
-        more={"datasets": datasets, "notLookedAt": _not_looked_at(ctx, looked)},
+        more={
+            "datasets": datasets,
+            "notLookedAt": _not_looked_at(ctx, looked),
+            "zeroRetention": promises(ctx, looked.policies),
+        },
     )
     retained = sum(count.held for count in looked.counts) if only else 0
     saying = Saying("attestation", annex, question.account, retained, (question.start, question.end))
@@ -131,6 +136,7 @@ def _doubts(ctx: Context, question: Question, looked: Looked) -> Iterator[str]:
             pair = ((policy.id, policy.sha256), (dataset.name, dataset.sha256))
             if not tx.approvals.is_approved(*pair, lists_commitment(ctx, pair[:1])):
                 yield f"policy {policy.id} for dataset {dataset.name} was not approved in its present form"
+    yield from broken_promises(ctx, looked.policies, question.account, question.start, question.end)
     moved = [each.store for each in looks(ctx) if each.looked_at is None]
     yield from (f"store {store} went back or elsewhere, and was not looked at again yet" for store in moved)
     if back := uncounted(ctx).total():

@@ -20,11 +20,13 @@ from retentiond.domain.waiting import read_wait
 from retentiond.engine import guards
 from retentiond.engine.closed import cases_of_replay
 from retentiond.engine.context import Context
+from retentiond.engine.docket import holds_in_force
 from retentiond.engine.endings import read_ended, seal_ended
 from retentiond.engine.holding import UNKNOWN, guarded, held_by_condition, look_at_holds
 from retentiond.engine.identifiers import NOT_HIDDEN, Ended, Fate, Final, Hiding, decode_records
 from retentiond.engine.manual import cases_of_request
 from retentiond.engine.positions import encode_verification, note_position
+from retentiond.engine.preparing import NOTHING_PREPARED, Prepared
 from retentiond.engine.retrying import TRIES, pause_seconds
 from retentiond.engine.verdicts import NOT_VERIFIED, judge_all
 from retentiond.engine.waiting import remember
@@ -56,12 +58,14 @@ class Work:
     Attributes:
         accounts: The accounts that leave, each with its jurisdiction; none where policy decides.
         elsewhere: Tells whether a row that stays names an object.
+        prepared: Hears of batches as they end.
     """
 
     plan: PlanRow
     parts: Sequence[Part]
     accounts: Mapping[str, str] = field(default_factory=dict)
     elsewhere: Callable[[str], bool] = lambda _name: False
+    prepared: Prepared = NOTHING_PREPARED
 
     def part(self, batch: BatchRow) -> Part:
         """Return the part of a batch."""
@@ -146,7 +150,7 @@ def _claim(ctx: Context, batch: BatchRow, mine: Claim | None) -> Claim:
     now = ctx.now()
     with ctx.ledger.begin() as tx:
         epoch = tx.holds.epoch()
-        holds = tx.holds.active()
+        holds = holds_in_force(ctx, tx)
         current = tx.claims.get(batch.plan, batch.ordinal)
         if mine and current.token != mine.token and current.state is not BatchState.PLANNED:
             raise LedgerBusy(
@@ -175,7 +179,9 @@ def _attempt(ctx: Context, work: Work, batch: BatchRow, claim: Claim) -> BatchRo
     look_at_holds(ctx, order, claim.records, claim.holds, fate)
     stops = _stops(acted, verdicts)
     hiding = _hiding(part, claim, {places[number]: mark for number, mark in acted.marks.items()})
-    ended = _finish(ctx, batch, dataset.name, fate.ended(claim.records, claim.packed, hiding), verified, stops)
+    known = fate.ended(claim.records, claim.packed, hiding)
+    ended = _finish(ctx, batch, dataset.name, known, verified, stops)
+    work.prepared.take(batch.ordinal, dataset.name, known)
     causes = (cause for place, cause in acted.reasons.items() if acted.outcomes[place] in _FAILED)
     return _tell(ctx, work, ended, causes) if stops else ended
 
@@ -233,9 +239,9 @@ def _excused(ctx: Context, work: Work, batch: BatchRow, dataset: Dataset, claim:
     fate = Fate.open(len(claim.records))
     holds = HoldIndex(claim.holds, dataset.name)
     for place, record in enumerate(claim.records) if holds else ():
-        matters = holds.named(record)
-        if matters:
-            fate.settle(place, Final.HELD, matters[0])
+        naming = holds.named(record)
+        if naming:
+            fate.settle(place, Final.HELD, naming[0])
     stopped = {}
     if batch.objects:
         stopped = _stopped_objects(ctx, work, batch, claim)
@@ -286,8 +292,8 @@ def _stopped_objects(ctx: Context, work: Work, batch: BatchRow, claim: Claim) ->
         changed = {place: rows[place] for place, each in enumerate(sightings) if each is Sighting.CHANGED}
         by_condition, unknown = held_by_condition(ctx, dataset, changed, claim.holds, ctx.now())
         for place, (row, sighting) in enumerate(zip(rows, sightings, strict=True)):
-            matters = holds.named(row) or ((by_condition[place],) if place in by_condition else ())
-            verdict = _row_verdict(matters, Sighting.UNKNOWN if place in unknown else sighting)
+            naming = holds.named(row) or ((by_condition[place],) if place in by_condition else ())
+            verdict = _row_verdict(naming, Sighting.UNKNOWN if place in unknown else sighting)
             verdicts.update(dict.fromkeys(row.blobs, verdict) if verdict else {})
     for name in {str(record.key[0]) for record in claim.records}:
         if work.elsewhere(name):
@@ -321,9 +327,9 @@ def _kept_elsewhere(ctx: Context, work: Work, batch: BatchRow) -> dict[str, tupl
     return verdicts
 
 
-def _row_verdict(matters: Sequence[str], sighting: Sighting) -> tuple[Final, str] | None:
-    if matters:
-        return Final.HELD, matters[0]
+def _row_verdict(naming: Sequence[str], sighting: Sighting) -> tuple[Final, str] | None:
+    if naming:
+        return Final.HELD, naming[0]
     if sighting is Sighting.DUE:
         return None
     if sighting is Sighting.UNKNOWN:

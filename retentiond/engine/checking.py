@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from retentiond.domain.condition import fields
-from retentiond.domain.dataset import Dataset
+from retentiond.domain.dataset import ClockFormat, Dataset
 from retentiond.domain.decision import cases_of
 from retentiond.domain.graph import Graph
 from retentiond.domain.period import Period
@@ -16,11 +15,15 @@ from retentiond.domain.policy import ContentWindow
 from retentiond.domain.promise import EffectiveRetention, Span, StoreTerms, effective_retention
 from retentiond.engine import allowed, approvers, guards, restored
 from retentiond.engine.context import Context
+from retentiond.engine.coverage import Coverage, coverage
 from retentiond.engine.forgetting import manifest_bytes
 from retentiond.engine.graphing import graph_findings, graph_notes, graph_of, known_keys
+from retentiond.engine.leftovers import ageless, leftovers
+from retentiond.engine.overview import unreviewed
 from retentiond.engine.surveying import survey
+from retentiond.engine.zeroing import zero_findings
 from retentiond.errors import ConnectorError, GuardStopped, LogIntegrityError, RetentiondError
-from retentiond.ports.stores import Connector, Finding, Located, Probing, Survey
+from retentiond.ports.stores import Finding, Probing, Survey
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Report:
     retention: tuple[Retention, ...]
     notes: tuple[str, ...]
     graph: Graph
+    coverage: Coverage
 
 
 def check(ctx: Context) -> Report:
@@ -80,9 +84,14 @@ def check(ctx: Context) -> Report:
     for probed in _probes(ctx):
         findings.extend(probed.findings)
         notes.extend(probed.notes)
+    findings.extend(_reviews(ctx))
+    findings.extend(zero_findings(ctx))
     findings.extend(_replicas(ctx))
     findings.extend(restored.findings(ctx))
-    findings.extend(unmapped(ctx))
+    covered = coverage(ctx)
+    findings.extend(covered.findings)
+    findings.extend(leftovers(ctx))
+    findings.extend(ageless(ctx))
     findings.extend(_classes(ctx))
     keys = known_keys(ctx)
     graph = graph_of(ctx, keys)
@@ -90,7 +99,7 @@ def check(ctx: Context) -> Report:
     notes.extend(graph_notes(graph))
     retention = [each for policy in ctx.policies.policies for each in _retention(ctx, policy, locks)]
     findings.extend(_promises(retention))
-    return Report(tuple(dict.fromkeys(findings)), tuple(retention), tuple(dict.fromkeys(notes)), graph)
+    return Report(tuple(dict.fromkeys(findings)), tuple(retention), tuple(dict.fromkeys(notes)), graph, covered)
 
 
 def check_ledger(ctx: Context) -> list[str]:
@@ -163,6 +172,18 @@ def _commitments(ctx: Context) -> Iterator[str]:
     )
 
 
+def _reviews(ctx: Context) -> Iterator[Finding]:
+    """Name the holds that should have been reviewed by now, by their ids: matters are confidential."""
+    with ctx.ledger.begin() as tx:
+        late = unreviewed(tx.holds.active(), ctx.now())
+    for hold in late:
+        yield Finding(
+            "it should have been reviewed by now; it is in force still",
+            f"hold {hold}",
+            f"`retentiond hold show {hold}`; then `hold review … --until DATE --reason R`, or `hold release …`",
+        )
+
+
 def _replicas(ctx: Context) -> Iterator[Finding]:
     """Find the stores that are to wait for replicas of which nothing is known: their runs would never go on."""
     for name, store in ctx.datamap.stores.items():
@@ -231,35 +252,10 @@ def _undo(ctx: Context, dataset: Dataset) -> Iterator[str]:
         )
 
 
-def unmapped(ctx: Context) -> Iterator[Finding]:
-    """Find what holds data that no dataset names, where the data map says that this is to be refused."""
-    for store in ctx.datamap.stores.values():
-        datasets = [dataset for dataset in ctx.datamap.datasets.values() if dataset.store == store.name]
-        try:
-            connector = ctx.store(store.name)
-            for name in connector.unmapped(datasets, _ignored(ctx, store.name, connector)):
-                if ctx.datamap.refuse_unmapped:
-                    yield Finding(
-                        f"{name!r} holds data that no dataset names",
-                        f"store {store.name}",
-                        "describe it in datamap.yaml, or list it under `ignore` with a reason",
-                        guard="unmapped",
-                    )
-        except ConnectorError as error:
-            yield Finding(error.what, error.where or f"store {store.name}", error.remedy)
-
-
-def _ignored(ctx: Context, store: str, connector: Connector) -> Callable[[str], bool]:
-    patterns = [each.pattern for each in ctx.datamap.ignore if each.store == store]
-    own = ctx.ledger.own_tables() if isinstance(connector, Located) else None
-    ours = own.names if own and isinstance(connector, Located) and own.location == connector.location() else ()
-    return lambda name: name in ours or any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
 def _classes(ctx: Context) -> Iterator[Finding]:
     governed = {policy.data_class for policy in ctx.policies.policies.values()}
     for dataset in ctx.datamap.datasets.values():
-        if dataset.data_class not in governed:
+        if dataset.data_class not in governed and dataset.clock.format is not ClockFormat.NONE:
             yield Finding(
                 f"no policy governs class {dataset.data_class}, so nothing of it ever goes",
                 f"dataset {dataset.name}",

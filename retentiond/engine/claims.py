@@ -9,8 +9,9 @@ is named: what the hold names of it may be gone.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from retentiond.domain.hold import Hold, HoldIndex
@@ -32,7 +33,7 @@ _GONE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A batch that was taken from its claim: `records` of it are named by the hold, and may be gone."""
+    """A batch that was taken from its claim: `records` of it are named by the holds, and may be gone."""
 
     plan: str
     ordinal: int
@@ -41,29 +42,35 @@ class Unfinished:
 
 @dataclass(frozen=True, slots=True)
 class Meanwhile:
-    """What became of the batches that were in flight when a hold was placed.
+    """What became of the batches that were in flight when holds were placed.
 
     Attributes:
-        removed: Records that the hold names in batches that ended, and that were gone then, whoever removed them.
+        removed: Records that the holds name in batches that ended, and that were gone then, whoever removed them.
         may_be_gone: Batches whose end could not be waited for, as far as they hold such records.
+        by_hold, open_by_hold: Both by the id of a hold; what several name counts for each.
     """
 
-    removed: int
-    may_be_gone: tuple[Unfinished, ...]
+    removed: int = 0
+    may_be_gone: tuple[Unfinished, ...] = ()
+    by_hold: Counter[str] = field(default_factory=Counter)
+    open_by_hold: Counter[str] = field(default_factory=Counter)
 
 
-def wait_for_older(ctx: Context, hold: Hold, claims: Sequence[ClaimRow]) -> Meanwhile:
-    """Wait until each claim's batch has ended or is fenced off, and count what the hold names of them."""
+def wait_for_older(ctx: Context, holds: Sequence[Hold], claims: Sequence[ClaimRow]) -> Meanwhile:
+    """Wait until each claim's batch has ended or is fenced off, and count what the holds name of them."""
     removed = 0
     unfinished = []
+    by_hold: Counter[str] = Counter()
+    open_by_hold: Counter[str] = Counter()
     for claim in claims:
         ended = _wait_for(ctx, claim)
-        named = _named(ctx, hold, claim, ended)
+        named = _named(ctx, holds, claim, ended)
+        (by_hold if ended is not None else open_by_hold).update(name for names in named for name in names)
         if ended is not None:
-            removed += named
+            removed += len(named)
         elif named:
-            unfinished.append(Unfinished(claim.plan, claim.ordinal, named))
-    return Meanwhile(removed, tuple(unfinished))
+            unfinished.append(Unfinished(claim.plan, claim.ordinal, len(named)))
+    return Meanwhile(removed, tuple(unfinished), by_hold, open_by_hold)
 
 
 def _wait_for(ctx: Context, claim: ClaimRow) -> BatchRow | None:
@@ -95,21 +102,23 @@ def _nobody_acts(ctx: Context) -> bool:
         return False
 
 
-def _named(ctx: Context, hold: Hold, claim: ClaimRow, ended: BatchRow | None) -> int:
-    """Count the records of a batch that a hold names, of an ended one those that were gone.
+def _named(
+    ctx: Context, holds: Sequence[Hold], claim: ClaimRow, ended: BatchRow | None
+) -> list[tuple[str, ...]]:  # fmt: skip
+    """Return the holds of each record of a batch that any of them names, of an ended one of those that were gone.
 
     A condition is asked of the attributes that the plan saw, since what is gone can't be read; unknown counts.
     """
     with ctx.ledger.begin() as tx:
         dataset = tx.plans.parts(claim.plan)[claim.part].dataset
         plain = tx.batches.identifiers(claim.plan, claim.ordinal) if ended is None else b""
-    index = HoldIndex((hold,), dataset)
+    index = HoldIndex(holds, dataset)
     if not index:
-        return 0
+        return []
     records: Sequence[Record]
     if ended is None:
         records = decode_records(plain)
     else:
         known = read_ended(ctx, ended)
         records = [record for record, final in zip(known.records, known.finals, strict=True) if final in _GONE]
-    return sum(bool(index.matters(record)) for record in records)
+    return [names for record in records if (names := index.ids(record))]

@@ -21,7 +21,8 @@ from retentiond.engine.batches import Work
 from retentiond.engine.bundles import write_bundles
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.failover import confirm
-from retentiond.engine.items import Owner, commitment_under, read_all, rows_of_owners
+from retentiond.engine.itemrows import commitment_under
+from retentiond.engine.items import Owner, read_all, rows_of_owners
 from retentiond.engine.receipts import issuer, manifest_base, not_covered, receipt_context
 from retentiond.engine.retractions import retractions_in
 from retentiond.engine.signing import deliver, record_state

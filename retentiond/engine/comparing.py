@@ -14,6 +14,7 @@ from retentiond.domain.record import Record, moment
 from retentiond.engine import guards
 from retentiond.engine.approvals import lists_commitments
 from retentiond.engine.context import Context
+from retentiond.engine.docket import holds_in_force
 from retentiond.engine.scanning import refuse
 from retentiond.engine.surveying import survey
 from retentiond.errors import ConnectorError, RetentiondError, UsageError
@@ -113,13 +114,13 @@ def _difference(
 def _only(ctx: Context, dataset: Dataset, cases: Cases, other: Cases | None) -> Iterator[Record]:
     """Give the records that go by some cases, or go for good by them, and not by the other ones, held ones left out."""
     with ctx.ledger.begin() as tx:
-        holds = HoldIndex(tx.holds.active(), dataset.name)
+        holds = HoldIndex(holds_in_force(ctx, tx), dataset.name)
     winner: Callable[[Record], int] | None = other.python() if other else None
     for window in ctx.connector(dataset).scan(dataset, cases, frozenset(cases.due)):
         for record, case in window.found:
             known = other.cases[winner(_whole(record, other))] if other and winner else None
             further = known is None or _is_further(cases.cases[case], known)
-            if further and not (holds and holds.matters(record)):
+            if further and not (holds and holds.ids(record)):
                 yield record
 
 

@@ -52,6 +52,7 @@ class Terms:
         clock_ahead: How far the clock may be ahead of the last time that was seen, besides the longest schedule.
         config_changed: Tells whether policies, data map or approvers changed on disk since they were read.
         policy_of: Reads a policy's canonical form again; raises PolicyError where it can't be read any more.
+        own_buckets: Names of buckets that are this instance's own, such as the log's.
     """
 
     instance: str
@@ -69,6 +70,7 @@ class Terms:
     verifier_keys: Mapping[str, str]
     config_changed: Callable[[], bool]
     policy_of: Callable[[bytes], Policy]
+    own_buckets: frozenset[str] = frozenset()
 
 
 class Reporter(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from retentiond.domain.dataset import Dataset
@@ -23,6 +23,8 @@ class Count:
     Attributes:
         kept: What policy keeps of the rows that were asked about.
         since: After a restore: rows of closed accounts that were written since their closure, and stay.
+        too_old: By rule that promises zero retention, what an earlier check should have removed, and is not held.
+        doubts: What is undetermined, by the rule that could not be asked; 0 where none could.
     """
 
     dataset: Dataset
@@ -34,6 +36,8 @@ class Count:
     undetermined: Counter[str] = field(default_factory=Counter)
     kept: Tally = field(default_factory=Tally)
     since: int = 0
+    too_old: dict[int, Tally] = field(default_factory=dict)
+    doubts: Counter[int] = field(default_factory=Counter)
 
     def examine(self, window: Window) -> None:
         """Add a window of a scan."""
@@ -55,6 +59,13 @@ class Count:
                 self.since += tally.count
             if case is None or case.disposition is Disposition.UNDETERMINED:
                 self.undetermined[case.reason if case else "name-unreadable"] += tally.count
+                self.doubts[case.rule if case else 0] += tally.count
+
+    def note_age(self, rule: int, latest: int, records: Iterable[Record]) -> None:
+        """Count those of a rule's records whose clock is not after the latest one that may be there."""
+        late = [record for record in records if record.clock is not None and record.clock <= latest]
+        if late:
+            self.too_old[rule] = self.too_old.get(rule, Tally()).plus(tally_of(late))
 
     def forecast(self) -> Forecast:
         """Return what a plan says of the dataset."""

@@ -14,7 +14,7 @@ from retentiond.domain.record import Record, canonical_strings, key_bytes
 from retentiond.engine.bundles import build_bundle, disclosure_of, get_receipt, key_of, write_durably
 from retentiond.engine.context import Context
 from retentiond.engine.endings import read_ended
-from retentiond.engine.items import commitment_under
+from retentiond.engine.itemrows import commitment_under
 from retentiond.engine.receipts import manifest_base
 from retentiond.engine.retractions import check_not_retracted
 from retentiond.engine.searching import ManifestItems

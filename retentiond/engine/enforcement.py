@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 
 from retentiond.domain.plan import BatchState, Part, RunState
 from retentiond.domain.policy import REMOVING
-from retentiond.engine import chains, guards
+from retentiond.engine import chains, guards, preparing
 from retentiond.engine.approvals import find_plan, void
 from retentiond.engine.batches import CANARY, STOPPING, Work, carry_over, execute
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.leaving import accounts_of
 from retentiond.engine.pace import Deferral, Pacer
-from retentiond.engine.receipts import issue_run_receipt
+from retentiond.engine.preparing import NOTHING_PREPARED, Prepared
+from retentiond.engine.receipts import issue_run_receipt, manifest_directory, run_context
 from retentiond.engine.references import References
 from retentiond.errors import ApprovalError, Deferred, GuardStopped, LedgerError
 from retentiond.evidence.canonical import rfc3339
@@ -83,11 +84,21 @@ def carry_out(ctx: Context, reference: str) -> Carried:
         _check(ctx, plan, begun=run is not None)
     run = _begin(ctx, plan) if run is None else _go_on(ctx, plan, run)
     work = Work(plan, parts, accounts_of(ctx, plan))
-    with References() as references:
+    with References() as references, _prepared(ctx, run, plan) as prepared:
         _count_references(ctx, work, references)
-        _work_through(ctx, replace(work, elsewhere=references.elsewhere))
-    issue_run_receipt(ctx, run, work)
+        _work_through(ctx, replace(work, elsewhere=references.elsewhere, prepared=prepared))
+        issue_run_receipt(ctx, run, replace(work, prepared=prepared))
     return _ended(ctx, plan, run.id)
+
+
+def _prepared(ctx: Context, run: RunRow, plan: PlanRow) -> Prepared:
+    """Return what prepares the receipt's manifest while batches end: nothing for few records, or for what is left."""
+    with ctx.ledger.begin() as tx:
+        begun = any(batch.state not in _OPEN for batch in tx.batches.of_plan(plan.id))
+    if begun or plan.records < preparing.LEAST:
+        return NOTHING_PREPARED
+    key = ctx.wrapping.open(run.commitment_key, run_context(run.id))
+    return preparing.beside(key, manifest_directory(ctx))
 
 
 def _check(ctx: Context, plan: PlanRow, *, begun: bool) -> None:
@@ -152,7 +163,7 @@ def _ended(ctx: Context, plan: PlanRow, run_id: str) -> Carried:
 def _begin(ctx: Context, plan: PlanRow) -> RunRow:
     now = ctx.now()
     run_id = new_id(now)
-    sealed = ctx.wrapping.seal(secrets.token_bytes(32), f"run/{run_id}".encode())
+    sealed = ctx.wrapping.seal(secrets.token_bytes(32), run_context(run_id))
     run = RunRow(run_id, plan.id, RunState.RUNNING, now, sealed)
     with ctx.ledger.begin() as tx:
         tx.runs.add(run)

@@ -13,6 +13,7 @@ from retentiond.domain.hold import HoldIndex
 from retentiond.domain.policy import Action, ContentWindow, Policy
 from retentiond.domain.record import Record, moment
 from retentiond.engine.context import Context
+from retentiond.engine.docket import holds_in_force
 from retentiond.errors import NotFound, UsageError
 from retentiond.evidence.canonical import rfc3339
 from retentiond.ports.stores import Redacting
@@ -25,6 +26,7 @@ class Explanation:
     Attributes:
         rule: The rule that won, from 1; None where none did.
         due_at: When the next thing is done to it if nothing changes; None where that cannot be told.
+        holds: Ids of what holds it; matters are confidential.
         trail: Each case in order, in words.
         content: The clocks of its parts, which go sooner than it does.
     """
@@ -72,10 +74,10 @@ def explain(ctx: Context, dataset_name: str, key: str) -> list[Explanation]:
     if not records:
         raise NotFound(f"dataset {dataset_name} has no record {key!r}", remedy="keys are typed as the store has them")
     with ctx.ledger.begin() as tx:
-        holds = HoldIndex(tx.holds.active(), dataset_name)
+        holds = HoldIndex(holds_in_force(ctx, tx), dataset_name)
     cases = cases_of(policy, dataset, ctx.now())
     return [
-        _explain(record, dataset, policy, cases, holds.matters(record))
+        _explain(record, dataset, policy, cases, holds.ids(record))
         for record in _with_contents(ctx, dataset, cases, records)
     ]
 
@@ -89,10 +91,10 @@ def _with_contents(ctx: Context, dataset: Dataset, cases: Cases, records: Sequen
     return [record._replace(ties=replace(record.ties, contents=contents)) for record, contents in found]
 
 
-def _explain(record: Record, dataset: Dataset, policy: Policy, cases: Cases, matters: tuple[str, ...]) -> Explanation:
+def _explain(record: Record, dataset: Dataset, policy: Policy, cases: Cases, holding: tuple[str, ...]) -> Explanation:
     winner = cases.python()(record)
     case = cases.cases[winner]
-    held = bool(matters) and case.action is not None
+    held = bool(holding) and case.action is not None
     trail = [_line(each, record, index == winner) for index, each in enumerate(cases.cases[: winner + 1])]
     waits = ((each.dataset, each.live + each.hidden) for each in record.ties.standing)
     trail.extend(f"{count} rows of {name} that name it go before it" for name, count in waits if count)
@@ -104,7 +106,7 @@ def _explain(record: Record, dataset: Dataset, policy: Policy, cases: Cases, mat
         reason=case.reason,
         rule=case.rule or None,
         due_at=_due_at(record, case, policy),
-        holds=matters,
+        holds=holding,
         trail=tuple(trail),
         content=tuple(_part(record, window, policy, dataset) for window in policy.windows(dataset.name)),
     )

@@ -37,16 +37,16 @@ def held_by_condition(
         records: Records by their place in the batch.
 
     Returns:
-        The first matter of each record that is held, and those of which the store gave no answer; by place.
+        The id of the first hold of each record that is held, and those of which the store gave no answer; by place.
     """
     found: dict[int, str] = {}
     unknown: set[int] = set()
-    for matter, held in holding_cases(holds, dataset.name):
+    for name, held in holding_cases(holds, dataset.name):
         left = [place for place in records if place not in found]
         seen = _look(ctx, dataset, [records[place] for place in left], Cases((held, _NOT_HELD)), at)
         for place, sighting in zip(left, seen, strict=True):
             if sighting is Sighting.DUE:
-                found[place] = matter
+                found[place] = name
             elif sighting is Sighting.UNKNOWN:
                 unknown.add(place)
     return found, unknown - found.keys()
@@ -72,8 +72,8 @@ def look_at_holds(ctx: Context, order: Order, records: Sequence[Record], holds: 
             fate.settle(place, Final.TOMBSTONED, "")
         elif sighting is Sighting.UNKNOWN:
             fate.settle(place, Final.CARRIED_OVER, UNKNOWN)
-    for place, matter in held.items():
-        fate.settle(place, Final.HELD, matter)
+    for place, name in held.items():
+        fate.settle(place, Final.HELD, name)
 
 
 def _look(ctx: Context, dataset: Dataset, records: Sequence[Record], cases: Cases, at: datetime) -> Sequence[Sighting]:

@@ -19,6 +19,7 @@ from retentiond.domain.hold import Hold, HoldIndex
 from retentiond.domain.obligation import Keeping
 from retentiond.domain.record import Record, key_bytes
 from retentiond.engine.context import Context
+from retentiond.engine.docket import holds_in_force
 from retentiond.engine.scratch import Scratch
 from retentiond.errors import ConnectorError
 from retentiond.ports.stores import UNNAMEABLE, Tally
@@ -100,7 +101,7 @@ def holdings(ctx: Context, account: str, jurisdiction: str | None = None) -> lis
     A store that cannot be looked at keeps none of the others from being.
     """
     with ctx.ledger.begin() as tx:
-        holds = tx.holds.active()
+        holds = holds_in_force(ctx, tx)
     found: dict[str, Holding] = {}
     for dataset in ctx.datamap.datasets.values():
         if not dataset.follows:
@@ -163,10 +164,10 @@ class _Look:
         return self._keeping.until(record, self._now) if self._keeping else None
 
     def _is_held(self, record: Record) -> bool:
-        if self._holds and self._holds.matters(record):
+        if self._holds and self._holds.ids(record):
             return True
         objects = (record._replace(key=(name,)) for name in record.blobs if self._object_holds)
-        return any(self._object_holds.matters(each) for each in objects)
+        return any(self._object_holds.ids(each) for each in objects)
 
     def _objects(self, found: Holding, names: _Names) -> Holding:
         follower = self._follower
@@ -180,7 +181,7 @@ class _Look:
                     continue
                 held, date = named or (False, self._date(record))
                 own = record._replace(account=self._account)
-                found = found.plus(record, held=held or bool(self._object_holds.matters(own)), date=date)
+                found = found.plus(record, held=held or bool(self._object_holds.ids(own)), date=date)
             unowned += window.tallies.get(UNNAMEABLE, Tally()).count
         return replace(found, unowned=unowned)
 

@@ -88,10 +88,21 @@ def write_manifest(base: Path, key: bytes, pieces: Iterable[Sequence[bytes]]) ->
         key: The receipt's K.
         pieces: Rows in pieces of bounded size, in any order.
     """
-    base.parent.mkdir(parents=True, exist_ok=True)
-    with ExternalSort(base.parent, ROW_BYTES) as items, ExternalSort(base.parent, HASH_BYTES) as leaves:
+    with gathering(base.parent) as items:
         for rows in pieces:
             items.extend(rows)
+        return write_gathered(base, key, items)
+
+
+def gathering(directory: Path) -> ExternalSort:
+    """Return what takes a manifest's rows in any order, and spills them beside it."""
+    directory.mkdir(parents=True, exist_ok=True)
+    return ExternalSort(directory, ROW_BYTES)
+
+
+def write_gathered(base: Path, key: bytes, items: ExternalSort) -> Tree:
+    """Write the rows that were taken into the manifest's files, sorted, and return the accounts tree."""
+    with ExternalSort(base.parent, HASH_BYTES) as leaves:
         with Replacing(base.with_name(base.name + ".items")) as file:
             for some in _batched(map(leaf_hash, _account_leaves(_written(items.pieces(), file)))):
                 leaves.extend(some)

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from retentiond.domain.account import AccountState
 from retentiond.domain.cron import Cron
-from retentiond.domain.hold import Hold
 from retentiond.domain.policy import Schedule
 from retentiond.domain.record import moment
 from retentiond.engine import approvers, chains
@@ -17,8 +16,9 @@ from retentiond.engine.failover import Look, looks
 from retentiond.engine.guards import RECOVERY
 from retentiond.engine.pausing import Pause, paused
 from retentiond.engine.pending import pending
+from retentiond.engine.zeroing import ZeroStatus, zero_status
 from retentiond.ports.ledger import Transaction
-from retentiond.ports.rows import ClosureRow, PlanRow, RunRow
+from retentiond.ports.rows import ClosureRow, HoldRow, PlanRow, RunRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +49,13 @@ class Status:
         approvers: Digest of a changed approvers file that is not in force, and how many signatures it lacks.
         closures_past_deadline: How many of the closures should have ended by now.
         closure_records_overdue: Records of accounts that leave that were due and still there at the last look.
+        zero_retention: How each rule stands that promises zero retention.
+        reviews_overdue: Ids of holds that should have been reviewed by now; they are in force still.
         moved: Stores that went back or elsewhere, in the last days or not looked at again yet.
     """
 
     policies: tuple[PolicyStatus, ...]
-    holds: Sequence[Hold]
+    holds: Sequence[HoldRow]
     closures: Sequence[ClosureRow]
     runs: Sequence[RunRow]
     waiting: Sequence[PlanRow]
@@ -65,6 +67,8 @@ class Status:
     moved: Sequence[Look]
     closures_past_deadline: int = 0
     closure_records_overdue: int = 0
+    reviews_overdue: tuple[str, ...] = ()
+    zero_retention: tuple[ZeroStatus, ...] = ()
 
 
 def status(ctx: Context) -> Status:
@@ -72,7 +76,7 @@ def status(ctx: Context) -> Status:
     now = ctx.now()
     left, moved, changed, halted = pending(ctx).records, looks(ctx), approvers.waiting(ctx), paused(ctx)
     with ctx.ledger.begin() as tx:
-        closures = tx.closures.in_state(AccountState.GRACE, AccountState.CLOSING)
+        closures, holds = tx.closures.in_state(AccountState.GRACE, AccountState.CLOSING), tx.holds.active()
         facts = {
             policy: (tx.facts.get(f"overdue:{policy}"), tx.facts.get(f"success:{policy}"), _last_run(tx, policy))
             for policy in ctx.policies.policies
@@ -81,7 +85,7 @@ def status(ctx: Context) -> Status:
             policies=tuple(
                 _policy(policy, ctx.policies.policies[policy].schedule, known, now) for policy, known in facts.items()
             ),
-            holds=tx.holds.active(),
+            holds=holds,
             closures=closures,
             runs=tx.runs.recent(10),
             waiting=[plan for plan in tx.plans.in_state(*chains.OPEN) if not chains.first_id(plan)],
@@ -93,7 +97,14 @@ def status(ctx: Context) -> Status:
             moved=moved,
             closures_past_deadline=sum(each.next_deadline < now for each in closures),
             closure_records_overdue=sum(each.remainder.overdue(now) for each in closures if each.remainder),
+            reviews_overdue=unreviewed(holds, now),
+            zero_retention=tuple(zero_status(ctx, tx, now)),
         )
+
+
+def unreviewed(holds: Sequence[HoldRow], now: datetime) -> tuple[str, ...]:
+    """Return the ids of holds that should have been reviewed by a time."""
+    return tuple(each.id for each in holds if each.review_at is not None and each.review_at <= now)
 
 
 def remember_run(

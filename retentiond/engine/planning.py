@@ -29,6 +29,7 @@ from retentiond.engine.pending import Pending, pending
 from retentiond.engine.proposing import Proposal, propose
 from retentiond.engine.retrying import TRIES, pause_seconds
 from retentiond.engine.scanning import Subject, plan_dataset
+from retentiond.engine.zeroing import remember_checks
 from retentiond.errors import ConnectorError, GuardStopped, UsageError
 from retentiond.evidence.canonical import rfc3339
 from retentiond.ports.rows import PlanRow
@@ -135,6 +136,8 @@ def make_plan(ctx: Context, request: Request) -> Planned:
         proposal = Proposal(draft, request.trigger, forecasts, reference, request.manual, request.leaving, caps)
         rows = propose(ctx, proposal) if draft.records and not apart else ()
     _remember(ctx, request, forecasts, unended, reference)
+    if request.by_policy:
+        remember_checks(ctx, [count for plan in plans for count in plan.counts], reference)
     return Planned(
         plan=rows[0] if rows else None,
         forecasts=forecasts,

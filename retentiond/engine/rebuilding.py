@@ -31,8 +31,9 @@ from retentiond.engine import (
     undoing,
 )
 from retentiond.engine.context import Context
+from retentiond.engine.docket import row_of
 from retentiond.engine.finding import Surroundings
-from retentiond.engine.holds import RELEASE, settle_releases_in
+from retentiond.engine.holds import RELEASE, REVIEW, settle_releases_in
 from retentiond.engine.retractions import retractions_in
 from retentiond.errors import LogIntegrityError, RetentiondError
 from retentiond.evidence.entry import Entry, EntryKind
@@ -151,12 +152,26 @@ class Rebuilding:
             how(self, index, record, at, found)
 
     def _hold(self, _index: int, record: Mapping[str, Any], at: datetime, _found: Rebuilt) -> None:
-        scope = read_scope(record["scope"])
-        self._tx.holds.add(Hold(record["id"], record["matter"], scope, at, record["reason"]))
+        review = record.get("review")
+        hold = Hold(
+            id=record["id"],
+            matter=record["matter"],
+            scope=read_scope(record["scope"]),
+            placed_at=at,
+            reason=record["reason"],
+            custodian=record.get("custodian", ""),
+            review_at=datetime.fromisoformat(review) if review else None,
+        )
+        self._tx.holds.add(row_of(self._ctx, hold))
 
     def _release(self, _index: int, record: Mapping[str, Any], at: datetime, _found: Rebuilt) -> None:
         if record["id"] in {hold.id for hold in self._tx.holds.active()}:
             self._tx.holds.release(record["id"], at)
+
+    def _review(self, _index: int, record: Mapping[str, Any], _at: datetime, _found: Rebuilt) -> None:
+        if record["id"] in {hold.id for hold in self._tx.holds.active()}:
+            until = record["until"]
+            self._tx.holds.set_review(record["id"], datetime.fromisoformat(until) if until else None)
 
     def _closure(self, _index: int, record: Mapping[str, Any], _at: datetime, _found: Rebuilt) -> None:
         requested, due, deadline = (datetime.fromisoformat(record[name]) for name in _CLOSURE_TIMES)
@@ -283,6 +298,7 @@ _CLOSURE_TIMES = ("requestedAt", "dueAt", "deadlineAt")
 _APPLY: dict[str, Callable[[Rebuilding, int, Mapping[str, Any], datetime, Rebuilt], None]] = {
     "hold": Rebuilding._hold,  # noqa: SLF001 - one way for each kind of record
     RELEASE: Rebuilding._release,  # noqa: SLF001
+    REVIEW: Rebuilding._review,  # noqa: SLF001
     closures.CLOSE: Rebuilding._closure,  # noqa: SLF001
     closures.CANCEL: Rebuilding._cancel,  # noqa: SLF001
     closure_receipts.CLOSED: Rebuilding._closed,  # noqa: SLF001

@@ -18,10 +18,13 @@ from retentiond.engine import chains, failover, manifest
 from retentiond.engine.batches import Work
 from retentiond.engine.bundles import write_bundle
 from retentiond.engine.context import Context, new_id
+from retentiond.engine.docket import matters_of
 from retentiond.engine.identifiers import Ended, Final
-from retentiond.engine.items import done_of, item_rows
+from retentiond.engine.itemrows import done_of
+from retentiond.engine.items import item_rows, read_all
 from retentiond.engine.manual import manual_of
 from retentiond.engine.positions import Verification, decode_verification
+from retentiond.engine.preparing import NOTHING_PREPARED
 from retentiond.engine.residue import SecondLook
 from retentiond.errors import ConnectorError, LedgerError
 from retentiond.evidence import annex as annexes
@@ -85,11 +88,10 @@ def issue_run_receipt(ctx: Context, run: RunRow, work: Work) -> ReceiptRow:
     failover.look_back(ctx, work)
     with ctx.ledger.begin() as tx:
         batches = tx.batches.of_plan(work.plan.id)
-    key = ctx.wrapping.open(run.commitment_key, f"run/{run.id}".encode())
+    key = ctx.wrapping.open(run.commitment_key, run_context(run.id))
     receipt_id = new_id(ctx.now())
     look, sums = SecondLook(ctx, work), dict[int, _Sum]()
-    rows = item_rows(key, work.parts, _added_up(sums, look.through(batches)))
-    tree = manifest.write_manifest(manifest_base(ctx, receipt_id), key, rows)
+    tree = _write_manifest(ctx, work, receipt_id, key, _added_up(sums, look.through(batches)))
     residue = look.residue()
     # After the second look, which has read every purged record again, also those of a process that died.
     levels = {dataset.name: _level(ctx, dataset) for dataset in _datasets(ctx, work)}
@@ -142,6 +144,25 @@ def issue_run_receipt(ctx: Context, run: RunRow, work: Work) -> ReceiptRow:
     return _finish_bundle(ctx, receipt_id)
 
 
+def _write_manifest(
+    ctx: Context, work: Work, receipt_id: str, key: bytes, looked_at: Iterator[tuple[BatchRow, Ended]]
+) -> manifest.Tree:
+    """Write the manifest of batches as the second look finds them, which it goes through once, and return its tree.
+
+    What was prepared while they ended is taken, where the look changed nothing of it.
+    """
+    base = manifest_base(ctx, receipt_id)
+    if work.prepared is NOTHING_PREPARED:
+        return manifest.write_manifest(base, key, item_rows(key, work.parts, looked_at))
+    work.prepared.begin(base)
+    seen = [(batch, work.prepared.fits(batch.ordinal, ended)) for batch, ended in looked_at]
+    tree = work.prepared.tree() if all(fits for _, fits in seen) else None
+    if tree is None:
+        logger().info("manifest is made again", run=receipt_id)
+        tree = manifest.write_manifest(base, key, item_rows(key, work.parts, read_all(ctx, (each for each, _ in seen))))
+    return tree
+
+
 def _finish_bundle(ctx: Context, receipt_id: str) -> ReceiptRow:
     ctx.log.publish()
     with ctx.ledger.begin() as tx:
@@ -161,6 +182,11 @@ def finish_bundles(ctx: Context) -> None:
         write_bundle(ctx, row)
 
 
+def run_context(run_id: str) -> bytes:
+    """Return the context under which the key of a run's receipt is sealed until there is one."""
+    return f"run/{run_id}".encode()
+
+
 def receipt_context(receipt_id: str) -> bytes:
     """Return the context under which a receipt's key is sealed."""
     return f"receipt/{receipt_id}".encode()
@@ -168,7 +194,12 @@ def receipt_context(receipt_id: str) -> bytes:
 
 def manifest_base(ctx: Context, receipt_id: str) -> Path:
     """Return the path of a receipt's manifest files, without suffix."""
-    return ctx.terms.receipts / "manifests" / receipt_id
+    return manifest_directory(ctx) / receipt_id
+
+
+def manifest_directory(ctx: Context) -> Path:
+    """Return where manifests are."""
+    return ctx.terms.receipts / "manifests"
 
 
 def issuer(ctx: Context) -> Issuer:
@@ -219,10 +250,8 @@ def _annex(
     now = ctx.now()
     with ctx.ledger.begin() as tx:
         asked = manual_of(ctx, tx, work.plan)
+        held = _held(ctx, tx, sums.values())
     parts = [part for part in work.parts if part.due]
-    held: Counter[str] = Counter()
-    for total in sums.values():
-        held.update(total.held)
     carried = [each for part in parts for each in _carried(part.dataset, sums[part.ordinal].carried)]
     remnants = remnants_of(ctx, _datasets(ctx, work), now)
     return annexes.RunAnnex(
@@ -235,6 +264,18 @@ def _annex(
         single_operator=ctx.terms.single_operator,
         asked=annexes.Asked(asked.signed.principal, asked.reason) if asked else None,
     )
+
+
+def _held(ctx: Context, tx: Transaction, sums: Iterable[_Sum]) -> Counter[str]:
+    """Return how many records each matter held; what older programs ended names its matter itself."""
+    by_hold: Counter[str] = Counter()
+    for total in sums:
+        by_hold.update(total.held)
+    matters = matters_of(ctx, tx) if by_hold else {}
+    held: Counter[str] = Counter()
+    for name, count in by_hold.items():
+        held[matters.get(name, name)] += count
+    return held
 
 
 def _carried(dataset: str, reasons: Counter[str]) -> list[annexes.CarriedOver]:

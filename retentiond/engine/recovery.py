@@ -20,6 +20,7 @@ from retentiond.domain.plan import RunState
 from retentiond.domain.scopes import write_scope
 from retentiond.engine.approvals import void
 from retentiond.engine.context import Context, new_id
+from retentiond.engine.docket import holds_in_force
 from retentiond.engine.finding import Surroundings, look_around, unlogged
 from retentiond.engine.guards import RECOVERY
 from retentiond.engine.rebuilding import Rebuilding, Rebuilt
@@ -190,7 +191,7 @@ def _facts(recovery_id: str, rebuilt: Rebuilt, size: int, around: Surroundings) 
 def _report(ctx: Context, rewritten: Rewritten) -> Recovered:
     facts, listed = _listed(ctx)
     with ctx.ledger.begin() as tx:
-        holds = tx.holds.active()
+        holds = holds_in_force(ctx, tx)
     plans = _open_plans(ctx)
     if not facts:
         return Recovered("", holds, plans, rewritten)
@@ -227,7 +228,7 @@ def _listed(ctx: Context) -> tuple[dict[str, Any], dict[str, Json]]:
     """Return what is remembered of a recovery that waits, and the list that is to be signed; both may be empty."""
     with ctx.ledger.begin() as tx:
         written = tx.facts.get(RECOVERY)
-        holds = tx.holds.active()
+        holds = holds_in_force(ctx, tx)
     if not written:
         return {}, {}
     facts: dict[str, Any] = json.loads(written)

@@ -26,6 +26,7 @@ from retentiond.domain.record import Record, micros
 from retentiond.domain.replay import BACK, SINCE, UNCERTAIN, replay_cases
 from retentiond.engine.closed import ENDS, Closed
 from retentiond.engine.context import Context
+from retentiond.engine.docket import holds_in_force
 from retentiond.engine.endings import read_ended
 from retentiond.engine.failover import has_gone_back
 from retentiond.engine.identifiers import Final
@@ -184,7 +185,7 @@ def _left_of(ctx: Context, dataset: Dataset, at: datetime) -> int:
         return 0
     cases = cases_of(policy, dataset, at, ctx.now())
     with ctx.ledger.begin() as tx:
-        holds = tx.holds.active()
+        holds = holds_in_force(ctx, tx)
         related = [dataset.name, dataset.blobs.dataset] if dataset.blobs else [dataset.name]
         locked = [waiting(ctx, tx, name, at) for name in related]
     held = [HoldIndex(holds, name) for name in related]
@@ -192,7 +193,7 @@ def _left_of(ctx: Context, dataset: Dataset, at: datetime) -> int:
         return 0
     windows = islice(ctx.connector(dataset).scan(dataset, cases, frozenset(cases.due)), LOOK_WINDOWS)
     records = (found.record for window in windows for found in window.found)
-    return sum(not record.ties.standing and not held[0].matters(record) for record in records)
+    return sum(not record.ties.standing and not held[0].ids(record) for record in records)
 
 
 def _some(found: Sequence[_T], most: int) -> list[_T]:

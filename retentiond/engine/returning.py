@@ -25,6 +25,7 @@ from retentiond.domain.record import Record, key_bytes
 from retentiond.engine import guards
 from retentiond.engine.accounts import account_commitments
 from retentiond.engine.context import Context
+from retentiond.engine.docket import holds_in_force
 from retentiond.engine.drafting import BATCH_RECORDS
 from retentiond.engine.hidings import Hidden, Hidings
 from retentiond.engine.identifiers import items_of
@@ -151,7 +152,7 @@ class Returning:
         self._tally = tally
         self._leaving: dict[str, bool] = {}
         with ctx.ledger.begin() as tx:
-            self._holds = tx.holds.active()
+            self._holds = holds_in_force(ctx, tx)
             self._anybody_leaves = bool(tx.closures.in_state(*_LIVE))
 
     def cases(self, dataset: Dataset) -> Cases:
@@ -335,7 +336,7 @@ class Returning:
         winner, holds = policy.python(), HoldIndex(self._holds, dataset.name)
         for record in records:
             case = policy.reason(winner(record._replace(tombstoned=None)))
-            if case.action is not None and not holds.matters(record):
+            if case.action is not None and not holds.ids(record):
                 self._tally.due_again += 1
 
 

@@ -17,9 +17,11 @@ from retentiond.domain.record import Record, Ties
 from retentiond.domain.records import Records, columns_of
 from retentiond.domain.replay import SINCE, replay_cases
 from retentiond.domain.versions import MARKER, markers_last
+from retentiond.domain.zero import too_old
 from retentiond.engine.blobs import BlobIndex
 from retentiond.engine.context import Context
 from retentiond.engine.counting import Count, DatasetPlan, tally_of
+from retentiond.engine.docket import holds_in_force
 from retentiond.engine.drafting import Buffer, Draft, packed
 from retentiond.engine.guards import ABSURD_CLOCKS
 from retentiond.engine.kinship import CHILD_REMAINS, Kinship
@@ -101,7 +103,7 @@ def plan_dataset(ctx: Context, draft: Draft, kin: Kinship, subject: Subject, ref
     for dataset in subject.datasets:
         refuse(dataset, survey(ctx, dataset))
     with ctx.ledger.begin() as tx:
-        holds = tx.holds.active()
+        holds = holds_in_force(ctx, tx)
     return _Scan(ctx, draft, kin, subject, holds, reference).run()
 
 
@@ -129,6 +131,8 @@ class _Scan:
         self._holds = HoldIndex(holds, subject.dataset.name)
         self._index = BlobIndex() if subject.follower else None
         self._follower_holds = HoldIndex(holds, subject.follower.name if subject.follower else "")
+        decide = subject.policies.values() if subject.basis is Basis.POLICY else ()
+        self._too_old = {policy.id: too_old(policy, reference) for policy in decide}
         self._left = Left(subject.accounts)
         doubts = (index for index, case in enumerate(self._cases.cases) if case.disposition is Disposition.UNDETERMINED)
         self._doubts = frozenset(doubts if subject.accounts else ())  # to be told whose they are
@@ -180,6 +184,7 @@ class _Scan:
                 elif case in self._kept:
                     self._stay(dataset, free)
                 else:
+                    self._note_age(self._rows, self._cases.cases[case], free)
                     self._take(case, free)
             self._ctx.reporter.advance(sum(tally.count for tally in window.tallies.values()))
         for case in list(self._buffers):
@@ -211,13 +216,21 @@ class _Scan:
             return False
         elif record.ties.standing and self._waits(record, case):
             self._rows.undetermined[CHILD_REMAINS] += 1
+            self._rows.doubts[self._cases.cases[case].rule] += 1
             self._wait(record)
         elif self._must_wait(record):
             self._rows.waiting += 1
+            self._note_age(self._rows, self._cases.cases[case], [record])
             self._left.keep(WAITING, record)
         else:
             return False
         return True
+
+    def _note_age(self, count: Count, case: Case, records: Sequence[Record]) -> None:
+        """Count what a rule that promises zero retention should have removed with an earlier check."""
+        latest = self._too_old.get(count.policy, {}).get(case.rule)
+        if latest is not None and case.action is Action.PURGE:
+            count.note_age(case.rule, latest, records)
 
     def _take(self, case: int, records: Records) -> None:
         buffer, taken = self._buffers[case], 0
@@ -241,12 +254,12 @@ class _Scan:
         return action is not None and self._kin.waits(self._subject.dataset, action, record)
 
     def _is_held(self, record: Record, *, removes: bool) -> bool:
-        if self._holds and self._holds.matters(record):
+        if self._holds and self._holds.ids(record):
             return True
         if not removes or not self._follower_holds or self._index is None or self._objects is None:
             return False
         objects = [each for name in record.blobs for each in self._index.objects(name)]
-        held = any(self._follower_holds.matters(_owned_like(record, each)) for each in objects)
+        held = any(self._follower_holds.ids(_owned_like(record, each)) for each in objects)
         if held and not self._held_names.issuperset(record.blobs):
             self._held_names.update(record.blobs)
             self._objects.held += len(objects)
@@ -326,6 +339,7 @@ class _Scan:
         for record, index in settled:
             if cases.cases[index].disposition is Disposition.UNDETERMINED:
                 count.undetermined["orphan-" + cases.cases[index].reason] += 1
+                count.doubts[cases.cases[index].rule] += 1
                 self._left.keep(UNDETERMINED, record)
             elif cases.cases[index].reason == SINCE:
                 count.since += 1
@@ -338,6 +352,7 @@ class _Scan:
                 chosen[index].append(record)
         for index, records in chosen.items():
             basis = self._subject.basis
+            self._note_age(count, cases.cases[index], records)
             for some, _ in packed([(record, ()) for record in records], self._draft.batch_records):
                 group = self._draft.new_group(len(some), count.policy)
                 self._draft.write(self._part(follower, cases.cases[index], basis, index), some, group=group)
@@ -346,7 +361,7 @@ class _Scan:
     def _orphan_held(self, record: Record) -> bool:
         if record.account is None and self._subject.dataset.has_owner and self._follower_holds.by_account:
             return True
-        return bool(self._follower_holds and self._follower_holds.matters(record))
+        return bool(self._follower_holds and self._follower_holds.ids(record))
 
     def _part(self, dataset: Dataset, case: Case, basis: Basis, index: int) -> int:
         # Objects of rows under different rules stand in different parts, though their predicate is the same.

@@ -11,7 +11,7 @@ from datetime import datetime
 from retentiond.engine import manifest
 from retentiond.engine.bundles import write_bundle
 from retentiond.engine.context import Context, new_id
-from retentiond.engine.items import commitment_under
+from retentiond.engine.itemrows import commitment_under
 from retentiond.engine.planning import Looked
 from retentiond.engine.proposing import publish_canonical
 from retentiond.engine.receipts import issuer, manifest_base, receipt_context, remnants_of

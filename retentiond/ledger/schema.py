@@ -24,7 +24,7 @@ from retentiond.domain.policy import Action
 from retentiond.ledger.columns import AnyText, Moment, Reference, Structure, Whole, Word
 from retentiond.ports.orders import OrderState
 
-REVISION = "0009"
+REVISION = "0010"
 APPLICATION_ID = 0x72746E64  # "rtnd", in the header of the file
 
 metadata = MetaData()
@@ -197,11 +197,12 @@ holds = Table(
     metadata,
     _sequence(),
     Column("id", AnyText, nullable=False, unique=True),
-    _text("matter"),
-    _structure("scope"),
+    _bytes("sealed"),
     _moment("placed_at"),
-    _text("reason"),
+    Column("review_at", Moment),
     Column("released_at", Moment),
+    Column("removed_meanwhile", Whole),
+    Column("may_be_gone", Whole),
 )
 
 hold_epoch = Table("hold_epoch", metadata, _number("id"), _integer("epoch"), CheckConstraint("id = 1", name="one_row"))
@@ -346,6 +347,7 @@ GUARDS = frozenset(
         "batch_identifiers_stay",
         "batches_frozen",
         "events_in_order",
+        "holds_stay_sealed",
         "log_checkpoint_stay",
         "log_entries_in_order",
         "receipts_key_gone",

@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from retentiond.domain.hold import Hold
 from retentiond.domain.plan import Part, RunState, Trigger
 from retentiond.ports.audit import Anchors, Audits
 from retentiond.ports.closures import Closures
@@ -26,6 +25,7 @@ from retentiond.ports.rows import (
     DigestRow,
     EndedRow,
     EventRow,
+    HoldRow,
     OwnTables,
     PlanRow,
     RunRow,
@@ -234,16 +234,40 @@ class Approvals(Protocol):
 class Holds(Protocol):
     """Legal holds and their epoch."""
 
-    def add(self, hold: Hold) -> None:
-        """Place a hold and raise the epoch."""
+    def add(self, *holds: HoldRow) -> None:
+        """Place holds and raise the epoch."""
         ...
 
     def release(self, hold: str, at: datetime) -> None:
         """Release a hold and raise the epoch."""
         ...
 
-    def active(self) -> Sequence[Hold]:
+    def set_review(self, hold: str, at: datetime | None) -> None:
+        """Note when a hold in force is to be reviewed; what it holds does not change.
+
+        Raises:
+            NotFound: No such hold is in force.
+        """
+        ...
+
+    def note_removed(self, hold: str, removed: int, may_be_gone: int) -> None:
+        """Note how much of what a hold names was removed before it came."""
+        ...
+
+    def active(self) -> Sequence[HoldRow]:
         """Return the holds in force, oldest first."""
+        ...
+
+    def all(self) -> Sequence[HoldRow]:
+        """Return every hold that was ever placed, oldest first."""
+        ...
+
+    def unsealed(self) -> Sequence[HoldRow]:
+        """Return the holds of older programs, which stand there as they were typed."""
+        ...
+
+    def seal(self, hold: str, sealed: bytes) -> None:
+        """Put sealed bytes in the place of what an older program left plain."""
         ...
 
     def epoch(self) -> int:

@@ -174,6 +174,25 @@ class ApprovalRow:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldRow:
+    """A hold. What it is of (matter, custodian, reason, scope) stands sealed: matters are confidential.
+
+    Attributes:
+        review_at: When somebody is to look whether it is needed still.
+        removed_meanwhile: Records that it names and that older claims removed; None where nobody could count them.
+        may_be_gone: Records that it names and of which that could not be told then.
+    """
+
+    id: str
+    sealed: bytes
+    placed_at: datetime
+    review_at: datetime | None = None
+    released_at: datetime | None = None
+    removed_meanwhile: int | None = None
+    may_be_gone: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ClosureRow:
     """A closure. The account stands sealed until it is closed; after that only its commitment is left.
 

@@ -12,8 +12,8 @@ class SealedRow:
     """Something sealed.
 
     Attributes:
-        kind: `run` or `receipt` (its commitment key), `batch` (its identifiers), `closure` (its account), or `purge`
-            (what a manual purge was asked for).
+        kind: `run` or `receipt` (its commitment key), `batch` (its identifiers), `closure` (its account), `hold` (what
+            it is of), or `purge` (what a manual purge was asked for).
         key: What names it, such as (plan, ordinal); with the kind it is what it was sealed for.
     """
 

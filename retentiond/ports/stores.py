@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from retentiond.domain.content import Change, Content
 from retentiond.domain.dataset import Dataset, Shape, Store
 from retentiond.domain.decision import Cases
+from retentiond.domain.part import Part
 from retentiond.domain.period import Period
 from retentiond.domain.plan import Outcome, Sighting
 from retentiond.domain.policy import Action
@@ -360,6 +361,15 @@ class Located(Protocol):
 
     def location(self) -> str:
         """Return a text that is equal for two connections exactly when they reach one database."""
+        ...
+
+
+@runtime_checkable
+class Parting(Protocol):
+    """A connector that can say whether a table has rows which no dataset's part takes."""
+
+    def leftover(self, dataset: Dataset, parts: Sequence[Part]) -> bool:
+        """Tell whether any row of the dataset's table is in none of these parts."""
         ...
 
 

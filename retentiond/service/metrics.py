@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from prometheus_client import Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from retentiond.engine.context import Context
@@ -152,6 +152,9 @@ def of_status(found: Status, now: datetime, log_size: int) -> Iterator[Metric]:
         success.add_metric([each.policy], each.last_success_at.timestamp() if each.last_success_at else 0)
     yield from (overdue, oldest, success)
     yield _gauge("holds", "Legal holds in force.", len(found.holds))
+    late = "Legal holds that should have been reviewed by now; they are in force still."
+    yield _gauge("holds_review_overdue", late, len(found.reviews_overdue))
+    yield from _zero_retention(found)
     yield _gauge("closures_open", "Accounts that are leaving.", len(found.closures))
     late = "Accounts that are leaving and should be gone by now."
     yield _gauge("closures_past_deadline", late, found.closures_past_deadline)
@@ -164,6 +167,25 @@ def of_status(found: Status, now: datetime, log_size: int) -> Iterator[Metric]:
     yield _gauge("pending_records", "Records of runs that were begun and go on with the next one.", found.pending)
     yield _gauge("stopped", "Whether the stop file is there.", found.stopped_by_file)
     yield _gauge("log_size", "Entries in the log.", log_size)
+
+
+def _zero_retention(found: Status) -> Iterator[Metric]:
+    """Yield how zero retention was kept, by policy; nothing where no policy promises it."""
+    policies = dict.fromkeys(each.policy for each in found.zero_retention)
+    text = "Records that were found at a check and should have gone with an earlier one; each counts at each check."
+    total = CounterMetricFamily(f"{_PREFIX}_zero_retention_violations", text, labels=["policy"])
+    oldest = _family("zero_retention_oldest_seconds", "Age of the oldest of them at the last check; 0: none.", "policy")
+    unsure = _family("zero_retention_undetermined", "Records that might be such, at the last check.", "policy")
+    last = _family("zero_retention_last_check_timestamp_seconds", "When all was last checked; 0: never.", "policy")
+    for policy in policies:
+        watches = [each.watch for each in found.zero_retention if each.policy == policy]
+        total.add_metric([policy], sum(watch.total for watch in watches))
+        oldest.add_metric([policy], max(watch.worst_seconds for watch in watches))
+        unsure.add_metric([policy], sum(watch.undetermined for watch in watches))
+        times = [watch.checked_at.timestamp() if watch.checked_at else 0 for watch in watches]
+        last.add_metric([policy], min(times))
+    if policies:
+        yield from (total, oldest, unsure, last)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from retentiond.settings.approved import read_canonical
 from retentiond.settings.approvers import Approver, ApproversFile, load_approvers, parse_approvers
 from retentiond.settings.canonical import list_commitment_input
+from retentiond.settings.custodians import read_custodians
 from retentiond.settings.datamap import load_datamap
 from retentiond.settings.keys import KeyPlaces
 from retentiond.settings.ledger import LedgerDatabase
@@ -30,6 +31,7 @@ __all__ = [
     "load_service",
     "parse_approvers",
     "read_canonical",
+    "read_custodians",
     "read_where",
     "uncovered_classes",
     "write_schemas",

@@ -24,10 +24,11 @@ from retentiond.domain.owner import OwnerSource
 from retentiond.domain.pace import AT_ANY_PACE
 from retentiond.settings.canonical import canonical, digest
 from retentiond.settings.datamap_checks import check_datamap
-from retentiond.settings.datamap_links import children, owners, parents
+from retentiond.settings.datamap_links import children, owners, parents, via_of
 from retentiond.settings.datamap_model import Clock, DataMapFile, DatasetModel, StoreModel, label_of
 from retentiond.settings.document import read_document
 from retentiond.settings.problems import Problem, alternatives, declared, raise_first, validated
+from retentiond.settings.where_model import part
 
 
 def load_datamap(path: Path, option_models: Mapping[str, type[BaseModel]]) -> DataMap:
@@ -114,6 +115,7 @@ def _dataset(
         write_once=model.keys is not None,
         canonical=canonical(_canonical(name, model, store, before, whose)),
         children=tuple(before),
+        where=part(model.where),
     )
 
 
@@ -132,10 +134,15 @@ def _canonical(
         "store_sha256": digest({"kind": store.kind, "options": store.options}),
     }
     if before:
-        found["children"] = [{"dataset": child.dataset, "on": dict(child.on)} for child in before]
+        found["children"] = [_child(child) for child in before]
     if any(each.inherits for each in model.account or ()):
         found["owners"] = [_way(each) for each in whose]
     return found
+
+
+def _child(child: Child) -> Mapping[str, object]:
+    said = [{"column": only.column, "values": list(only.values), "others": only.others} for only in child.where]
+    return {"dataset": child.dataset, "on": dict(child.on), **({"where": said} if said else {})}
 
 
 def _way(source: OwnerSource) -> Mapping[str, object]:
@@ -153,6 +160,8 @@ def _way(source: OwnerSource) -> Mapping[str, object]:
 def _clock(model: Clock | None) -> ClockSource:
     if model is None or model.modified:
         return ClockSource(ClockFormat.MODIFIED, earliest=(model or Clock(modified=True)).earliest)
+    if model.none:
+        return ClockSource(ClockFormat.NONE)
     if model.pattern is not None:
         return ClockSource(ClockFormat.PATTERN, field=model.pattern, zone=model.zone, earliest=model.earliest)
     return ClockSource(
@@ -162,6 +171,7 @@ def _clock(model: Clock | None) -> ClockSource:
         zone=model.zone,
         earliest=model.earliest,
         json=model.json_path,
+        via=via_of(model),
     )
 
 

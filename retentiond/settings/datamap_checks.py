@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from retentiond.domain.keypattern import KeyPattern
+from retentiond.domain.part import apart
 from retentiond.settings.datamap_links import link_problems, same_table
 from retentiond.settings.datamap_model import Account, DataMapFile, DatasetModel
 from retentiond.settings.document import Trail
 from retentiond.settings.problems import Problem, alternatives
+from retentiond.settings.where_model import part
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ _SHAPES: Mapping[str, _Shape] = {
     "files": _Shape(tables=False, tombstones=("directory",)),
     "s3": _Shape(tables=False, tombstones=("marker",)),
 }
-_ONLY_TABLES = ("key", "blobs", "parent")
+_ONLY_TABLES = ("key", "blobs", "parent", "where")
 _LABELLED = frozenset(("s3",))
 _ONLY_OBJECTS = ("key_pattern", "keys", "follows")
 
@@ -144,9 +146,11 @@ def _clock_problems(path: Trail, dataset: DatasetModel, shape: _Shape) -> Iterat
     if clock is None:
         if dataset.follows is None:
             yield Problem(path, "it has no clock, so nothing in it would ever be due", remedy)
-    elif shape.tables and clock.column is None and not clock.label:
+    elif clock.none and not shape.tables:
+        yield Problem((*path, "clock"), "an object always has a clock", remedy)
+    elif shape.tables and clock.column is None and not (clock.label or clock.via or clock.none):
         yield Problem((*path, "clock"), "the clock of a table stands in a column", remedy)
-    elif not shape.tables and clock.column is not None:
+    elif not shape.tables and (clock.column is not None or clock.via is not None):
         yield Problem((*path, "clock"), "an object has no columns", remedy)
 
 
@@ -257,7 +261,11 @@ def _overlap(model: DataMapFile, left: str, right: str) -> Iterator[Problem]:
     remedy = "give each record one dataset: its removal would be planned twice"
     kind = model.stores[one.store].kind if one.store in model.stores else ""
     if one.table is not None and other.table is not None:
-        if same_table(one.table, kind) == same_table(other.table, kind):
+        if same_table(one.table, kind) == same_table(other.table, kind) and not apart(
+            part(one.where), part(other.where)
+        ):
+            if one.where or other.where:
+                remedy = "let one column tell them apart: `where: {COLUMN: VALUE}` in both, with other values"
             yield Problem(("datasets", right, "table"), f"the dataset {left!r} is this table already", remedy)
         for hidden, name, table, shown in ((one, left, other.table, right), (other, right, one.table, left)):
             quarantine = hidden.tombstone.table if hidden.tombstone else None

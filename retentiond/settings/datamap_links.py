@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from retentiond.domain.dataset import Child, Parent
 from retentiond.domain.owner import OwnerSource, Step, Via, pairs, through
-from retentiond.settings.datamap_model import Account, DataMapFile, DatasetModel, StepModel, TableName
+from retentiond.settings.datamap_model import Account, Clock, DataMapFile, DatasetModel, StepModel, TableName
 from retentiond.settings.document import Trail
 from retentiond.settings.problems import Problem, alternatives
+from retentiond.settings.where_model import part
 
 _OWN_COLUMN = "name its column: `account: COLUMN`"
 _DEFAULT_SCHEMAS = {"sqlite": "main", "postgresql": "public"}
@@ -45,43 +46,50 @@ def links(model: DataMapFile) -> list[Link]:
 
 def _links_of(model: DataMapFile, name: str, dataset: DatasetModel) -> Iterator[Link]:
     path: Trail = ("datasets", name)
-    if dataset.parent is not None and dataset.parent.dataset in model.datasets:
-        yield Link(name, dataset.parent.dataset, pairs(dataset.parent.on), (*path, "parent"))
+    for number, parent in enumerate(dataset.parent or ()):
+        if parent.dataset in model.datasets:
+            yield Link(name, parent.dataset, pairs(parent.on), (*path, "parent", number))
+    if dataset.clock is not None and dataset.clock.via is not None:
+        for partner in datasets_of(model, dataset.store, dataset.clock.via):
+            if partner != name:
+                yield Link(name, partner, pairs(dataset.clock.on or {}), (*path, "clock", "via"))
     for number, account in enumerate(dataset.account or ()):
         if account.through is not None:
             yield from _links_through(model, name, account.through, (*path, "account", number, "through"))
-        partner = partner_of(model, dataset, account)
-        if partner is not None and partner != name and account.on is not None:
-            yield Link(name, partner, pairs(account.on), (*path, "account", number, "via"))
+        for partner in partners_of(model, dataset, account):
+            if partner != name and account.on is not None:
+                yield Link(name, partner, pairs(account.on), (*path, "account", number, "via"))
 
 
 def _links_through(model: DataMapFile, name: str, steps: Sequence[StepModel], path: Trail) -> Iterator[Link]:
     """Yield the links of each two datasets that follow each other on the way to an owner."""
-    before: str | None = name
+    before = [name]
     for number, step in enumerate(steps):
-        here = dataset_of(model, model.datasets[name].store, step.table)
-        if before is not None and here is not None and here != before:
-            yield Link(before, here, pairs(step.on), (*path, number))
+        here = datasets_of(model, model.datasets[name].store, step.table)
+        yield from (
+            Link(one, other, pairs(step.on), (*path, number)) for one in before for other in here if one != other
+        )
         before = here
 
 
-def partner_of(model: DataMapFile, dataset: DatasetModel, account: Account) -> str | None:
-    """Return the dataset whose table knows the owner; None where that table is nobody's dataset."""
+def partners_of(model: DataMapFile, dataset: DatasetModel, account: Account) -> list[str]:
+    """Return the datasets whose table knows the owner; none where that table is nobody's dataset."""
     if account.via is None or account.inherits:
-        return None
-    return dataset_of(model, dataset.store, account.via)
+        return []
+    return datasets_of(model, dataset.store, account.via)
 
 
-def dataset_of(model: DataMapFile, store: str, table: TableName) -> str | None:
-    """Return the dataset that a table of a store is; None where it is nobody's."""
+def datasets_of(model: DataMapFile, store: str, table: TableName) -> list[str]:
+    """Return the datasets that a table of a store is, several where each has a part of its rows."""
     if store not in model.stores:
-        return None
+        return []
     kind = model.stores[store].kind
     wanted = same_table(table, kind)
-    for name, other in model.datasets.items():
-        if other.store == store and other.table is not None and same_table(other.table, kind) == wanted:
-            return name
-    return None
+    return [
+        name
+        for name, other in model.datasets.items()
+        if other.store == store and other.table is not None and same_table(other.table, kind) == wanted
+    ]
 
 
 def children(model: DataMapFile) -> Mapping[str, tuple[Child, ...]]:
@@ -99,6 +107,7 @@ def children(model: DataMapFile) -> Mapping[str, tuple[Child, ...]]:
                 schema=table.schema_name,
                 quarantine=hidden.name if hidden else "",
                 quarantine_schema=hidden.schema_name if hidden else "",
+                where=part(dataset.where),
             )
         )
     return {name: tuple(sorted(each, key=lambda child: (child.dataset, child.on))) for name, each in found.items()}
@@ -116,11 +125,12 @@ def _order(parent: Parent) -> tuple[str, tuple[tuple[str, str], ...]]:
 def link_problems(model: DataMapFile) -> Iterator[Problem]:
     """Yield parents that cannot be, and circles, in which nothing could go first."""
     for name, dataset in model.datasets.items():
-        if dataset.parent is not None:
-            yield from _parent_problems(model, name, dataset, dataset.parent.dataset)
+        for number, parent in enumerate(dataset.parent or ()):
+            yield from _parent_problems(model, name, dataset, (parent.dataset, number))
+        yield from _clock_problems(model, name, dataset)
         for number, account in enumerate(dataset.account or ()):
             path = ("datasets", name, "account", number)
-            if partner_of(model, dataset, account) == name:
+            if name in partners_of(model, dataset, account):
                 yield Problem((*path, "via"), "the other table is the dataset's own", _OWN_COLUMN)
             if account.inherits:
                 yield from _inheriting_problems(model, dataset, (*path, "via"))
@@ -128,26 +138,38 @@ def link_problems(model: DataMapFile) -> Iterator[Problem]:
     yield from _circles(model)
 
 
+def _clock_problems(model: DataMapFile, name: str, dataset: DatasetModel) -> Iterator[Problem]:
+    via = dataset.clock.via if dataset.clock else None
+    if via is not None and name in datasets_of(model, dataset.store, via):
+        remedy = "name its column: `clock: {column: COLUMN}`"
+        yield Problem(("datasets", name, "clock", "via"), "the other table is the dataset's own", remedy)
+
+
 def _inheriting_problems(model: DataMapFile, dataset: DatasetModel, path: Trail) -> Iterator[Problem]:
     if dataset.parent is None:
         remedy = "add `parent: {dataset: …, on: {…}}`; a table that is called parent needs `on` and `take`"
         yield Problem(path, "it takes its owner from its parent, and names none", remedy)
         return
-    parent = model.datasets.get(dataset.parent.dataset)
+    if len(dataset.parent) > 1:
+        remedy = "name the owner's own place, or declare one parent"
+        yield Problem(path, "it takes its owner from its parent, and has several", remedy)
+    parent = model.datasets.get(dataset.parent[0].dataset)
     if parent is not None and (not parent.account or parent.account[0].nobody):
-        what = f"it takes its owner from its parent {dataset.parent.dataset!r}, which has none"
+        what = f"it takes its owner from its parent {dataset.parent[0].dataset!r}, which has none"
         yield Problem(path, what, "add `account:` to the parent, or name the owner's own place")
 
 
 def _way_problems(model: DataMapFile, name: str, steps: Sequence[StepModel], path: Trail) -> Iterator[Problem]:
     """Yield where a way to an owner leads through its own table, or could lose a row that nothing waits for."""
-    before: str | None = name
+    before = [name]
     for number, step in enumerate(steps):
-        here = dataset_of(model, model.datasets[name].store, step.table)
-        if here == name:
+        here = datasets_of(model, model.datasets[name].store, step.table)
+        if name in here:
             yield Problem((*path, number, "table"), "the way leads through the dataset's own table", _OWN_COLUMN)
-        if here is not None and before is None:
-            what = f"{here!r} could go before the rows whose owner it knows: {steps[number - 1].table.name!r} between"
+        if here and not before:
+            what = (
+                f"{here[0]!r} could go before the rows whose owner it knows: {steps[number - 1].table.name!r} between"
+            )
             remedy = f"describe {steps[number - 1].table.name!r} as a dataset, too"
             yield Problem((*path, number, "table"), f"{what} is no dataset", remedy)
         before = here
@@ -158,11 +180,11 @@ def owners(model: DataMapFile, name: str) -> tuple[OwnerSource, ...]:
     dataset = model.datasets[name]
     found: list[OwnerSource] = []
     for account in dataset.account or ():
-        if account.inherits and dataset.parent is not None:
-            parent = model.datasets[dataset.parent.dataset]
-            table = parent.table or TableName(name=" ")
-            step = Step(table.name, pairs(dataset.parent.on), table.schema_name)
-            found += (_optional(through(step, each), account) for each in owners(model, dataset.parent.dataset))
+        if account.inherits and dataset.parent:
+            above = dataset.parent[0]
+            table = model.datasets[above.dataset].table or TableName(name=" ")
+            step = Step(table.name, pairs(above.on), table.schema_name)
+            found += (_optional(through(step, each), account) for each in owners(model, above.dataset))
         elif not (account.pattern or account.label or account.nobody):
             found.append(_owner(account))
     return tuple(found)
@@ -188,8 +210,16 @@ def _owner(model: Account) -> OwnerSource:
     )
 
 
-def _parent_problems(model: DataMapFile, name: str, dataset: DatasetModel, written: str) -> Iterator[Problem]:
-    path = ("datasets", name, "parent", "dataset")
+def via_of(clock: Clock) -> Via | None:
+    """Return the other table in which a clock stands."""
+    if clock.via is None:
+        return None
+    return Via(clock.via.name, pairs(clock.on or {}), clock.take or "", clock.via.schema_name)
+
+
+def _parent_problems(model: DataMapFile, name: str, dataset: DatasetModel, named: tuple[str, int]) -> Iterator[Problem]:
+    written, number = named
+    path = ("datasets", name, "parent", number, "dataset")
     parent = model.datasets.get(written)
     if parent is None:
         remedy = alternatives(written, model.datasets, "datasets of this data map")

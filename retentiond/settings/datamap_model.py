@@ -32,20 +32,22 @@ from retentiond.settings.values import (
     Zone,
     empty_if_blank,
 )
+from retentiond.settings.where_model import Where
 
 PARENT = "parent"
-_COLUMN_FORMATS = tuple(each for each in ClockFormat if each not in (ClockFormat.MODIFIED, ClockFormat.PATTERN))
+_NO_FORMATS = (ClockFormat.MODIFIED, ClockFormat.PATTERN, ClockFormat.NONE)
+_COLUMN_FORMATS = tuple(each for each in ClockFormat if each not in _NO_FORMATS)
 _RESERVED = frozenset(("account", "all", "any", "clock", "not", "tombstoned"))
 
 
-def _word_or_mapping(word: str, what: str, shape: Any) -> BeforeValidator:  # noqa: ANN401 -- a type for the schema
-    """Return a validator that takes one word for `{word: true}`."""
+def _word_or_mapping(what: str, shape: Any, *words: str) -> BeforeValidator:  # noqa: ANN401 -- a type for the schema
+    """Return a validator that takes each of some words for `{word: true}`."""
 
     def read(value: object) -> object:
-        if value == word:
-            return {word: True}
+        if isinstance(value, str) and value in words:
+            return {value: True}
         if isinstance(value, str):
-            raise refuse(f"{shown(value)} is not {what}", f"write {word}, or a mapping")
+            raise refuse(f"{shown(value)} is not {what}", f"write {', '.join(words)}, or a mapping")
         return value
 
     return BeforeValidator(read, json_schema_input_type=shape)
@@ -104,9 +106,9 @@ class ObjectLabel(Declared):
 
 
 class Clock(Declared):
-    """Where a record's clock stands: in a column or its JSON, in the key, or with the object, its tags or metadata."""
+    """Where a record's clock stands: in a column, its JSON or another table, in the key, or with the object."""
 
-    newer: ClassVar[frozenset[str]] = frozenset(("json_path", "json", "tag", "metadata"))
+    newer: ClassVar[frozenset[str]] = frozenset(("json_path", "json", "tag", "metadata", "via", "on", "take", "none"))
 
     column: Column | None = None
     json_path: JsonPathValue | None = Field(None, alias="json")
@@ -114,6 +116,10 @@ class Clock(Declared):
     metadata: Text | None = None
     pattern: Text | None = None
     modified: Literal[True] | None = None
+    via: Table | None = None
+    on: _Join | None = None
+    take: Column | None = None
+    none: Literal[True] | None = None
     format: Annotated[ClockFormat, BeforeValidator(_format, json_schema_input_type=Literal[_COLUMN_FORMATS])] = (
         ClockFormat.AUTO
     )
@@ -127,7 +133,12 @@ class Clock(Declared):
 
     @model_validator(mode="after")
     def _one_place(self) -> Clock:
-        _exactly_one(self, ("column", "pattern", "modified", "tag", "metadata"), "a clock")
+        _exactly_one(self, ("column", "pattern", "modified", "tag", "metadata", "via", "none"), "a clock")
+        if (self.via is None) != (self.on is None) or (self.via is None) != (self.take is None):
+            remedy = "write {via: TABLE, on: {column here: column there}, take: COLUMN}"
+            raise refuse("a clock in another table needs `via`, `on` and `take`", remedy)
+        if self.none and self.model_fields_set != {"none"}:
+            raise refuse("rows without a clock have neither format nor zone", "write `clock: none` alone")
         if (self.pattern or self.modified) and "format" in self.model_fields_set:
             raise refuse("only a clock in a column, a tag or metadata has a format", "remove `format`")
         if self.column is None and self.json_path is not None:
@@ -215,7 +226,7 @@ def _owners(value: list[Account]) -> list[Account]:
     return value
 
 
-def _one_or_all(value: list[Account], plain: SerializerFunctionWrapHandler) -> Any:  # noqa: ANN401 -- JSON
+def _one_or_all(value: list[Any], plain: SerializerFunctionWrapHandler) -> Any:  # noqa: ANN401 -- JSON
     found = plain(value)
     return found[0] if len(found) == 1 else found
 
@@ -225,6 +236,18 @@ class Parent(Declared):
 
     dataset: Name
     on: _Join
+
+
+def _listed(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+def _parents(value: list[Parent]) -> list[Parent]:
+    if not value:
+        raise refuse("no parent is named", "name a dataset, or remove `parent`")
+    if any(each in value[:number] for number, each in enumerate(value)):
+        raise refuse("a parent is named twice by the same columns", "name each once")
+    return value
 
 
 class Tombstone(Declared):
@@ -267,7 +290,7 @@ def _attributes(value: dict[str, str | ObjectLabel]) -> dict[str, str | ObjectLa
 class DatasetModel(Declared):
     """The records in one store that share a shape, an owner and a clock."""
 
-    newer: ClassVar[frozenset[str]] = frozenset(("parent",))
+    newer: ClassVar[frozenset[str]] = frozenset(("parent", "where"))
     later: ClassVar[Mapping[str, str]] = {
         "enforce": "removal by the store's own rule",
     }
@@ -275,11 +298,14 @@ class DatasetModel(Declared):
     store: Name
     data_class: Name = Field(alias="class")
     table: Table | None = None
+    where: Where | None = None
     prefix: str | None = None
     key: Annotated[list[Column], BeforeValidator(_key, json_schema_input_type=list[str] | str)] = Field(
         default_factory=list
     )
-    clock: Annotated[Clock, _word_or_mapping("modified", "a clock", Clock | Literal["modified"])] | None = None
+    clock: (
+        Annotated[Clock, _word_or_mapping("a clock", Clock | Literal["modified", "none"], "modified", "none")] | None
+    ) = None
     account: (
         Annotated[
             list[Account],
@@ -290,14 +316,22 @@ class DatasetModel(Declared):
         | None
     ) = None
     attributes: Annotated[dict[Name, Column | ObjectLabel], AfterValidator(_attributes)] = Field(default_factory=dict)
-    tombstone: Annotated[Tombstone, _word_or_mapping("marker", "a tombstone", Tombstone | Literal["marker"])] | None = (
+    tombstone: Annotated[Tombstone, _word_or_mapping("a tombstone", Tombstone | Literal["marker"], "marker")] | None = (
         None
     )
     blobs: Blobs | None = None
     key_pattern: Text | None = None
     follows: Name | None = None
     keys: Literal["write-once"] | None = None
-    parent: Parent | None = None
+    parent: (
+        Annotated[
+            list[Parent],
+            BeforeValidator(_listed, json_schema_input_type=Parent | list[Parent]),
+            AfterValidator(_parents),
+            WrapSerializer(_one_or_all),
+        ]
+        | None
+    ) = None
 
 
 class Backups(Declared):

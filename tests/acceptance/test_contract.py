@@ -164,9 +164,9 @@ def test_explain_says_why_for_every_disposition(small: World) -> None:
     assert small("explain", "requests", "acct-a-0")["disposition"] == "keep"
     flagged = small("explain", "requests", "acct-a-flagged")
     assert (flagged["disposition"], flagged["rule"]) == ("keep", 1)
-    small("hold", "add", "--account", "acct-a", "--matter", "M-1", "--ssh-key", small.ssh_key)
+    added = small("hold", "add", "--account", "acct-a", "--matter", "M-1", "--ssh-key", small.ssh_key)
     held = small("explain", "requests", "acct-a-5")
-    assert (held["disposition"], held["holds"]) == ("held", ["M-1"])
+    assert (held["disposition"], held["holds"]) == ("held", [added["hold"]])
     assert small("explain", "exports", min(small.files))["dataset"] == "exports"
 
 

@@ -9,6 +9,7 @@ import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from itertools import zip_longest
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from retentiond.engine.docket import holds_in_force, row_of
 from retentiond.evidence.entry import policy_entry, void_entry
 from retentiond.evidence.keyhistory import KeyRecord, encode_history
 from retentiond.keys import load_keys
@@ -207,6 +209,16 @@ def hidden_hold(office: Office) -> None:
         db.execute("UPDATE holds SET released_at = 1 WHERE released_at IS NULL")
 
 
+def other_scope(office: Office) -> None:
+    """By somebody who has the wrapping key."""
+    with office.open() as ctx:
+        with ctx.ledger.begin() as tx:
+            (held,) = holds_in_force(ctx, tx)
+        sealed = row_of(ctx, replace(held, scope=replace(held.scope, accounts=("acct-nobody",)))).sealed
+    with unguarded(office) as db:
+        db.execute("UPDATE holds SET sealed = ? WHERE released_at IS NULL", (sealed,))
+
+
 def invented_approval(office: Office) -> None:
     with unguarded(office) as db:
         db.execute("UPDATE approvals SET principal = 'somebody-else' WHERE sequence = 1")
@@ -368,7 +380,11 @@ PEOPLE: Cases = {
         r"journal, entry \d+: the ledger has no record \w{64}",
     ),
     "a hold is released in the ledger": (hidden_hold, r"hold [\w-]+: it is not in force in the ledger"),
-    "a hold's scope": (of_ledger("UPDATE holds SET matter = 'Case-9'"), r"hold [\w-]+: its row differs"),
+    "a hold's scope": (other_scope, r"hold [\w-]+: its row differs"),
+    "a hold that nobody can open": (
+        of_ledger("UPDATE holds SET sealed = x'0200'"),
+        r"hold [\w-]+: what it is of cannot be opened under the wrapping key",
+    ),
     "an approval": (invented_approval, r"approval by somebody-else, entry \d+: its row differs .*principal"),
     "a closure's deadline": (
         of_ledger("UPDATE closures SET deadline_at = deadline_at + 1000000"),

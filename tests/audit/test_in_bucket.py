@@ -10,6 +10,7 @@ from retentiond.cli.auditing import audit_context
 from retentiond.domain.hold import Scope
 from retentiond.engine.approvals import approve
 from retentiond.engine.checking import check
+from retentiond.engine.docket import holds_in_force
 from retentiond.engine.holds import add_hold
 from retentiond.engine.recovery import recover
 from retentiond.engine.running import apply_plan
@@ -57,4 +58,4 @@ def test_a_hold_counts_although_the_bucket_cannot_be_reached(tmp_path: Path) -> 
         with pytest.raises(LogIntegrityError, match="in force, but not yet logged: the log cannot be read"):
             add_hold(ctx, Scope(accounts=("acct-1",)), "Case-1", "", None)
         with ctx.ledger.begin() as tx:
-            assert [hold.matter for hold in tx.holds.active()] == ["Case-1"]
+            assert [hold.matter for hold in holds_in_force(ctx, tx)] == ["Case-1"]

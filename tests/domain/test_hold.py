@@ -13,7 +13,7 @@ HOSTILE = "a'; DROP TABLE x;--\u202e\x00😀"
 
 
 def hold(matter: str, scope: Scope) -> Hold:
-    return Hold(matter + "-id", matter, scope, AT)
+    return Hold(matter, "of a matter", scope, AT)
 
 
 def test_each_matter_that_names_a_record_holds_it_once() -> None:
@@ -26,18 +26,18 @@ def test_each_matter_that_names_a_record_holds_it_once() -> None:
         ],
         "requests",
     )
-    assert index.matters(Record((HOSTILE,), account=HOSTILE)) == ("by-account", "by-key")
-    assert index.matters(Record((42,), account="x")) == ("by-key",)
-    assert index.matters(Record((43,), account="x")) == ()
-    assert index.matters(Record((43,))) == ()
+    assert index.ids(Record((HOSTILE,), account=HOSTILE)) == ("by-account", "by-key")
+    assert index.ids(Record((42,), account="x")) == ("by-key",)
+    assert index.ids(Record((43,), account="x")) == ()
+    assert index.ids(Record((43,))) == ()
 
 
 def test_a_condition_that_is_unknown_holds() -> None:
     condition = Compare(attribute("tier"), Operator.EQUAL, "gold")
     index = HoldIndex([hold("m", Scope(dataset="requests", condition=condition))], "requests")
-    assert index.matters(Record((1,), attributes={"tier": "gold"}))
-    assert index.matters(Record((1,), attributes={"tier": None}))
-    assert not index.matters(Record((1,), attributes={"tier": "silver"}))
+    assert index.ids(Record((1,), attributes={"tier": "gold"}))
+    assert index.ids(Record((1,), attributes={"tier": None}))
+    assert not index.ids(Record((1,), attributes={"tier": "silver"}))
 
 
 def test_an_index_without_holds_is_false() -> None:

@@ -136,5 +136,5 @@ def test_a_closure_takes_what_is_the_accounts_and_says_what_may_be_shared(
 @pytest.mark.parametrize("account", ["a", "b"])
 def test_a_hold_on_any_owner_holds(account: str) -> None:
     holds = HoldIndex([Hold("1", "m", Scope(accounts=(account,)), EPOCH)], "d")
-    assert holds.matters(SHARED) == ("m",)
-    assert holds.matters(Record(("k",), account="c")) == ()
+    assert holds.ids(SHARED) == ("1",)
+    assert holds.ids(Record(("k",), account="c")) == ()

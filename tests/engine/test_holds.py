@@ -7,6 +7,7 @@ import pytest
 from retentiond.domain.hold import Hold, Scope
 from retentiond.domain.plan import RunState
 from retentiond.engine.approvals import approve
+from retentiond.engine.docket import row_of
 from retentiond.engine.holds import add_hold, list_holds, release_hold
 from retentiond.engine.running import apply_plan, run_all
 from retentiond.errors import NotFound, UsageError
@@ -58,7 +59,7 @@ def test_a_hold_that_comes_between_claim_and_statement_wins(office: Office) -> N
             with office.open() as other:
                 if not list_holds(other):
                     with other.ledger.begin() as tx:
-                        tx.holds.add(Hold("late", "Case-1", HELD, office.clock.at))
+                        tx.holds.add(row_of(other, Hold("late", "Case-1", HELD, office.clock.at)))
             return super().act(order)
 
     office.wraps["app"] = Late

@@ -219,5 +219,5 @@ def test_status_counts_the_holds_in_force(world: World) -> None:
     world.hold(ACCOUNT, "Case 2")
     world.release("Case 1")
     with world.office.open() as ctx:
-        assert [hold.matter for hold in status(ctx).holds] == ["Case 2"]
         assert [hold.matter for hold in list_holds(ctx)] == ["Case 2"]
+        assert [hold.id for hold in status(ctx).holds] == [hold.id for hold in list_holds(ctx)]

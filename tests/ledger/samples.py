@@ -11,7 +11,7 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.plan import Basis, BatchState, Forecast, Part, RunState, Trigger
 from retentiond.domain.policy import Action
 from retentiond.ledger import SqlLedger
-from retentiond.ports.rows import BatchRow, ClosureRow, PlanRow, ReceiptRow, RunRow
+from retentiond.ports.rows import BatchRow, ClosureRow, HoldRow, PlanRow, ReceiptRow, RunRow
 
 
 class Broken(Exception):
@@ -47,6 +47,10 @@ def sha256(text: str) -> str:
 
 def entry(kind: str, digest: str) -> bytes:
     return f"retentiond/log-entry/v1\n{kind}\nsha256:{digest}\n".encode()
+
+
+def hold(name: str = "h", **changes: Any) -> HoldRow:
+    return replace(HoldRow(name, SEALED, NOW), **changes)
 
 
 def plan(name: str = "plan-1", log_index: int = 0, **changes: Any) -> PlanRow:

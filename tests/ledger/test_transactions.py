@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event, text
 
-from retentiond.domain.hold import Hold, Scope
 from retentiond.errors import LedgerError
 from retentiond.ledger import SqlLedger, connection, open_ledger
 from tests.ledger import samples
@@ -18,7 +17,7 @@ from tests.ledger.samples import NOW, PLAIN, Broken
 def test_a_block_that_raises_leaves_nothing(ledger: SqlLedger) -> None:
     with pytest.raises(Broken), ledger.begin() as tx:  # noqa: PT012 - one transaction
         tx.entries.stage(b"entry")
-        tx.holds.add(Hold("h", "m", Scope(accounts=("a",)), NOW))
+        tx.holds.add(samples.hold())
         tx.plans.begin_draft("d", NOW)
         tx.batches.add(samples.batch(0, name="d"), PLAIN)
         raise Broken
@@ -82,7 +81,7 @@ say("done")
         patch.setattr(connection, "BUSY_SECONDS", 0.1)
         impatient = open_ledger(Path(ledger.where))
         with pytest.raises(LedgerError, match="locked by another process") as caught, impatient.begin() as tx:
-            tx.holds.add(Hold("h", "m", Scope(accounts=("a",)), NOW))
+            tx.holds.add(samples.hold())
         assert "try again" in caught.value.remedy
         assert str(Path(ledger.where)) in str(caught.value)
         impatient.close()
@@ -91,7 +90,7 @@ say("done")
     claimer.stdin.flush()
     with ledger.begin() as tx:  # waits for the claim
         assert tx.facts.get("claimed at epoch") == "0"
-        tx.holds.add(Hold("h", "m", Scope(accounts=("a",)), NOW))
+        tx.holds.add(samples.hold())
     assert said(claimer) == "done"
 
 

@@ -24,7 +24,7 @@ from tests.readme.test_first_run import FIRST_RUN
 
 DOCS = ROOT / "docs"
 CONFIGURATION = DOCS / "configuration.md"
-WALKED = ("receipts.md", "audit.md", "operations.md", "keys.md")
+WALKED = ("receipts.md", "audit.md", "operations.md", "holds.md", "keys.md")
 LEFT_OF_THE_TABLE = 59  # 100 requests, two a day; 41 are older than 29 days and not flagged
 _COMMAND = re.compile(r"\bretentiond ((?:-{0,2}[\w./-]+ ?)*)")
 _OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
@@ -137,10 +137,11 @@ def test_the_examples_of_the_configuration_load(examples: Path) -> None:
     assert set(policies.policies) == {"request-content", "export"}
 
 
-def test_the_example_of_schemas_as_they_are_asks_for_every_shape(examples: Path) -> None:
+def test_the_examples_of_schemas_as_they_are_ask_for_every_shape(examples: Path) -> None:
     options = {name: kind.options for name, kind in ConnectorKinds().items()}
     datamap = load_datamap(examples / "shapes.yaml", options)
-    asked = frozenset[Shape]().union(*(dataset.shapes for dataset in datamap.datasets.values()))
+    both = (*datamap.datasets.values(), *load_datamap(examples / "parts.yaml", options).datasets.values())
+    asked = frozenset[Shape]().union(*(dataset.shapes for dataset in both))
     assert asked == set(Shape) - {Shape.OWNER_IN_JSON}
     order = [dataset.name for dataset in Graph(datamap).children_first()]
     assert order == ["messages", "requests", "api_keys", "threads"]

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -95,7 +96,7 @@ def test_an_old_or_lost_ledger_is_brought_up_to_its_log(disaster: Disaster, lost
     assert disaster.receipts_now() == disaster.receipts
     assert entries(disaster) == before
     assert disaster.files(LOG) == disaster.log
-    assert [each["matter"] for each in document["holds"]] == ["Case 1", "Case 3", "Case 4"]
+    assert matters(disaster, document) == ["Case 1", "Case 3", "Case 4"]
     assert (document["unreadable"], document["receipts_without_bundle"]) == ([], [])
     assert disaster.open in [each["entry"] for each in document["plans_without_receipt"]]
     is_stopped(disaster, "recovery")
@@ -232,6 +233,13 @@ def test_a_lost_journal_is_written_again_byte_for_byte(disaster: Disaster) -> No
     assert disaster.files(JOURNAL) == before
 
 
+def matters(disaster: Disaster, document: dict[str, Any]) -> list[str]:
+    """The matters of the holds that a recovery lists, which it does not name."""
+    assert "Case" not in json.dumps(document)
+    by_id = {hold.id: hold.matter for hold in disaster.holds_now()}
+    return [by_id[each["hold"]] for each in document["holds"]]
+
+
 def test_an_old_ledger_without_its_journal_names_what_nothing_can_tell(disaster: Disaster) -> None:
     """Holds that cannot be read are placed again by people, who sign for the list with that gap in it."""
     disaster.goes_back(LEDGER)
@@ -260,7 +268,7 @@ def test_a_hold_that_was_placed_in_the_old_ledger_is_kept_and_logged(disaster: D
         with pytest.raises(LedgerBehindLog):
             close_account(ctx, "acct-a", "asked to", disaster.alice)
     _, document = disaster.call("ledger", "recover")
-    assert {each["matter"] for each in document["holds"]} == {"Case 1", "Case 3", "Case 4", "Case 6"}
+    assert set(matters(disaster, document)) == {"Case 1", "Case 3", "Case 4", "Case 6"}
     size = len(entries(disaster))
     disaster.goes_back(LEDGER)
     disaster.call("ledger", "recover")

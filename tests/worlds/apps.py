@@ -171,8 +171,19 @@ class PostgresApp:
 
     def dump(self) -> bytes:
         target = self.server.base / "dump.sql"
-        self.server.run("pg_dump", "-h", str(self.server.base), "-p", str(self.server.port), "-U", "postgres",
-                        "-d", self.database, "-f", str(target))  # fmt: skip
+        self.server.run(
+            "pg_dump",
+            "-h",
+            str(self.server.base),
+            "-p",
+            str(self.server.port),
+            "-U",
+            "postgres",
+            "-d",
+            self.database,
+            "-f",
+            str(target),
+        )
         return target.read_bytes()
 
 

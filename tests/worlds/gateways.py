@@ -56,23 +56,47 @@ def _proxy(account: int) -> Rows:
         f'"Proxy_{name}"': [] for name in ("OrganizationTable", "UserTable", "VerificationToken", "SpendLogs")
     }
     org, users, tokens, logs = rows.values()
-    org.append({"organization_id": who, "organization_alias": f"{who} Ltd", "metadata": {"vat": who},
-                "models": [f"{who}-tuned"], "created_at": days_ago(80)})  # fmt: skip
+    org.append(
+        {
+            "organization_id": who,
+            "organization_alias": f"{who} Ltd",
+            "metadata": {"vat": who},
+            "models": [f"{who}-tuned"],
+            "created_at": days_ago(80),
+        }
+    )
     for user in range(USERS):
         name = f"{who}-u{user}"
         token = _hash(name)
-        users.append({"user_id": name, "user_email": f"{name}@example.org", "organization_id": who,
-                      "created_at": days_ago(70)})  # fmt: skip
-        tokens.append({"token": token, "key_alias": f"key of {name}", "user_id": name, "organization_id": who,
-                       "metadata": {"note": name}, "created_at": days_ago(60)})  # fmt: skip
+        users.append(
+            {"user_id": name, "user_email": f"{name}@example.org", "organization_id": who, "created_at": days_ago(70)}
+        )
+        tokens.append(
+            {
+                "token": token,
+                "key_alias": f"key of {name}",
+                "user_id": name,
+                "organization_id": who,
+                "metadata": {"note": name},
+                "created_at": days_ago(60),
+            }
+        )
         for call in range(CALLS):
             prompt = f"prompt {call} of {name}"
-            logs.append({
-                "request_id": f"req-{name}-{call}", "api_key": token, "startTime": days_ago(40 - call),
-                "endTime": days_ago(39.9 - call), "user": name, "metadata": {"user_api_key_alias": name},
-                "messages": {"messages": [{"role": "user", "content": prompt}]}, "response": {"text": f"re: {prompt}"},
-                "proxy_server_request": {"body": {"messages": [prompt]}}, "request_tags": {"tags": [name]},
-            })  # fmt: skip
+            logs.append(
+                {
+                    "request_id": f"req-{name}-{call}",
+                    "api_key": token,
+                    "startTime": days_ago(40 - call),
+                    "endTime": days_ago(39.9 - call),
+                    "user": name,
+                    "metadata": {"user_api_key_alias": name},
+                    "messages": {"messages": [{"role": "user", "content": prompt}]},
+                    "response": {"text": f"re: {prompt}"},
+                    "proxy_server_request": {"body": {"messages": [prompt]}},
+                    "request_tags": {"tags": [name]},
+                }
+            )
     return rows
 
 
@@ -109,4 +133,88 @@ PROXY = Shape(
         },
     },
     ignored=("public.Proxy_Config",),
+)
+
+# --- a relay in one file, whose logs name a token by its name, and its users by number ---
+
+_RELAY = """
+CREATE TABLE users (id INTEGER PRIMARY KEY, username TEXT UNIQUE, "group" TEXT, created_time BIGINT);
+CREATE TABLE tokens (
+    id INTEGER PRIMARY KEY, user_id INTEGER, "key" TEXT UNIQUE, name TEXT, created_time BIGINT, deleted_at DATETIME
+);
+CREATE TABLE logs (
+    id INTEGER PRIMARY KEY, user_id TEXT, created_at BIGINT, type INTEGER, content TEXT, username TEXT,
+    token_name TEXT, other TEXT
+);
+CREATE TABLE options ("key" TEXT PRIMARY KEY, value TEXT);
+CREATE INDEX tokens_user ON tokens (user_id);
+CREATE INDEX logs_created ON logs (created_at);
+CREATE INDEX logs_user ON logs (user_id);
+"""
+
+
+def _relay(account: int) -> Rows:
+    who, number = marker(account), 100 + account
+    said = [f"{who} asked {call}" for call in range(CALLS)]
+    return {
+        "users": [{"id": number, "username": who, "group": f"{who} group", "created_time": _epoch(80)}],
+        "tokens": [
+            {
+                "id": number,
+                "user_id": number,
+                "key": f"sk-{who}",
+                "name": f"{who} default",
+                "created_time": _epoch(70),
+                "deleted_at": None,
+            },
+            {
+                "id": number + 5000,
+                "user_id": number,
+                "key": f"sk-{who}-old",
+                "name": f"{who} old",
+                "created_time": _epoch(75),
+                "deleted_at": "2026-05-01T00:00:00Z",
+            },
+        ],
+        "logs": [
+            {
+                "id": number * 100 + call,
+                "user_id": str(number),
+                "created_at": _epoch(20 + call),
+                "type": 2,
+                "content": text,
+                "username": who,
+                "token_name": f"{who} default",
+                "other": {"request": {"prompt": text}},
+            }
+            for call, text in enumerate(said)
+        ],
+    }
+
+
+def _epoch(days: float) -> int:
+    return int(days_ago(days).timestamp())
+
+
+RELAY = Shape(
+    "relay whose users are numbers here and text there",
+    _RELAY,
+    _relay,
+    {
+        "users": {"table": "users", "key": "id", "clock": {"column": "created_time"}, "account": "username"},
+        "tokens": {
+            "table": "tokens",
+            "key": "id",
+            "clock": {"column": "created_time"},
+            "account": {"via": "users", "on": {"user_id": "id"}, "take": "username"},
+        },
+        "logs": {
+            "table": "logs",
+            "key": "id",
+            "clock": {"column": "created_at"},
+            "account": {"via": "users", "on": {"user_id": "id"}, "take": "username"},
+        },
+    },
+    engine="sqlite",
+    ignored=("options",),
 )

@@ -27,6 +27,18 @@ def app_of(shape: Shape, root: Path, server: Server) -> Iterator[App]:
             yield PostgresApp(root, server, database)
 
 
+def test_what_the_data_map_does_not_reach_is_reported(tmp_path: Path, postgresql_newest: Server) -> None:
+    with app_of(chats.POLYMORPHIC, tmp_path, postgresql_newest) as app:
+        world = World.made(app, chats.POLYMORPHIC, 2)
+        app.run(
+            "INSERT INTO comments VALUES (900, 'Dataset', 1, 'of another type', now());"
+            "CREATE TABLE newer (id int PRIMARY KEY, prompt text);"
+        )
+        found = [(each.what, each.guard) for each in world.findings()]
+        assert ("table 'comments' holds rows that no dataset's `where` takes", "unmapped") in found
+        assert any("'public.newer'" in what for what, _ in found)
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.title)
 def test_accounts_leave_whole_and_nobody_else_is_touched(
     shape: Shape, tmp_path: Path, postgresql_newest: Server

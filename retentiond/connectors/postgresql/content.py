@@ -14,8 +14,9 @@ import psycopg
 from retentiond.connectors.postgresql.catalog import Column, Family, Table
 from retentiond.connectors.postgresql.fields import literal
 from retentiond.connectors.postgresql.jsons import UNSTORABLE, element
-from retentiond.connectors.postgresql.layout import Layout, Source, refusal
+from retentiond.connectors.postgresql.layout import Layout, Source
 from retentiond.connectors.postgresql.names import quoted, shown
+from retentiond.connectors.postgresql.relations import refusal
 from retentiond.connectors.postgresql.session import Transaction
 from retentiond.domain.content import Change, Target
 from retentiond.errors import DatasetRefused

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from retentiond.connectors.going_first import first_remedy
 from retentiond.connectors.postgresql.catalog import lacking_index
 from retentiond.connectors.postgresql.following import counts
-from retentiond.connectors.postgresql.layout import Layout, Source, refusal
+from retentiond.connectors.postgresql.layout import Layout, Source
 from retentiond.connectors.postgresql.names import shown
+from retentiond.connectors.postgresql.relations import refusal
 from retentiond.connectors.postgresql.session import Transaction
 from retentiond.ports.stores import Finding
 
@@ -128,7 +129,7 @@ def _goes_first(source: Source, oid: int, pairs: Sequence[tuple[str, str]]) -> b
 
     A link of fewer columns finds more rows than the key does; one of other columns finds others.
     """
-    here = [each for each in source.relations.children if oid in each.live.tree]
+    here = [each for each in source.relations.children if oid in each.live.tree and not each.child.where]
     return any(set(each.child.on) <= set(pairs) for each in here)
 
 

@@ -27,6 +27,9 @@ from retentiond.domain.record import NO_ATTRIBUTES, UNTIED, Key, Record, Ties, V
 from retentiond.domain.records import Records, Same, columns_of
 from retentiond.ports.stores import UNNAMEABLE, Tally
 
+ELSEWHERE = -3
+"""In place of a case: a row of the table that is another dataset's, or nobody's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -95,7 +98,7 @@ class Judge:
         self._fields = {**source.fields, **inside}
         self._names = {field: f"f{number}" for number, field in enumerate(self._fields)}
         self._unread = self._unread_tombstone()
-        self.verdict = self._verdict()
+        self.verdict = self._verdict_of_mine if source.part else self._verdict()
 
     # --- the verdict ---
 
@@ -125,6 +128,11 @@ class Judge:
         if self._cases is not None:
             case = self._cases.sql(PostgresqlDialect(known, self.parameters), self.parameters.bind)
         return f"(CASE WHEN {unread} THEN {UNNAMEABLE} ELSE {case} END)"
+
+    @property
+    def _verdict_of_mine(self) -> str:
+        """The verdict on a row `t` that may be another dataset's: one of those has changed, and is no longer ours."""
+        return f"(CASE WHEN {self.source.part} THEN {self._verdict()} ELSE {ELSEWHERE} END)"
 
     @property
     def hidden(self) -> str:
@@ -203,7 +211,8 @@ class Judge:
         clock = Field(self.source.fields[CLOCK].kind, f"min(g.{self._names[CLOCK]})").micros
         answer = tx.rows(
             f"SELECT g.c::int4, count(*), {clock}, {aggregates}"
-            f" FROM (SELECT {verdict} AS c, f.* FROM (SELECT {inner} FROM {rows} OFFSET 0) AS f OFFSET 0) AS g"
+            f" FROM (SELECT {verdict} AS c, f.* FROM (SELECT {inner} FROM {rows}{self.source.mine} OFFSET 0) AS f"
+            f" OFFSET 0) AS g"
             f" GROUP BY g.c ORDER BY g.c",
             self.parameters.values,
         )

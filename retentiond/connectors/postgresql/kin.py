@@ -11,8 +11,11 @@ from typing import Any
 from retentiond.connectors.postgresql import bulk
 from retentiond.connectors.postgresql.bulk import Bulk
 from retentiond.connectors.postgresql.catalog import Table
-from retentiond.connectors.postgresql.layout import ChildTables, Source
+from retentiond.connectors.postgresql.joining import equal_sql
+from retentiond.connectors.postgresql.layout import Source
 from retentiond.connectors.postgresql.names import quoted
+from retentiond.connectors.postgresql.parting import part_sql
+from retentiond.connectors.postgresql.relations import ChildTables
 from retentiond.domain.record import Standing
 
 On = Sequence[tuple[str, str]]
@@ -35,14 +38,14 @@ def bulks(source: Source) -> Iterator[tuple[str, Bulk]]:
     for number, tables in enumerate(source.relations.children):
         yield f"down{number}", bulk.values(f"g.down{number}")
         for what, table in (("live", tables.live), ("hidden", tables.hidden)):
-            yield f"{what}{number}", bulk.integers(_count(tables, table, number))
+            yield f"{what}{number}", bulk.integers(_count(source, tables, table, number))
 
 
-def _count(tables: ChildTables, table: Table | None, number: int) -> str:
+def _count(source: Source, tables: ChildTables, table: Table | None, number: int) -> str:
     if table is None:
         return "0::int8"
-    pairs = (f"c.{quoted(mine)} = g.down{number}_{place}" for place, (mine, _) in enumerate(tables.child.on))
-    return f"(SELECT count(*) FROM {table.only} AS c WHERE {' AND '.join(pairs)})"
+    values = [f"g.down{number}_{place}" for place, _ in enumerate(tables.child.on)]
+    return f"(SELECT count(*) FROM {_rows(source, tables, table, values)})"
 
 
 def links(source: Source, lists: Mapping[str, Sequence[Any]], row: int) -> tuple[tuple[str, str], ...]:
@@ -74,12 +77,28 @@ def is_left_sql(source: Source, *, hides: bool) -> str:
     """
     tables = [(each, table) for each in source.relations.children for table in (each.live, each.hidden) if table]
     wanted = [(each, table) for each, table in tables if not hides or table is each.live]
-    return " OR ".join(f"EXISTS (SELECT FROM {_rows(each, table)})" for each, table in wanted) or "FALSE"
+    here = [(each, table, [f"t.{quoted(theirs)}" for _, theirs in each.child.on]) for each, table in wanted]
+    return " OR ".join(f"EXISTS (SELECT FROM {_rows(source, *each)})" for each in here) or "FALSE"
 
 
-def _rows(tables: ChildTables, table: Table) -> str:
-    pairs = (f"c.{quoted(mine)} = t.{quoted(theirs)}" for mine, theirs in tables.child.on)
-    return f"{table.only} AS c WHERE {' AND '.join(pairs)}"
+def _rows(source: Source, tables: ChildTables, table: Table, values: Sequence[str]) -> str:
+    """Return the children in a table of which the link has these values, as they stand in SQL."""
+    pairs = (
+        _equal(table, mine, source.table, theirs, value)
+        for (mine, theirs), value in zip(tables.child.on, values, strict=True)
+    )
+    return f"{table.only} AS c WHERE {' AND '.join(pairs)}{_part(tables, table)}"
+
+
+def _equal(table: Table, mine: str, parent: Table, theirs: str, value: str) -> str:
+    one, other = table.column(mine), parent.column(theirs)
+    if one is not None and other is not None and one.family is not other.family:
+        return equal_sql(one, f"c.{quoted(mine)}", other, value)
+    return f"c.{quoted(mine)} = {value}"
+
+
+def _part(tables: ChildTables, table: Table) -> str:
+    return f" AND {part_sql(tables.child.where, table, 'c')}" if tables.child.where else ""
 
 
 def _values(alias: str, columns: Sequence[str]) -> str:

@@ -10,55 +10,32 @@ from retentiond.connectors.postgresql.catalog import (
     Family,
     Table,
     find_tables,
-    lacking_index,
-    near_tables,
-    read_table,
 )
-from retentiond.connectors.postgresql.fields import Field, account_field, attribute_field, clock_field
-from retentiond.connectors.postgresql.jsons import clock_in_json
+from retentiond.connectors.postgresql.clocking import clock_elsewhere, clock_here
+from retentiond.connectors.postgresql.fields import NEVER, Field, account_field, attribute_field, clock_field
 from retentiond.connectors.postgresql.names import shown, table_candidates
 from retentiond.connectors.postgresql.owning import families_of, owner_fields
+from retentiond.connectors.postgresql.parting import part_problems, part_sql
+from retentiond.connectors.postgresql.relations import (
+    Relations,
+    child_tables,
+    clock_table,
+    find,
+    format_remedy,
+    lacking_columns,
+    partners,
+    refusal,
+)
 from retentiond.connectors.postgresql.session import Transaction
 from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, TOMBSTONED
-from retentiond.domain.dataset import Child, ClockSource, Dataset
-from retentiond.domain.owner import OwnerSource, columns_of
+from retentiond.domain.dataset import ClockFormat, ClockSource, Dataset
+from retentiond.domain.owner import columns_of
 from retentiond.errors import DatasetRefused
 from retentiond.ports.stores import Finding
 
 TOMBSTONED_AT = "tombstoned_at"
 TOMBSTONE_CLOCK = ClockSource()
 KEY_FAMILIES = frozenset(Family) - {Family.FLOAT, Family.JSON, Family.OTHER}
-_TABLES = ("r", "p")
-_KINDS = {"v": "a view", "m": "a materialised view", "f": "a foreign table", "S": "a sequence"}
-
-
-@dataclass(frozen=True, slots=True)
-class ChildTables:
-    """The tables of rows that go before a dataset's own: where they stand, and where hiding moves them."""
-
-    child: Child
-    live: Table
-    hidden: Table | None
-
-
-@dataclass(frozen=True, slots=True)
-class Relations:
-    """Other tables that a dataset's rows are looked at together with.
-
-    Attributes:
-        partners: For each of its owners the tables on the way to it; none where the row itself knows it.
-        children: Rows that go first.
-    """
-
-    partners: tuple[tuple[Table, ...], ...] = ()
-    children: tuple[ChildTables, ...] = ()
-
-    @property
-    def tables(self) -> tuple[Table, ...]:
-        """All of them."""
-        kin = [table for each in self.children for table in (each.live, each.hidden)]
-        known = [table for way in self.partners for table in way]
-        return tuple(table for table in (*known, *kin) if table is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +48,7 @@ class Source:
         key: The columns of the key, in the dataset's order.
         order: Columns that name a row uniquely and have an index, in its order.
         fields: What conditions read, as expressions.
+        part: The condition that a row `t` is one of the dataset's; empty where all of them are.
     """
 
     dataset: Dataset
@@ -80,7 +58,13 @@ class Source:
     key: tuple[Column, ...]
     order: tuple[Column, ...]
     fields: Mapping[str, Field]
-    relations: Relations = Relations()
+    relations: Relations
+    part: str = ""
+
+    @property
+    def mine(self) -> str:
+        """What stands behind a condition of the table's rows, so that only the dataset's own are looked at."""
+        return f" AND {self.part}" if self.part else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +101,17 @@ def lay_out(tx: Transaction, dataset: Dataset) -> Layout:
 def inspect(tx: Transaction, dataset: Dataset) -> tuple[Layout | None, list[Finding]]:
     """Find a dataset's tables, and all that keeps them from being what it declares; no layout where anything does."""
     problems: list[Finding] = []
-    table = _find(tx, dataset, (dataset.table, dataset.schema), problems)
+    table = find(tx, dataset, (dataset.table, dataset.schema), problems)
     if table is None:
         return None, problems
     problems += _column_problems(dataset, table)
     if problems:
         return None, problems
-    relations = Relations(_partners(tx, dataset, table, problems), _children(tx, dataset, table, problems))
+    relations = Relations(
+        partners(tx, dataset, table, problems),
+        child_tables(tx, dataset, table, problems),
+        clock_table(tx, dataset, table, problems),
+    )
     problems += _type_problems(dataset, table)
     if problems:
         return None, problems
@@ -133,15 +121,10 @@ def inspect(tx: Transaction, dataset: Dataset) -> tuple[Layout | None, list[Find
     return (None if problems else Layout(dataset, live, quarantine)), problems
 
 
-def refusal(dataset: Dataset, what: str, remedy: str) -> Finding:
-    """Return a finding that keeps a dataset from being planned."""
-    return Finding(what, dataset.name, remedy, refuses=True)
-
-
 def _source(dataset: Dataset, table: Table, place: str, tombstone: Column | None, relations: Relations) -> Source:
     columns = {column.name: column for column in table.columns}
     order = table.key_order(dataset.key) or ()
-    clock = _clock_of(dataset, columns[dataset.clock.column])
+    clock = _clock_of(dataset, table, relations)
     hidden = clock_field(tombstone, TOMBSTONE_CLOCK) if tombstone else None
     fields = {CLOCK: clock, TOMBSTONED: hidden, **_owners(dataset, table, relations)}
     fields |= {ATTRIBUTE + name: attribute_field(columns[column]) for name, column in dataset.attributes.items()}
@@ -154,6 +137,7 @@ def _source(dataset: Dataset, table: Table, place: str, tombstone: Column | None
         tuple(columns[name] for name in order),
         {name: field for name, field in fields.items() if field is not None},
         relations,
+        part_sql(dataset.where, table, "t") if dataset.where else "",
     )
 
 
@@ -166,37 +150,18 @@ def _owners(dataset: Dataset, table: Table, relations: Relations) -> Mapping[str
     return owner_fields(dataset.owners, table, relations.partners)
 
 
-def _clock_of(dataset: Dataset, column: Column) -> Field | None:
-    if dataset.clock.json is None:
-        return clock_field(column, dataset.clock)
-    return clock_in_json(column, dataset.clock) if column.family is Family.JSON else None
-
-
-def _find(tx: Transaction, dataset: Dataset, named: tuple[str, str], problems: list[Finding]) -> Table | None:
-    """Find a table by its name as written and its schema, which may be empty."""
-    written = named[0]
-    found = find_tables(tx, *named)
-    if not found:
-        near = ", ".join(near_tables(tx, written))
-        hint = f"write it as it is called: {near}" if near else "correct the table's name in the data map, or create it"
-        problems.append(refusal(dataset, f"the database has no table {written!r}", hint))
-        return None
-    if len(found) > 1:
-        written_out = " or ".join(f"'{shown(schema)}.{shown(name)}'" for _, schema, name, _ in found)
-        problems.append(refusal(dataset, f"{written!r} may mean several tables", f"write {written_out}"))
-        return None
-    ((_, _, _, kind),) = found
-    if kind not in _TABLES:
-        remedy = "declare the table that holds the rows"
-        problems.append(refusal(dataset, f"{written!r} is {_KINDS.get(kind, 'no table')}", remedy))
-        return None
-    return read_table(tx, found[0])
+def _clock_of(dataset: Dataset, table: Table, relations: Relations) -> Field | None:
+    if dataset.clock.format is ClockFormat.NONE:
+        return NEVER
+    if dataset.clock.via is not None:
+        return clock_elsewhere(dataset.clock, table, relations.clock) if relations.clock else None
+    return clock_here(dataset.clock, next(each for each in table.columns if each.name == dataset.clock.column))
 
 
 def _column_problems(dataset: Dataset, table: Table) -> Iterator[Finding]:
     for role, name in _roles(dataset):
-        yield from _lacking(dataset, table, (name,), role)
-    if not dataset.clock.column:
+        yield from lacking_columns(dataset, table, (name,), role)
+    if not (dataset.clock.column or dataset.clock.via or dataset.clock.format is ClockFormat.NONE):
         yield refusal(dataset, "the clock of a table stands in a column", "declare `clock: {column: NAME}`")
     if not dataset.key:
         yield refusal(dataset, "it declares no key", "declare the columns that name a row: `key: [id]`")
@@ -205,6 +170,8 @@ def _column_problems(dataset: Dataset, table: Table) -> Iterator[Finding]:
 def _roles(dataset: Dataset) -> list[tuple[str, str]]:
     roles = [("key", name) for name in dataset.key]
     roles += [("clock", dataset.clock.column)] if dataset.clock.column else []
+    roles += [("clock", mine) for mine, _ in dataset.clock.via.on] if dataset.clock.via else []
+    roles += [("where", only.column) for only in dataset.where]
     roles += [("account", name) for name in columns_of(dataset.owners)]
     roles += [(f"link to {parent.dataset}", mine) for parent in dataset.parents for mine, _ in parent.on]
     roles += [(f"link from {child.dataset}", theirs) for child in dataset.children for _, theirs in child.on]
@@ -225,13 +192,14 @@ def _type_problems(dataset: Dataset, table: Table) -> Iterator[Finding]:
             yield refusal(dataset, f"column {name!r} of the key may be NULL", remedy)
     yield from _unique_problems(dataset, table)
     yield from _reading_problems(dataset, columns)
+    yield from (refusal(dataset, *each) for each in part_problems(dataset.where, table))
 
 
 def _reading_problems(dataset: Dataset, columns: Mapping[str, Column]) -> Iterator[Finding]:
-    clock = columns[dataset.clock.column]
-    if _clock_of(dataset, clock) is None:
+    clock = columns.get(dataset.clock.column)
+    if clock is not None and clock_here(dataset.clock, clock) is None:
         what = f"a clock of format {dataset.clock.format} cannot stand in column {clock.name!r} of type {clock.type}"
-        yield refusal(dataset, what, _format_remedy(clock))
+        yield refusal(dataset, what, format_remedy(clock))
     yield from _owner_problems(dataset, columns)
     for name, column in dataset.attributes.items():
         if attribute_field(columns[column]) is None:
@@ -257,94 +225,7 @@ def _owner_problems(dataset: Dataset, columns: Mapping[str, Column]) -> Iterator
             yield refusal(dataset, what, remedy if owner.json or owner.array else remedy + "integers or uuid")
 
 
-def _lacking(dataset: Dataset, table: Table, columns: Sequence[str], role: str) -> Iterator[Finding]:
-    for name in columns:
-        if table.column(name) is None:
-            near = [column.name for column in table.columns if column.name.lower() == name.lower()]
-            hint = f"write it as {near[0]!r}" if near else "correct the data map, or add the column"
-            yield refusal(dataset, f"{table.title!r} has no column {name!r} for its {role}", hint)
-
-
-def _joinable(
-    tx: Transaction, dataset: Dataset, table: Table, other: Table, on: Sequence[tuple[str, str]]
-) -> Iterator[Finding]:
-    """Refuse a link of columns that have not one type, or that no index of the other table finds.
-
-    Args:
-        on: Pairs of a column of the table and a column of the other one.
-    """
-    families = {column.name: column.family for column in table.columns}
-    for mine, theirs in on:
-        column = other.column(theirs)
-        if column is not None and column.family is not families.get(mine):
-            what = f"{table.title}.{mine} and {other.title}.{theirs} have not one type"
-            yield refusal(dataset, what, "link columns of one type")
-    columns = [theirs for _, theirs in on]
-    listed = ", ".join(map(shown, columns))
-    for bare in lacking_index(tx, other.oid, columns):
-        yield refusal(
-            dataset, f"no index finds rows of {bare} by {listed}", f"CREATE INDEX CONCURRENTLY ON {bare} ({listed})"
-        )
-
-
-def _partners(
-    tx: Transaction, dataset: Dataset, table: Table, problems: list[Finding]
-) -> tuple[tuple[Table, ...], ...]:
-    """Find the tables on the way to owners."""
-    return tuple(_way(tx, dataset, table, owner, problems) if owner.via else () for owner in dataset.owners)
-
-
-def _way(
-    tx: Transaction, dataset: Dataset, table: Table, owner: OwnerSource, problems: list[Finding]
-) -> tuple[Table, ...]:
-    found: list[Table] = []
-    steps, take = (owner.via.steps, owner.via.take) if owner.via else ((), "")
-    wanted = [[mine for mine, _ in step.on] for step in steps[1:]]
-    for step, looked_with in zip(steps, [*wanted, [take]], strict=True):
-        partner = _find(tx, dataset, (step.table, step.schema), problems)
-        if partner is None:
-            return ()
-        columns = [*(theirs for _, theirs in step.on), *looked_with]
-        lacking = list(_lacking(dataset, partner, columns, f"account (via {step.table})"))
-        problems += lacking or _joinable(tx, dataset, found[-1] if found else table, partner, step.on)
-        found.append(partner)
-    problems += _taken_problems(dataset, owner, found[-1].column(take), found[-1].title)
-    return tuple(found)
-
-
-def _taken_problems(dataset: Dataset, owner: OwnerSource, taken: Column | None, title: str) -> Iterator[Finding]:
-    if taken is not None and taken.family not in families_of(owner):
-        what = f"an owner cannot stand in column {taken.name!r} of {title}, of type {taken.type}"
-        json = "take a column of json or jsonb"
-        yield refusal(dataset, what, json if owner.json or owner.array else "take a column of text, integers or uuid")
-
-
-def _children(tx: Transaction, dataset: Dataset, table: Table, problems: list[Finding]) -> tuple[ChildTables, ...]:
-    """Find the tables of rows that go first."""
-    found: list[ChildTables] = []
-    for child in dataset.children:
-        live = _find(tx, dataset, (child.table, child.schema), problems)
-        written = (child.quarantine, child.quarantine_schema)
-        hidden = _find(tx, dataset, written, problems) if child.quarantine else None
-        reverse = [(theirs, mine) for mine, theirs in child.on]
-        for each in (live, hidden):
-            if each is not None:
-                lacking = list(_lacking(dataset, each, [mine for mine, _ in child.on], f"link to {dataset.name}"))
-                problems += lacking or _joinable(tx, dataset, table, each, reverse)
-        if live is not None:
-            found.append(ChildTables(child, live, hidden))
-    return tuple(found)
-
-
 _TOMBSTONES = (Family.TIMESTAMPTZ, Family.TIMESTAMP, Family.TEXT, Family.INTEGER)
-
-
-def _format_remedy(clock: Column) -> str:
-    if clock.family in (Family.TIMESTAMPTZ, Family.TIMESTAMP, Family.DATE):
-        return "remove `format`; the column's type says it"
-    if clock.family in (Family.INTEGER, Family.NUMERIC):
-        return "declare `format: unix-seconds`, unix-milliseconds, unix-microseconds or unix-nanoseconds"
-    return "declare a clock of timestamptz, timestamp, date, a number or text"
 
 
 def _unique_problems(dataset: Dataset, table: Table) -> Iterator[Finding]:
@@ -372,7 +253,7 @@ def _quarantine(tx: Transaction, live: Source, problems: list[Finding]) -> Sourc
     if not find_tables(tx, *named):
         problems.append(refusal(dataset, f"the database has no quarantine table {written!r}", create))
         return None
-    found = _find(tx, dataset, named, problems)
+    found = find(tx, dataset, named, problems)
     if found is None:
         return None
     moved = found.column(TOMBSTONED_AT)

@@ -11,6 +11,7 @@ from collections.abc import Set as AbstractSet
 
 from retentiond.connectors.postgresql.catalog import Column, Family, Table
 from retentiond.connectors.postgresql.fields import Field, Kind
+from retentiond.connectors.postgresql.joining import equal_sql
 from retentiond.connectors.postgresql.jsons import WHOLE, said_sql, value_sql
 from retentiond.connectors.postgresql.names import quoted
 from retentiond.domain.condition import ACCOUNT, NAMED
@@ -137,6 +138,8 @@ def _elsewhere(owner: OwnerSource, take: str, table: Table, steps: Sequence[tupl
 def same(one: Column, of_one: str, other: Column, of_other: str) -> str:
     """Return the condition that columns of two rows have an equal value, byte for byte; an index can find it."""
     left, right = f"{of_one}.{quoted(one.name)}", f"{of_other}.{quoted(other.name)}"
+    if one.family is not other.family:
+        return equal_sql(one, left, other, right)
     if one.plain and other.plain:
         return f"{left} = {right}"
     return f'{left}::text = {right}::text AND {left}::text COLLATE "C" = {right}::text COLLATE "C"'

@@ -161,7 +161,8 @@ def references(session: Session, source: Source, column: str, size: int) -> Iter
     name = f"t.{quoted(column)}::text"
 
     def name_objects(tx: Transaction, judge: Judge, rows: str) -> Sequence[str]:
-        names = tx.value(f"SELECT array_agg({name}) FROM {rows} AND {name} <> ''", judge.parameters.values)
+        own = f"{rows} AND {name} <> ''{source.mine}"
+        names = tx.value(f"SELECT array_agg({name}) FROM {own}", judge.parameters.values)
         return names or ()
 
     for names in _steps(session, source, None, _Stride(size), name_objects):
@@ -238,7 +239,7 @@ def find(session: Session, layout: Layout, typed: str) -> Sequence[Record]:
     with explained(name), session.reading() as tx:
         for source in layout.sources:
             judge = Judge(source, None)
-            rows = f"{judge.batch(keys)} JOIN {source.table.only} AS t ON {judge.matches()}"
+            rows = f"{judge.batch(keys)} JOIN {source.table.only} AS t ON {judge.matches()} WHERE TRUE"
             records, tallies = judge.examine(tx, rows, [0])
             if UNNAMEABLE in tallies:
                 raise ConnectorError(

@@ -5,24 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
-from retentiond.connectors.postgresql import content, redacting, replicas, scanning
+from retentiond.connectors.postgresql import content, describing, redacting, replicas, scanning
 from retentiond.connectors.postgresql.acting import Acting, Pace
 from retentiond.connectors.postgresql.catalog import find_tables
 from retentiond.connectors.postgresql.failures import explained
 from retentiond.connectors.postgresql.judging import Judge
 from retentiond.connectors.postgresql.layout import Layout
+from retentiond.connectors.postgresql.parting import leftover_sql
 from retentiond.connectors.postgresql.referring import foreign_keys
 from retentiond.connectors.postgresql.returning import Returning
-from retentiond.connectors.postgresql.session import Session
+from retentiond.connectors.postgresql.session import Session, Transaction
 from retentiond.connectors.postgresql.survey import survey
 from retentiond.connectors.postgresql.verifying import verify
 from retentiond.connectors.postgresql.vetting import Vetting
 from retentiond.domain.content import Change, Content
 from retentiond.domain.dataset import Dataset, Shape
 from retentiond.domain.decision import Cases
+from retentiond.domain.part import Part
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
+from retentiond.domain.tableshape import TableShape
 from retentiond.evidence.levels import EvidenceLevel
+from retentiond.ports.looking import Neighbours
 from retentiond.ports.stores import (
     Acted,
     Finding,
@@ -38,13 +42,7 @@ from retentiond.ports.stores import (
 WINDOW_ROWS = 20_000
 SEPARATE_ROLE, SAME_ROLE = "separate role", "same role"
 
-_UNMAPPED = """
-SELECT c.oid::int8, n.nspname::text, c.relname::text
-FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'm', 'f') AND NOT c.relispartition AND c.relpersistence <> 't'
-  AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%%'
-ORDER BY 2, 3
-"""
+LARGE_OBJECTS = "pg_largeobject"
 
 
 class PostgresqlStore:
@@ -79,22 +77,41 @@ class PostgresqlStore:
         return survey(self._session, separate, dataset)
 
     def unmapped(self, datasets: Sequence[Dataset], ignored: Callable[[str], bool]) -> Iterator[str]:
-        """Yield tables, views that hold rows, and foreign tables that are nobody's table or quarantine."""
-        written = [(dataset.table, dataset.schema) for dataset in datasets]
-        hidden = [dataset.tombstone for dataset in datasets if dataset.tombstone and dataset.tombstone.table]
-        written += [(target.table, target.schema) for target in hidden]
+        """Yield tables, views that hold rows, and foreign tables that are nobody's table or quarantine.
+
+        Large objects, which stand in no table, are `pg_largeobject`.
+        """
         with explained(self._name), self._session.reading() as tx:
-            covered = {oid for each in written for oid, *_ in find_tables(tx, *each)}
-            tables = tx.rows(_UNMAPPED)
-        for oid, schema, name in tables:
-            title = f"{schema}.{name}"
-            if oid not in covered and not ignored(title):
-                yield title
+            covered = {oid for dataset in datasets for oid, _ in _tables_of(tx, dataset)}
+            titles = [f"{schema}.{name}" for oid, schema, name, *_ in tx.rows(describing.TABLES) if oid not in covered]
+            titles += [LARGE_OBJECTS] if describing.large_objects(tx) else []
+        yield from (title for title in titles if not ignored(title))
+
+    def tables(self) -> Sequence[TableShape]:
+        """Return what the catalogue says of all tables that hold rows."""
+        with explained(self._name), self._session.reading() as tx:
+            return tuple(describing.describe(tx))
+
+    def tables_of(self, dataset: Dataset) -> frozenset[str]:
+        """Return the titles of a dataset's table and its quarantine, as far as they are there."""
+        with explained(self._name), self._session.reading() as tx:
+            return frozenset(title for _, title in _tables_of(tx, dataset))
+
+    def neighbours(self) -> Neighbours:
+        """Return the other databases of the server, which no role sees into from here."""
+        with explained(self._name), self._session.reading() as tx:
+            return Neighbours("database", tuple(describing.databases_beside(tx)), separate=True)
 
     def foreign_keys(self, datasets: Sequence[Dataset]) -> Sequence[ForeignKey]:
         """Return the foreign keys that lead to tables of the datasets."""
         with explained(self._name), self._session.reading() as tx:
             return list(foreign_keys(tx, datasets))
+
+    def leftover(self, dataset: Dataset, parts: Sequence[Part]) -> bool:
+        """Tell whether any row of the dataset's table, or of its quarantine, is in none of these parts."""
+        sources = self._layout(dataset).sources
+        with explained(dataset.name), self._session.reading() as tx:
+            return any(bool(tx.value(leftover_sql(parts, source.table))) for source in sources)
 
     def scan(self, dataset: Dataset, cases: Cases, wanted: frozenset[int]) -> Iterator[Window]:
         """Examine every row of the dataset's table, and of its quarantine, once."""
@@ -196,3 +213,12 @@ class PostgresqlStore:
         """Close both connections."""
         self._session.close()
         self._verifier.close()
+
+
+def _tables_of(tx: Transaction, dataset: Dataset) -> Iterator[tuple[int, str]]:
+    """Yield object id and title of the tables that hold a dataset's rows."""
+    written = [(dataset.table, dataset.schema)]
+    if dataset.tombstone and dataset.tombstone.table:
+        written.append((dataset.tombstone.table, dataset.tombstone.schema))
+    for each in written:
+        yield from ((oid, f"{schema}.{name}") for oid, schema, name, _ in find_tables(tx, *each))

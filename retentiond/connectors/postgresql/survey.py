@@ -8,8 +8,9 @@ from dataclasses import replace
 from retentiond.connectors.postgresql.catalog import Family, lacking_index
 from retentiond.connectors.postgresql.dangers import dangers
 from retentiond.connectors.postgresql.failures import explained
-from retentiond.connectors.postgresql.layout import Layout, Source, inspect, refusal
+from retentiond.connectors.postgresql.layout import Layout, Source, inspect
 from retentiond.connectors.postgresql.names import shown
+from retentiond.connectors.postgresql.relations import refusal
 from retentiond.connectors.postgresql.session import Session, Transaction
 from retentiond.domain.dataset import Dataset
 from retentiond.errors import ConnectorError
@@ -132,7 +133,9 @@ def _may_write(tx: Transaction, source: Source, role: str) -> Iterator[Finding]:
 
 def _notes(tx: Transaction, layout: Layout) -> Iterator[str]:
     clock = layout.live.table.column(layout.dataset.clock.column)
-    if clock is not None and clock.family not in _ORDERED:
+    if layout.dataset.clock.via is not None:
+        yield "its clock stands in another table: the scan reads the whole table"
+    elif clock is not None and clock.family not in _ORDERED:
         yield f"clock {clock.name!r} is text: the scan reads the whole table"
     slots = tx.value("SELECT count(*) FROM pg_replication_slots")
     if slots:

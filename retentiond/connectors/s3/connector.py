@@ -9,7 +9,7 @@ from itertools import chain
 
 from retentiond.connectors.s3.bucket import PAGE, Bucket
 from retentiond.connectors.s3.client import Access
-from retentiond.connectors.s3.coverage import uncovered
+from retentiond.connectors.s3.coverage import buckets, uncovered
 from retentiond.connectors.s3.failures import told
 from retentiond.connectors.s3.fitness import check_fitness
 from retentiond.connectors.s3.hiding import Hiding
@@ -36,6 +36,7 @@ from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
 from retentiond.errors import ConnectorError, DatasetRefused
 from retentiond.evidence.levels import EvidenceLevel
+from retentiond.ports.looking import Neighbours
 from retentiond.ports.stores import Acted, Order, Pressure, Remnant, Survey, Verified, Window
 
 _ATTEMPTS = 4
@@ -90,6 +91,14 @@ class S3Connector:
     def unmapped(self, datasets: Sequence[Dataset], ignored: Callable[[str], bool]) -> Iterator[str]:
         """Yield keys and prefixes at the top, or below a prefix that is covered in part, which no dataset covers."""
         return uncovered(self._reader, [dataset.prefix for dataset in datasets], ignored)
+
+    def neighbours(self) -> Neighbours:
+        """Return the other buckets of the account, as far as these credentials may list them."""
+        try:
+            names = tuple(name for name in buckets(self._reader) if name != self._reader.name)
+        except ConnectorError as error:
+            return Neighbours("bucket", unseen=error.what)
+        return Neighbours("bucket", names)
 
     def scan(self, dataset: Dataset, cases: Cases, wanted: frozenset[int]) -> Iterator[Window]:
         """Examine every version and delete marker of a dataset once, then every upload that was never completed.

@@ -1,10 +1,12 @@
-"""What a bucket holds that no dataset covers."""
+"""What a bucket holds that no dataset covers, and which buckets stand beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from retentiond.connectors.s3.bucket import Bucket, Versioning
+from retentiond.connectors.s3.failures import told
 from retentiond.connectors.s3.uploads import uploads_below
 
 
@@ -23,6 +25,23 @@ def uncovered(bucket: Bucket, prefixes: Sequence[str], ignored: Callable[[str], 
         if name and name not in told and not ignored(name):
             told.add(name)
             yield name
+
+
+def buckets(bucket: Bucket) -> Iterator[str]:
+    """Yield the names of all buckets of the account, this one's too.
+
+    Raises:
+        ConnectorError: They may not be listed, or the server lists none.
+    """
+    asked: dict[str, str] = {}
+    while True:
+        with told(bucket.name, "list the buckets of the account", "s3:ListAllMyBuckets"):
+            answer: Mapping[str, Any] = bucket.client.list_buckets(**asked)  # type: ignore[arg-type]
+        yield from (each["Name"] for each in answer.get("Buckets", ()))
+        token = answer.get("ContinuationToken")
+        if not token or asked.get("ContinuationToken") == token:
+            return
+        asked = {"ContinuationToken": token}
 
 
 def _below(

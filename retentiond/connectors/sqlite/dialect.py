@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from retentiond.connectors.sqlite.database import Database, quoted
 from retentiond.connectors.sqlite.layout import Source
-from retentiond.connectors.sqlite.owning import OwnersInSql
+from retentiond.connectors.sqlite.owning import OwnersInSql, same
+from retentiond.connectors.sqlite.schema import Table
 from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, NAMED, TOMBSTONED, Literal, Operator
 from retentiond.domain.content import Change
 from retentiond.domain.dataset import ClockFormat, ClockSource
@@ -131,6 +132,18 @@ def clock_sql(db: Database, column: str, clock: ClockSource) -> str:
     if clock.format not in _NUMBERS_ONLY:
         arms.append(f"WHEN 'text' THEN {db.understand(clock)}(CAST({column} AS BLOB))")
     return f"CASE typeof({column}) {' '.join(arms)} END"
+
+
+def clock_elsewhere(db: Database, clock: ClockSource, table: Table) -> str:
+    """Return the clock that stands in another table; NULL where no row is there, and where rows disagree."""
+    via = clock.via
+    if via is None:
+        return "NULL"
+    read = clock_sql(db, f"p.{quoted(via.take)}", clock)
+    return (
+        f"(SELECT CASE WHEN COUNT(x) = COUNT(*) AND MIN(x) = MAX(x) THEN MIN(x) END FROM"
+        f" (SELECT {read} AS x FROM {table.sql} AS p WHERE {same('p', 't', via.on)}))"
+    )
 
 
 def _whole(column: str, units: int) -> str:

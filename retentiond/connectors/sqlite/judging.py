@@ -18,12 +18,14 @@ from retentiond.connectors.sqlite.dialect import (
     SqliteDialect,
     account_sql,
     attribute_sql,
+    clock_elsewhere,
     clock_sql,
     nameable_sql,
 )
 from retentiond.connectors.sqlite.kin import is_left_sql, links_of, links_sql, standing_of, standing_sql
 from retentiond.connectors.sqlite.layout import Source
 from retentiond.connectors.sqlite.owning import named_in, owners_sql
+from retentiond.connectors.sqlite.parting import part_sql
 from retentiond.domain.condition import ACCOUNT, NAMED, TOMBSTONED, fields
 from retentiond.domain.content import Change
 from retentiond.domain.dataset import ClockSource
@@ -33,6 +35,8 @@ from retentiond.errors import ConnectorError
 from retentiond.ports.stores import UNNAMEABLE, Found, Tally
 
 BLOCKED = -2
+ELSEWHERE = -3
+"""In place of a case: a row of the table that is another dataset's, or nobody's."""
 TOMBSTONE_CLOCK = ClockSource()
 
 
@@ -91,14 +95,21 @@ class Judge:
             hidden_since = clock_sql(self._db, f"t.{quoted(tombstone)}", TOMBSTONE_CLOCK)
             if cases is None or any(TOMBSTONED in fields(case.when) for case in cases.cases):
                 sound += f" AND (t.{quoted(tombstone)} IS NULL OR {hidden_since} IS NOT NULL)"
+        yield f"{part_sql(dataset.where, 't')} AS mine"
         yield f"{sound} AS sound"
         yield f"{hidden_since} AS tombstoned"
-        yield f"{clock_sql(self._db, f't.{quoted(dataset.clock.column)}', dataset.clock)} AS clock"
+        yield f"{self._clock()} AS clock"
         yield f"{self._owner()} AS {'account' if self._is_plain else 'owners'}"
         for name, alias in self._attributes.items():
             yield f"{attribute_sql(f't.{quoted(dataset.attributes[name])}')} AS {alias}"
         for change, alias in self._changes.items():
             yield f"{stands_sql(self._db, self._source, change)} AS {alias}"
+
+    def _clock(self) -> str:
+        clock, partner = self._source.dataset.clock, self._source.relations.clock
+        if clock.via is not None and partner is not None:
+            return clock_elsewhere(self._db, clock, partner)
+        return clock_sql(self._db, f"t.{quoted(clock.column)}", clock) if clock.column else "NULL"
 
     def _owner(self) -> str:
         owners = self._source.dataset.owners
@@ -116,8 +127,8 @@ class Judge:
         return self._db.run(
             f"WITH field AS MATERIALIZED (SELECT {first} AS n, {self._selected} FROM {rows}) "
             f"INSERT INTO temp.judged (n, c, {columns}, account, stands) "
-            f"SELECT n, CASE WHEN sound THEN {self._case} ELSE {UNNAMEABLE} END, {columns}, "
-            f"{'account' if self._is_plain else 'owners'}, {self._stands} FROM field",
+            f"SELECT n, CASE WHEN NOT mine THEN {ELSEWHERE} WHEN sound THEN {self._case} ELSE {UNNAMEABLE} END, "
+            f"{columns}, {'account' if self._is_plain else 'owners'}, {self._stands} FROM field",
             self._parameters.values | parameters,
         )
 
@@ -127,9 +138,10 @@ class Judge:
         address = ", ".join(f"t.{name}" for name in table.address)
         columns = ", ".join(self._address)
         self._db.fill("edge", ("n", *self._address), self._db.rows(_LAST.format(columns=columns)))
-        after = f"WHERE ({address}) > (SELECT {columns} FROM temp.edge)" if self._db.rows(_EDGE) else ""
+        after = f" AND ({address}) > (SELECT {columns} FROM temp.edge)" if self._db.rows(_EDGE) else ""
         self._db.run("DELETE FROM temp.judged")
-        return self._judge("NULL", f"{table.sql} AS t {after} ORDER BY {address} LIMIT :size", {"size": size})
+        own = f"WHERE {part_sql(self._source.dataset.where, 't')}{after}"
+        return self._judge("NULL", f"{table.sql} AS t {own} ORDER BY {address} LIMIT :size", {"size": size})
 
     def judge_batch(self) -> dict[int, Judged]:
         """Judge the rows of the loaded batch; return judgements by place in it, none for a key that no row has."""
@@ -191,7 +203,7 @@ class Judge:
         Raises:
             ConnectorError: One of them bears a name or a tombstone that cannot be read.
         """
-        named, nameless = self._split(self._records("TRUE"))
+        named, nameless = self._split(self._records(f"j.c <> {ELSEWHERE}"))
         sound = self._db.rows(f"SELECT 1 FROM temp.judged WHERE c = {UNNAMEABLE}") == []
         if nameless or not sound:
             raise ConnectorError(

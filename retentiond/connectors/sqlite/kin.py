@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from retentiond.connectors.sqlite.database import quoted
 from retentiond.connectors.sqlite.layout import ChildTables, Source
+from retentiond.connectors.sqlite.parting import part_sql
 from retentiond.connectors.sqlite.schema import Table
 from retentiond.domain.record import Standing
 
@@ -57,8 +58,8 @@ def _standing(tables: ChildTables) -> Iterator[str]:
 
 
 def _rows(tables: ChildTables, table: Table) -> str:
-    pairs = " AND ".join(f"c.{quoted(mine)} = t.{quoted(theirs)}" for mine, theirs in tables.child.on)
-    return f"FROM {table.sql} AS c WHERE {pairs}"
+    pairs = " AND ".join(f"c.{quoted(mine)} = +t.{quoted(theirs)}" for mine, theirs in tables.child.on)
+    return f"FROM {table.sql} AS c WHERE {pairs} AND {part_sql(tables.child.where, 'c')}"
 
 
 def _values(columns: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfoNotFoundError
 
 from retentiond.connectors.sqlite.database import Database, quoted
 from retentiond.connectors.sqlite.schema import Table, has_index_on, is_unique, read_table, resolve, table_names
-from retentiond.domain.dataset import Child, Dataset
+from retentiond.domain.dataset import Child, ClockFormat, Dataset
 from retentiond.domain.instant import text_reader
 from retentiond.domain.owner import Via, columns_of
 from retentiond.errors import DatasetRefused
@@ -34,10 +34,12 @@ class Relations:
     Attributes:
         partners: For each of its owners the tables on the way to it; none where the row itself knows it.
         children: Rows that go first.
+        clock: The table in which its clock stands; None where the row itself has it, or none.
     """
 
     partners: tuple[tuple[Table, ...], ...] = ()
     children: tuple[ChildTables, ...] = ()
+    clock: Table | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,9 @@ def inspect(db: Database, dataset: Dataset) -> tuple[Layout | None, list[Finding
     if table is None:
         return None, problems
     problems += _column_problems(db, dataset, table)
-    relations = Relations(_partners(db, dataset, problems), _children(db, dataset, problems))
+    relations = Relations(
+        _partners(db, dataset, problems), _children(db, dataset, problems), _clock_table(db, dataset, problems)
+    )
     live = Source(dataset, table, "", dataset.tombstone.column if dataset.tombstone else "", relations)
     quarantine = _quarantine(db, live, problems)
     return (None if problems else Layout(dataset, live, quarantine)), problems
@@ -106,7 +110,9 @@ def refusal(dataset: Dataset, what: str, remedy: str) -> Finding:
 
 
 def _clock_problems(dataset: Dataset) -> Iterator[Finding]:
-    if not dataset.clock.column:
+    if dataset.clock.format is ClockFormat.NONE:
+        return
+    if not dataset.clock.column and dataset.clock.via is None:
         yield refusal(dataset, "the clock of a table stands in a column", "declare `clock: {column: NAME}`")
         return
     try:
@@ -185,6 +191,18 @@ def _way(db: Database, dataset: Dataset, via: Via, problems: list[Finding]) -> t
     return tuple(found)
 
 
+def _clock_table(db: Database, dataset: Dataset, problems: list[Finding]) -> Table | None:
+    """Find the table in which the clock stands, which must find its rows by an index."""
+    via = dataset.clock.via
+    table = _find(db, dataset, via.table, via.schema, problems) if via else None
+    if via is None or table is None:
+        return None
+    joined = [theirs for _, theirs in via.on]
+    lacking = list(_lacking(dataset, table, [*joined, via.take], f"clock (via {via.table})"))
+    problems += lacking or _unfound(db, dataset, table, joined)
+    return table
+
+
 def _children(db: Database, dataset: Dataset, problems: list[Finding]) -> tuple[ChildTables, ...]:
     """Find the tables of rows that go first, each of which must find its rows by an index."""
     found: list[ChildTables] = []
@@ -195,7 +213,8 @@ def _children(db: Database, dataset: Dataset, problems: list[Finding]) -> tuple[
             hidden = _find(db, dataset, child.quarantine, child.quarantine_schema, problems)
         for table in (live, hidden):
             columns = [mine for mine, _ in child.on]
-            lacking = list(_lacking(dataset, table, columns, f"link to {dataset.name}")) if table else []
+            asked = [*columns, *(only.column for only in child.where)]
+            lacking = list(_lacking(dataset, table, asked, f"link to {dataset.name}")) if table else []
             problems += lacking or (_unfound(db, dataset, table, columns) if table else ())
         if live is not None:
             found.append(ChildTables(child, live, hidden))
@@ -205,6 +224,8 @@ def _children(db: Database, dataset: Dataset, problems: list[Finding]) -> tuple[
 def _roles(dataset: Dataset) -> list[tuple[str, str]]:
     roles = [("key", name) for name in dataset.key]
     roles += [("clock", dataset.clock.column)] if dataset.clock.column else []
+    roles += [("clock", mine) for mine, _ in dataset.clock.via.on] if dataset.clock.via else []
+    roles += [("where", only.column) for only in dataset.where]
     roles += [("account", name) for name in columns_of(dataset.owners)]
     roles += [(f"link to {parent.dataset}", mine) for parent in dataset.parents for mine, _ in parent.on]
     roles += [(f"link from {child.dataset}", theirs) for child in dataset.children for _, theirs in child.on]

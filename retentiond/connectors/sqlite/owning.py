@@ -57,10 +57,16 @@ def _elsewhere(row: str, via: Via, steps: Sequence[tuple[Step, Table]]) -> str:
 
 
 def same(other: str, own: str, on: Sequence[tuple[str, str]]) -> str:
-    """Return the condition that two rows have equal values of one type; the first comparison can use an index."""
+    """Return the condition that two rows have equal values; the first comparison can use an index.
+
+    They are of one type, or one is a whole number and the other its decimals as text. The plus takes its column's
+    affinity from a value, so that it is read as the indexed column would hold it.
+    """
     pairs = ((f"{other}.{quoted(theirs)}", f"{own}.{quoted(mine)}") for mine, theirs in on)
     return " AND ".join(
-        f"{theirs} = {mine} AND {theirs} = {mine} COLLATE BINARY AND typeof({theirs}) = typeof({mine})"
+        f"{theirs} = +{mine} AND CASE WHEN typeof({theirs}) = typeof({mine}) THEN {theirs} = {mine} COLLATE BINARY"
+        f" ELSE typeof({theirs}) || typeof({mine}) IN ('integertext', 'textinteger')"
+        f" AND CAST({theirs} AS TEXT) = CAST({mine} AS TEXT) COLLATE BINARY END"
         for theirs, mine in pairs
     )
 

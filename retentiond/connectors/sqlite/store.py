@@ -6,27 +6,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from retentiond.connectors.sqlite import content, redacting, scanning
+from retentiond.connectors.sqlite import content, describing, redacting, scanning
 from retentiond.connectors.sqlite.acting import Acting
 from retentiond.connectors.sqlite.database import Database, explained
 from retentiond.connectors.sqlite.judging import Judge, load_batch
 from retentiond.connectors.sqlite.layout import Layout, lay_out
+from retentiond.connectors.sqlite.parting import leftover_sql
 from retentiond.connectors.sqlite.referring import foreign_keys
 from retentiond.connectors.sqlite.returning import Returning
-from retentiond.connectors.sqlite.schema import resolve, table_names, text_indexes
+from retentiond.connectors.sqlite.schema import resolve, text_indexes
 from retentiond.connectors.sqlite.survey import dangers, survey
 from retentiond.connectors.sqlite.verifying import verify
 from retentiond.domain.content import Change, Content
 from retentiond.domain.dataset import Dataset, Shape
 from retentiond.domain.decision import Cases
+from retentiond.domain.part import Part
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
+from retentiond.domain.tableshape import TableShape
 from retentiond.evidence.levels import EvidenceLevel
 from retentiond.ports.stores import Acted, Finding, ForeignKey, Order, Pressure, Remnant, Survey, Verified, Window
 
 BUSY_SECONDS = 5.0
 WINDOW_ROWS = 20_000
-_HELD_BY_TABLES = ("virtual", "table")
 _OVERWRITTEN = ("delete", "truncate", "wal")
 
 
@@ -68,18 +70,32 @@ class SqliteStore:
     def unmapped(self, datasets: Sequence[Dataset], ignored: Callable[[str], bool]) -> Iterator[str]:
         """Yield the names of tables, virtual ones included, that are nobody's table or quarantine."""
         with self._reader() as db, explained(self._name):
-            names = [name for name, kind in table_names(db) if kind in _HELD_BY_TABLES]
-        written = [dataset.table for dataset in datasets]
-        written += [dataset.tombstone.table for dataset in datasets if dataset.tombstone and dataset.tombstone.table]
-        covered = {resolve(names, each) for each in written}
+            names = describing.names(db)
+        covered = {name for dataset in datasets for name in _tables_of(names, dataset)}
         for name in names:
             if name not in covered and not ignored(name) and not ignored(f"main.{name}"):
                 yield name
+
+    def tables(self) -> Sequence[TableShape]:
+        """Return what the schema says of all tables, virtual ones included."""
+        with self._reader() as db, explained(self._name):
+            return tuple(describing.describe(db))
+
+    def tables_of(self, dataset: Dataset) -> frozenset[str]:
+        """Return the names of a dataset's table and its quarantine, as far as they are there."""
+        with self._reader() as db, explained(self._name):
+            return frozenset(_tables_of(describing.names(db), dataset))
 
     def foreign_keys(self, datasets: Sequence[Dataset]) -> Sequence[ForeignKey]:
         """Return the foreign keys that lead to tables of the datasets."""
         with self._reader() as db, explained(self._name):
             return list(foreign_keys(db, datasets))
+
+    def leftover(self, dataset: Dataset, parts: Sequence[Part]) -> bool:
+        """Tell whether any row of the dataset's table, or of its quarantine, is in none of these parts."""
+        with self._reader() as db, explained(dataset.name):
+            sources = lay_out(db, dataset).sources
+            return any(bool(db.value(leftover_sql(parts, source.table))) for source in sources)
 
     def scan(self, dataset: Dataset, cases: Cases, wanted: frozenset[int]) -> Iterator[Window]:
         """Examine every row of the dataset's table, and of its quarantine, once."""
@@ -215,3 +231,10 @@ class SqliteStore:
     def close(self) -> None:
         """Close the connection that writes."""
         self._writer.close()
+
+
+def _tables_of(names: Sequence[str], dataset: Dataset) -> Iterator[str]:
+    """Yield the tables that hold a dataset's rows."""
+    hidden = dataset.tombstone.table if dataset.tombstone else ""
+    found = (resolve(names, each) for each in (dataset.table, hidden) if each)
+    yield from (name for name in found if name is not None)

@@ -72,7 +72,8 @@ def _goes_first(source: Source, child: Child) -> bool:
 
     A link of fewer columns finds more rows than the key does; one of other columns finds others. SQLite knows no case.
     """
-    here = [each for each in source.relations.children if each.live.name.lower() == child.table.lower()]
+    same = [each for each in source.relations.children if each.live.name.lower() == child.table.lower()]
+    here = [each for each in same if not each.child.where]
     key = {(mine.lower(), theirs.lower()) for mine, theirs in zip(child.columns, child.referred, strict=False)}
     return any({(mine.lower(), theirs.lower()) for mine, theirs in each.child.on} <= key for each in here)
 
@@ -98,7 +99,7 @@ def _notes(db: Database, layout: Layout) -> Iterator[str]:
     for name in text_indexes(db):
         yield f"full-text index {name!r} may keep copies of text after its rows are gone"
     clock, table = layout.dataset.clock.column, layout.live.table
-    if layout.dataset.clock.json is None and not has_index_on(db, table.name, (clock,)):
+    if clock and layout.dataset.clock.json is None and not has_index_on(db, table.name, (clock,)):
         yield (
             f"no index on the clock; the scan reads the whole table once: "
             f"CREATE INDEX {quoted(f'{table.name}_{clock}')} ON {quoted(table.name)} ({quoted(clock)})"

@@ -11,10 +11,11 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.scopes import write_scope
 from retentiond.engine.audit.paging import Findings, Lost, Rows
 from retentiond.engine.context import Context
+from retentiond.engine.docket import hold_of
 from retentiond.errors import RetentiondError
 from retentiond.evidence.canonical import rfc3339
 from retentiond.evidence.entry import Entry, EntryKind
-from retentiond.ports.rows import ApprovalRow, ClosureRow, JournalRow
+from retentiond.ports.rows import ApprovalRow, ClosureRow, HoldRow, JournalRow
 
 _HOLD, _RELEASE, _RECOVERY, _APPROVAL = "hold", "hold-release", "recovery", "approval"
 _CLOSURE, _CANCELLED, _CLOSED = "closure", "closure-cancel", "closure-closed"
@@ -62,17 +63,16 @@ class StateAudit:
     def finish(self, size: int) -> None:
         """Compare holds and closures with what the records say."""
         with self._ctx.ledger.begin() as tx:
-            holds = tx.holds.active()
+            rows = tx.holds.active()
             closures = tx.closures.in_state(*AccountState)
         self._later(size)
         self._strange()
-        active = {hold.id: (hold.matter, write_scope(hold.scope)) for hold in holds}
-        for name, stands in active.items():
-            self._hold(name, stands)
+        for row in rows:
+            self._hold(row)
         for closure in closures:
             for problem in self._closure_problems(closure):
                 self._findings.add(f"closure {closure.id}", problem)
-        known = active.keys() | {closure.id for closure in closures}
+        known = {row.id for row in rows} | {closure.id for closure in closures}
         for kind, name in list(self._said):
             if name in known or (_RELEASE, name) in self._said or kind not in _WORDS or self._is_there_by_now(name):
                 continue
@@ -132,12 +132,19 @@ class StateAudit:
         for name in sorted(written - known):
             self._findings.add(f"journal/{name}", "the ledger does not know this record")
 
-    def _hold(self, name: str, stands: tuple[str, Any]) -> None:
-        record = self._said.get((_HOLD, name))
+    def _hold(self, row: HoldRow) -> None:
+        name, record = row.id, self._said.get((_HOLD, row.id))
         if record is None:
             if not self._unknown:
                 self._findings.add(f"hold {name}", "it is in force in the ledger, and the journal has no record of it")
-        elif (record.get("matter"), record.get("scope")) != (stands[0], json.loads(json.dumps(stands[1]))):
+            return
+        try:
+            hold = hold_of(self._ctx, row)
+        except (RetentiondError, ValueError):
+            self._findings.add(f"hold {name}", "what it is of cannot be opened under the wrapping key")
+            return
+        stands = (hold.matter, hold.custodian, json.loads(json.dumps(write_scope(hold.scope))))
+        if (record.get("matter"), record.get("custodian", ""), record.get("scope")) != stands:
             self._findings.add(f"hold {name}", "its row differs from its record in the journal")
 
     def _closure_problems(self, closure: ClosureRow) -> Iterator[str]:

@@ -226,7 +226,7 @@ REFUSED: list[tuple[str, Dataset, str, str]] = [
     ("k text", requests(owners=(OwnerSource(via=Via("no", (("k", "t"),), "o")),)), "no table 'no'", "data map"),
     ("k text", requests(owners=(OwnerSource(via=Via("tokens", (("k", "t"),), "o")),)), "no column 't'", "data map"),
     (
-        "k int",
+        "k bytea",
         requests(owners=(OwnerSource(via=Via("tokens", (("k", "token"),), "owner")),)),
         "not one type",
         "one type",

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from retentiond.domain.hold import Hold, Scope
 from retentiond.errors import LedgerBusy, LedgerError
 from retentiond.ledger import Database, SqlLedger, open_ledger
 from tests.contracts.ledger.conftest import Engine, findings
@@ -19,7 +18,7 @@ from tests.ledger import samples
 from tests.ledger.processes import Starter, go_on, said
 from tests.ledger.samples import NOW, Broken
 
-HOLD = Hold("h", "m", Scope(accounts=("a",)), NOW)
+HOLD = samples.hold()
 
 
 def together(count: int, work: Callable[[int], object]) -> list[object]:
@@ -153,9 +152,8 @@ def test_a_claim_waits_for_the_hold_that_saw_none(
     samples.make_plan(ledger)
     holder = start(
         f"""
-from retentiond.domain.hold import Hold, Scope
 with ledger.begin(shared={shared}) as tx:
-    tx.holds.add(Hold("h", "m", Scope(accounts=("a",)), NOW))
+    tx.holds.add(samples.hold())
     say(tx.batches.of_plan("plan-1")[0].state.value)
     wait()
 say("committed")
@@ -188,7 +186,7 @@ def test_hold_changes_at_once_wait_for_each_other_and_none_is_lost(ledger: SqlLe
             with ledger.begin(shared=True) as tx:
                 if turn % 2:
                     tx.entries.stage(b"entry")
-                tx.holds.add(Hold(name, "m", Scope(accounts=("a",)), NOW))
+                tx.holds.add(samples.hold(name))
                 tx.events.append("hold.added", name, NOW)
             with ledger.begin(shared=True) as tx:
                 tx.holds.release(name, NOW)

@@ -10,7 +10,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from retentiond.domain.hold import Hold, Scope
 from retentiond.ledger import Database, SqlLedger
 from retentiond.ports.rows import AnchorRow, ApprovalRow, RetractionRow
 from tests.contracts.ledger.conftest import Engine, Raw
@@ -27,7 +26,7 @@ def raw(ledger: SqlLedger, engine: Engine, place: Path | Database) -> Iterator[R
         tx.approvals.add(ApprovalRow("p", "ada", True, "later", "sig", NOW, 0))  # noqa: FBT003 - a row
         tx.approvals.use_nonce("n", NOW)
         tx.approvals.approve_pair(("p", "1"), ("d", "2"), "l")
-        tx.holds.add(Hold("h", "m", Scope(accounts=("a",)), NOW))
+        tx.holds.add(samples.hold())
         tx.closures.add(samples.closure())
         tx.plans.begin_draft("plan-2", NOW)
         tx.plans.finish_draft(samples.plan("plan-2", 76), [], ["closure-1"])
@@ -71,7 +70,10 @@ def test_no_row_of_history_is_deleted(raw: Raw, table: str) -> None:
         "approvals SET approve = false",
         "used_nonces SET nonce = 'other'",
         "approved_pairs SET policy_sha256 = 'other'",
-        "holds SET scope = '{}'",
+        "holds SET placed_at = placed_at + 1",
+        "holds SET id = 'other'",
+        "holds SET sealed = x''",
+        "holds SET sealed = x'00'",
         "closures SET deadline_at = deadline_at + 1",
         "receipts SET annex = x'00'",
         "receipts SET plan = NULL",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 
 from retentiond.domain.account import AccountState, Remainder
 from retentiond.domain.condition import Always, And, AnyOf, Compare, Condition, Missing, Not, Operator, Or, Unknown
-from retentiond.domain.hold import Hold, Scope
-from retentiond.domain.scopes import read_condition, write_condition
+from retentiond.domain.hold import Scope
+from retentiond.domain.scopes import read_condition, read_scope, write_condition, write_scope
 from retentiond.errors import LedgerError, NotFound
 from retentiond.ledger import SqlLedger
 from retentiond.ports.ledger import Transaction
@@ -71,28 +72,51 @@ def test_exactly_the_newest_approved_pair_is_approved(ledger: SqlLedger) -> None
         assert tx.approvals.approved_policy("p", "d") is None
 
 
-def hold(name: str, scope: Scope) -> Hold:
-    return Hold(name, "matter 'M'\x00", scope, NOW, "because\n")
-
-
-def test_holds_in_force_come_back_with_hostile_accounts_and_keys(ledger: SqlLedger) -> None:
-    keys = (b"", b"\x00\xff'\"--", "🧹\u202e".encode(), b"k" * 1024)
+def test_holds_in_force_come_back_as_they_were_sealed(ledger: SqlLedger) -> None:
     holds = [
-        hold("z", Scope(accounts=HOSTILE)),
-        hold("a", Scope(dataset='x"; DROP', keys=keys)),
-        hold("m", Scope(dataset="requests", condition=Compare("attribute:flagged", Operator.EQUAL, literal=True))),
+        samples.hold("z", sealed=b"\x02" + bytes(range(256))),
+        samples.hold("a", sealed=b"\x02\x00", review_at=later(days=30)),
+        samples.hold("m", removed_meanwhile=0, may_be_gone=2**53),
     ]
     with ledger.begin() as tx:
-        for row in holds:
-            tx.holds.add(row)
+        tx.holds.add(*holds[:2])
+        tx.holds.add(holds[2])
     with ledger.begin() as tx:
         assert tx.holds.active() == holds
+        assert tx.holds.all() == holds
+
+
+def test_a_review_and_what_was_removed_change_nothing_that_is_held(ledger: SqlLedger) -> None:
+    with ledger.begin() as tx:
+        tx.holds.add(samples.hold())
+        epoch = tx.holds.epoch()
+        tx.holds.set_review("h", later(days=1))
+        tx.holds.note_removed("h", 3, 1)
+        assert tx.holds.epoch() == epoch
+        assert tx.holds.active() == [samples.hold(review_at=later(days=1), removed_meanwhile=3, may_be_gone=1)]
+        tx.holds.set_review("h", None)
+        tx.holds.release("h", later(days=2))
+        with pytest.raises(NotFound, match="there is no hold h in force"):
+            tx.holds.set_review("h", NOW)
+        assert tx.holds.active() == []
+        (row,) = tx.holds.all()
+        assert (row.review_at, row.released_at, row.removed_meanwhile) == (None, later(days=2), 3)
+
+
+def test_only_what_an_older_program_left_plain_is_sealed(ledger: SqlLedger) -> None:
+    with ledger.begin() as tx:
+        tx.holds.add(samples.hold("old", sealed=b'\x00{"matter": "M"}'), samples.hold("new"))
+        assert [row.id for row in tx.holds.unsealed()] == ["old"]
+        tx.holds.seal("old", b"\x02sealed")
+        tx.holds.seal("new", b"\x02other")
+        assert tx.holds.unsealed() == []
+        assert [row.sealed for row in tx.holds.all()] == [b"\x02sealed", samples.SEALED]
 
 
 def test_each_change_of_holds_raises_the_epoch(ledger: SqlLedger) -> None:
     with ledger.begin() as tx:
         assert tx.holds.epoch() == 0
-        tx.holds.add(hold("h", Scope(accounts=("a",))))
+        tx.holds.add(samples.hold())
         assert tx.holds.epoch() == 1
         tx.holds.release("h", NOW)
         assert tx.holds.epoch() == 2
@@ -101,7 +125,7 @@ def test_each_change_of_holds_raises_the_epoch(ledger: SqlLedger) -> None:
 
 def test_a_release_that_releases_nothing_is_an_error_and_changes_nothing(ledger: SqlLedger) -> None:
     with ledger.begin() as tx:
-        tx.holds.add(hold("h", Scope(accounts=("a",))))
+        tx.holds.add(samples.hold())
         tx.holds.release("h", NOW)
         for name in ("h", "g"):
             with pytest.raises(NotFound, match=f"there is no hold {name} in force"):
@@ -111,10 +135,10 @@ def test_a_release_that_releases_nothing_is_an_error_and_changes_nothing(ledger:
 
 def test_the_id_of_a_hold_is_taken_for_ever(ledger: SqlLedger) -> None:
     with ledger.begin() as tx:
-        tx.holds.add(hold("h", Scope(accounts=("a",))))
+        tx.holds.add(samples.hold())
         tx.holds.release("h", NOW)
     with pytest.raises(LedgerError, match=r"refuses a change.*holds.id"), ledger.begin() as tx:
-        tx.holds.add(hold("h", Scope(accounts=("b",))))
+        tx.holds.add(samples.hold())
 
 
 fields = st.sampled_from(("account", "clock", "attribute:flagged")) | st.text()
@@ -152,11 +176,14 @@ def test_a_condition_of_a_later_version_is_refused_not_guessed() -> None:
         read_condition({"near": ["clock", 1]})
 
 
-def test_a_number_beyond_two_to_the_53_survives_in_a_hold(ledger: SqlLedger) -> None:
-    row = hold("h", Scope(dataset="d", condition=Compare("attribute:n", Operator.LESS, 2**63 - 1)))
-    with ledger.begin() as tx:
-        tx.holds.add(row)
-        assert tx.holds.active() == [row]
+def test_hostile_accounts_keys_and_numbers_beyond_two_to_the_53_survive_in_a_scope() -> None:
+    for scope in (
+        Scope(dataset="d", condition=Compare("attribute:n", Operator.LESS, 2**63 - 1)),
+        Scope(dataset="d", condition=Compare("attribute:flagged", Operator.EQUAL, literal=True)),
+        Scope(accounts=HOSTILE),
+        Scope(dataset='x"; DROP', keys=(b"", b"\x00\xff'\"--", "\U0001f9f9\u202e".encode(), b"k" * 1024)),
+    ):
+        assert read_scope(json.loads(json.dumps(write_scope(scope)))) == scope
 
 
 def test_closures_are_found_by_commitment_state_and_deadline(ledger: SqlLedger) -> None:
@@ -249,7 +276,7 @@ def test_facts_are_set_and_set_again(ledger: SqlLedger) -> None:
     [
         (lambda tx: tx.facts.set("a", "b\udcff"), "not valid Unicode"),
         (lambda tx: tx.facts.get("\ud800"), "not valid Unicode"),
-        (lambda tx: tx.holds.add(hold("h", Scope(accounts=("a\udcff",)))), "not valid Unicode"),
+        (lambda tx: tx.holds.add(samples.hold("a\udcff")), "not valid Unicode"),
         (lambda tx: tx.events.append("k", "s\udcff", NOW), "not valid Unicode"),
         (lambda tx: tx.events.append("k", "s", NOW, {"n": 2**60}), "cannot be stored"),
         (lambda tx: tx.events.append("k", "s", NOW, {"n": object()}), "cannot be stored"),
