@@ -51,6 +51,7 @@ faults: $(STAMP) ## kill, cut and freeze runs and check the invariants (an hour;
 	$(BIN)/python -m tests.faults.replicas --seconds 300
 	$(BIN)/python -m tests.faults.logs --entries 200000 --kills 20
 	$(BIN)/python -m tests.faults.programme --step $(STEP)
+	$(BIN)/python -m tests.replay.killing --step $(STEP)
 
 fuzz: $(STAMP) ## fuzz the verifier's parsers for SECONDS=180 in all; what is found is kept in tests/fuzz/found
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)

@@ -36,6 +36,7 @@ def _document(done: Replayed) -> dict[str, Any]:
         "closures": done.closed,
         "accounts_back": done.back,
         "since_closure": done.since,
+        "manual_purges_replayed": done.again,
         "manual_purges_not_replayed": done.by_hand,
         "datasets": [
             {
@@ -63,5 +64,7 @@ def _people(console: Console, done: Replayed) -> None:
             why = ", ".join(f"{reason} {count:,}" for reason, count in each.doubts)
             kept = f"{each.held:,} held, {each.undetermined:,} undetermined"
             console.print(f"{each.dataset}: {kept} stay{f' ({why})' if why else ''}", markup=False)
+    if done.again:
+        console.print(f"what {done.again:,} purges by hand had removed was there again")
     if done.by_hand:
         console.print(f"{done.by_hand:,} purges by hand can't be replayed: ask for them again where a store has them")

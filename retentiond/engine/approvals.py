@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -34,8 +34,8 @@ from retentiond.evidence.entry import void_entry
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ApprovalRow, PlanRow
 
-_BY_POLICY = (Trigger.SCHEDULE, Trigger.REPLAY)
 _KEPT = "kept-approved"  # a fact for each policy
+_ASKED = "kept-asked"  # a fact for each plan that asks for it
 _NOT_AFTER = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -139,12 +139,9 @@ def others(given: set[str], asked: str) -> set[str]:
 
 def _approve_pairs(ctx: Context, tx: Transaction, plan: PlanRow) -> None:
     """Approve what the plan is bound to, each policy with its own lists: another plan may hold fewer policies."""
-    for name, sha256 in plan.policies if plan.trigger in (*_BY_POLICY, Trigger.CLOSURE) else ():
-        current = ctx.policies.policies.get(name)
-        if current is not None and current.sha256 == sha256:
-            tx.facts.set(f"{_KEPT}:{name}", kept_sha256(current))
-    if plan.trigger not in _BY_POLICY or plan.lists not in lists_commitments(ctx, plan.policies):
-        return  # a closure or a manual purge approves no policy; a list that changed after the plan, nobody approved
+    _approve_kept(ctx, tx, plan)
+    if plan.trigger is not Trigger.SCHEDULE or plan.lists not in lists_commitments(ctx, plan.policies):
+        return  # nothing that people asked for approves a policy; a list that changed after the plan, nobody approved
     classes = {dataset.name: dataset.data_class for dataset in ctx.datamap.datasets.values()}
     for policy in plan.policies:
         governed = ctx.policies.policies.get(policy[0])
@@ -160,16 +157,30 @@ def kept_sha256(policy: Policy) -> str:
     return hashlib.sha256(canonical_json(kept)).hexdigest() if kept else ""
 
 
-def kept_reasons(tx: Transaction, policies: Iterable[Policy]) -> list[str]:
-    """Return why closures need approval: what is kept of a class is not what was approved, or never was.
+def kept_asked(ctx: Context, tx: Transaction) -> dict[str, str]:
+    """Return the policies of which what is kept was not approved as it stands, each with the SHA-256 of that.
 
     Where nothing was ever kept nobody has to approve that.
     """
-    return [
-        f"what closures keep of class {policy.data_class} was not approved in its present form"
-        for policy in {policy.id: policy for policy in policies}.values()
-        if (tx.facts.get(f"{_KEPT}:{policy.id}") or "") != kept_sha256(policy)
-    ]
+    forms = {name: kept_sha256(policy) for name, policy in ctx.policies.policies.items()}
+    return {name: form for name, form in forms.items() if (tx.facts.get(f"{_KEPT}:{name}") or "") != form}
+
+
+def ask_kept(tx: Transaction, plan: str, asked: Mapping[str, str]) -> None:
+    """Note what the approval of a closure's plan approves besides."""
+    if asked:
+        tx.facts.set(f"{_ASKED}:{plan}", json.dumps(asked))
+
+
+def _approve_kept(ctx: Context, tx: Transaction, plan: PlanRow) -> None:
+    """Approve what is kept: what a closure's plan asked for, or what stands in the policies of a schedule's."""
+    forms: dict[str, str] = json.loads(tx.facts.get(f"{_ASKED}:{plan.id}") or "{}")
+    for name, sha256 in plan.policies if plan.trigger is Trigger.SCHEDULE else ():
+        policy = ctx.policies.policies.get(name)
+        if policy is not None and policy.sha256 == sha256:
+            forms[name] = kept_sha256(policy)
+    for name, form in forms.items():
+        tx.facts.set(f"{_KEPT}:{name}", form)
 
 
 def lists_commitment(ctx: Context, policies: Iterable[tuple[str, str]]) -> str:

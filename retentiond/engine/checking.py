@@ -87,7 +87,9 @@ def check(ctx: Context) -> Report:
     findings.extend(_reviews(ctx))
     findings.extend(zero_findings(ctx))
     findings.extend(_replicas(ctx))
-    findings.extend(restored.findings(ctx))
+    seen = restored.look(ctx)
+    findings.extend(seen.findings)
+    notes.extend(seen.notes)
     covered = coverage(ctx)
     findings.extend(covered.findings)
     findings.extend(leftovers(ctx))
@@ -169,6 +171,11 @@ def _commitments(ctx: Context) -> Iterator[str]:
     yield (
         f"accounts and records are linked to receipts for {ctx.terms.commitments_keep} (`commitments.keep`): the "
         f"manifests of {receipts:,} receipts take {size_bytes:,} bytes, 81 for each record"
+    )
+    yield (
+        f"the ledger keeps names of removed records, and requests for manual purges, for {ctx.terms.identifiers_keep} "
+        f"(`identifiers.keep`), and details of events for {ctx.terms.events_keep} (`events.keep`); of closed accounts "
+        "it keeps commitments under the replay keys"
     )
 
 

@@ -7,7 +7,6 @@ so that memory stays flat however many there are.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import Cases, named_cases
@@ -52,18 +51,21 @@ class Closed(Scratch):
                 return
             after = rows[-1].sequence
 
-    def look_through(self, dataset: Dataset, windows: int | None = None) -> None:
-        """Look for closed accounts among the owners of a dataset.
+    def look_through(self, dataset: Dataset, windows: int | None = None) -> bool:
+        """Look for closed accounts among the owners of a dataset; return whether that were all.
 
         Args:
-            windows: As many of a scan are looked through, where the store can't tell owners otherwise; None for all.
+            windows: As many pieces of it are looked through at most; None for all.
 
         Raises:
             ConnectorError: It could not be read completely.
         """
         if self.count and dataset.has_owner:
-            for owners in owners_of(self._ctx, dataset, windows):
+            for number, owners in enumerate(owners_of(self._ctx, dataset)):
+                if number == windows:
+                    return False
                 self._see(owners)
+        return True
 
     def _see(self, owners: Iterable[str]) -> None:
         with self._transaction() as db:
@@ -92,17 +94,13 @@ class Closed(Scratch):
         return int(count)
 
 
-def owners_of(ctx: Context, dataset: Dataset, windows: int | None = None) -> Iterator[Collection[str]]:
-    """Yield each owner that a record of a dataset has, at least once; also of those of which not all can be read.
-
-    Args:
-        windows: As `Closed.look_through`.
-    """
+def owners_of(ctx: Context, dataset: Dataset) -> Iterator[Collection[str]]:
+    """Yield each owner that a record of a dataset has, at least once; also of those of which not all can be read."""
     connector = ctx.connector(dataset)
     if isinstance(connector, Owning):
         yield from connector.owners(dataset)
         return
-    for window in islice(connector.scan(dataset, named_cases(), frozenset((0,))), windows):
+    for window in connector.scan(dataset, named_cases(), frozenset((0,))):
         yield {owner for found in window.found for owner in found.record.accounts or found.record.ties.named}
 
 

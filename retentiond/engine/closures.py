@@ -56,7 +56,7 @@ def close_account(ctx: Context, account: str, reason: str, key_file: Path | None
         commitment=commitments[0],
         account_sealed=seal_account(ctx, closure.id, account),
         state=AccountState.OPEN,  # until its entry is published
-        reason=reason,
+        reason="",  # what a person typed may name the account: it stands in the journal, sealed, and nowhere else
         requested_at=closure.requested_at,
         due_at=closure.due_at,
         deadline_at=closure.deadline_at,

@@ -1,4 +1,4 @@
-"""Receipts are forgotten, in that nobody can link them any more: their keys are destroyed at the end of their time.
+"""The ledger forgets: keys of receipts, so that nobody can link these any more, and what people asked to be purged.
 
 What was signed stays, and verifies: it commits to records and accounts under a key that is gone by then.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from retentiond.engine.context import Context
+from retentiond.engine.manual import forget_request
 from retentiond.engine.receipts import manifest_base
 from retentiond.errors import ReceiptError
 
@@ -34,6 +35,15 @@ def forget_keys(ctx: Context) -> int:
             tx.receipts.destroy_keys(some)
             for receipt in some:
                 tx.events.append("receipt.key-destroyed", receipt, now)
+    return len(old)
+
+
+def forget_requests(ctx: Context) -> int:
+    """Destroy requests for manual purges with the names of what they removed: they say what it was; return how many."""
+    with ctx.ledger.begin() as tx:
+        old = tx.plans.asked_before(ctx.terms.identifiers_keep.before(ctx.now()))
+        for plan in old:
+            forget_request(tx, plan)
     return len(old)
 
 

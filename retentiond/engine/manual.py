@@ -10,6 +10,7 @@ from datetime import datetime
 from retentiond.domain.decision import Cases, manual_cases
 from retentiond.domain.hold import Scope
 from retentiond.domain.plan import Part, Trigger
+from retentiond.domain.record import Key
 from retentiond.domain.scopes import read_scope, write_scope
 from retentiond.engine.context import Context
 from retentiond.engine.signing import Signed, check_request
@@ -28,12 +29,16 @@ class Manual:
     Attributes:
         scope: The records of one dataset: by account, by key, or by a condition.
         at: When it was signed.
+        as_of: For a replay: the reference time of the purge that is done again; None for the plan's own.
+        exact: For a replay: the keys as the store has them; what is kept with a plan does not say them.
     """
 
     scope: Scope
     reason: str
     signed: Signed
     at: datetime
+    as_of: datetime | None = None
+    exact: frozenset[Key] = frozenset()
 
     def arguments(self) -> dict[str, Json]:
         """Return what the request signs."""
@@ -46,6 +51,7 @@ class Manual:
             "reason": self.reason,
             "scope": write_scope(self.scope),
             "askedAt": rfc3339(self.at),
+            **({"asOf": rfc3339(self.as_of)} if self.as_of else {}),
             **self.signed.to_json(),
         }
 
@@ -72,7 +78,7 @@ def manual_of(ctx: Context, tx: Transaction, plan: PlanRow) -> Manual | None:
 
 def _request_of(ctx: Context, tx: Transaction, plan: PlanRow) -> Manual:
     kept = tx.facts.get(_fact(plan.id))
-    if kept is None:
+    if not kept:
         raise LedgerError(
             f"the request of the manual purge {plan.id} is not in the ledger",
             remedy="nothing is removed by it; run `retentiond ledger check`",
@@ -83,7 +89,13 @@ def _request_of(ctx: Context, tx: Transaction, plan: PlanRow) -> Manual:
         reason=written["reason"],
         signed=Signed(written["by"], written["signature"], written["nonce"], written["notAfter"]),
         at=datetime.fromisoformat(written["askedAt"]),
+        as_of=datetime.fromisoformat(written["asOf"]) if "asOf" in written else None,
     )
+
+
+def forget_request(tx: Transaction, plan: str) -> None:
+    """Destroy the request of a plan that has ended."""
+    tx.facts.set(_fact(plan), "")
 
 
 def asked_by(ctx: Context, tx: Transaction, plan: PlanRow) -> str:
@@ -110,7 +122,8 @@ def cases_of_request(ctx: Context, plan: PlanRow, part: Part) -> Cases:
     with ctx.ledger.begin() as tx:
         found = _request_of(ctx, tx, plan)
     floor = ctx.policies.policies[part.policy].floor
-    return manual_cases(found.scope.selects, ctx.datamap.datasets[part.dataset], plan.reference_time, floor)
+    as_of = found.as_of or plan.reference_time
+    return manual_cases(found.scope.selects, ctx.datamap.datasets[part.dataset], as_of, floor)
 
 
 def _fact(plan: str) -> str:

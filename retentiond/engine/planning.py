@@ -296,8 +296,11 @@ def _subjects(ctx: Context, request: Request) -> list[Subject]:
             continue
         follower = ctx.datamap.datasets[dataset.blobs.dataset] if dataset.blobs else None
         scope = request.manual.scope if request.manual else None
-        closed = request.closed if request.trigger is Trigger.REPLAY else None
-        subjects.append(Subject(dataset, follower, by_class, leaving, closed, scope))
+        closed = request.closed if request.trigger is Trigger.REPLAY and request.manual is None else None
+        subject = Subject(dataset, follower, by_class, leaving, closed, scope)
+        if request.manual is not None:
+            subject = replace(subject, as_of=request.manual.as_of, exact=request.manual.exact)
+        subjects.append(subject)
     return subjects
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.domain.policy import Policy
 from retentiond.engine import guards
-from retentiond.engine.approvals import kept_reasons, lists_commitment
+from retentiond.engine.approvals import ask_kept, kept_asked, lists_commitment
 from retentiond.engine.context import Context
 from retentiond.engine.drafting import Draft, PlanDraft
 from retentiond.engine.manual import Manual, remember
@@ -77,6 +77,8 @@ def propose(ctx: Context, proposal: Proposal) -> tuple[PlanRow, ...]:
             tx.plans.finish_draft(row, each.draft.parts, closures)
             detail = {"records": row.records, "sha256": row.sha256, "plans": len(rows)}
             tx.events.append("plan.made", row.id, proposal.reference, detail)
+        if proposal.trigger is Trigger.CLOSURE:
+            ask_kept(tx, rows[0].id, kept_asked(ctx, tx))
         _keep_request(ctx, tx, proposal.manual, rows)
     if proposal.manual is not None:
         deliver(ctx)
@@ -93,6 +95,8 @@ def _keep_request(ctx: Context, tx: Transaction, asked: Manual | None, rows: Seq
         return
     for row in rows:
         remember(ctx, tx, row.id, asked)
+    if asked.as_of is not None:  # it is known, and was approved, since that purge
+        return
     record_state(ctx, tx, {**asked.to_json(), "plans": [row.sha256 for row in rows]})
     tx.events.append("purge.asked", rows[0].id, asked.at, {"by": asked.signed.principal})
 
@@ -146,18 +150,34 @@ def _row(ctx: Context, tx: Transaction, proposal: Proposal, signed: _Signed, rea
 
 def _reasons(ctx: Context, tx: Transaction, proposal: Proposal, signed: Sequence[_Signed]) -> list[str]:
     if proposal.trigger is Trigger.CLOSURE:
-        return [*proposal.caps, *kept_reasons(tx, (policy for each in signed for policy in each.policies))]
+        return [*proposal.caps, *(_not_approved(ctx.policies.policies[name]) for name in kept_asked(ctx, tx))]
     asked = proposal.manual
+    if asked is not None and asked.as_of is not None:
+        # Only what has these keys was looked at, so a share of it says nothing.
+        limits = {each.id: replace(each.limits, max_percent=100) for some in signed for each in some.policies}
+        return guards.cap_reasons(proposal.forecasts, limits)
     found: dict[str, None] = {}
     if asked is not None:
         found[f"a manual purge that {asked.signed.principal} asked for: {asked.reason}"] = None
     policies: dict[str, Policy] = {}
     for each in signed:
         if asked is None:
-            found.update(dict.fromkeys(guards.approval_reasons(ctx, tx, each.policies, each.datasets)))
+            found.update(dict.fromkeys(guards.approval_reasons(ctx, tx, each.policies, _decided(proposal, each))))
         policies.update((policy.id, policy) for policy in each.policies)
     caps = guards.cap_reasons(proposal.forecasts, {policy.id: policy.limits for policy in policies.values()})
     return [*found, *proposal.caps, *caps]
+
+
+def _decided(proposal: Proposal, signed: _Signed) -> Sequence[Dataset]:
+    """Return the datasets of which policy makes something due: of what goes for a closed account nobody has to ask."""
+    if proposal.trigger is not Trigger.REPLAY:
+        return signed.datasets
+    ruled = {part.dataset for part in signed.draft.parts if part.rule}
+    return [dataset for dataset in signed.datasets if dataset.name in ruled]
+
+
+def _not_approved(policy: Policy) -> str:
+    return f"what closures keep of class {policy.data_class} was not approved in its present form"
 
 
 def publish_canonical(ctx: Context, declared: Iterable[Policy | Dataset]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,7 @@ def _check(ctx: Context, scope: Scope, reason: str) -> None:
         raise UsageError("a purge has a reason, which its receipt bears", where="--reason", remedy="--reason R")
     check_texts("--reason", (reason,))
     check_texts("--account", scope.accounts)
+    _check_names_nobody(scope, reason)
     if not scope.dataset:
         raise UsageError("a purge is of one dataset", where="--dataset", remedy="name it: --dataset D")
     check_scope(ctx, scope, "a purge")
@@ -108,6 +110,16 @@ def _check(ctx: Context, scope: Scope, reason: str) -> None:
             f"the data map does not say whose the records of dataset {dataset.name} are",
             where="--account",
             remedy="--key K, or --where EXPR; or declare `account` in the data map",
+        )
+
+
+def _check_names_nobody(scope: Scope, reason: str) -> None:
+    """Raise UsageError where a reason, which stands in the plan and its receipt for ever, names an account to go."""
+    if any(re.search(rf"(?<!\w){re.escape(account)}(?!\w)", reason) for account in scope.accounts):
+        raise UsageError(
+            "the reason names the account, and stands in the plan and in its receipt for ever",
+            where="--reason",
+            remedy="name a ticket or a matter instead",
         )
 
 

@@ -182,7 +182,7 @@ class Rebuilding:
                 commitment=accounts.account_commitment(self._ctx, account),
                 account_sealed=leaving.seal_account(self._ctx, record["id"], account),
                 state=AccountState.GRACE,
-                reason=record["reason"],
+                reason="",
                 requested_at=requested,
                 due_at=due,
                 deadline_at=deadline,

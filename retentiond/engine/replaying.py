@@ -8,11 +8,10 @@ like any other. What holds name by now stays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from retentiond.domain.plan import Forecast, RunState, Trigger
-from retentiond.engine import chains
+from retentiond.engine import byhand, chains
 from retentiond.engine.closed import ENDS, Closed
 from retentiond.engine.context import Context
 from retentiond.engine.planning import Request, expire_plans, make_plan
@@ -32,6 +31,7 @@ class Replayed:
         since: Records of these that were written since their closure: they stay.
         found: What the plans found, by dataset and policy.
         by_hand: Manual purges of which only counts are left, so that nobody can tell what is to go again.
+        again: Manual purges of which exactly what they had removed was there again.
     """
 
     session: Session
@@ -40,6 +40,7 @@ class Replayed:
     since: int = 0
     found: dict[tuple[str, str], Forecast] = field(default_factory=dict)
     by_hand: int = 0
+    again: int = 0
 
     def take(self, forecast: Forecast) -> None:
         """Add what a plan found of a dataset; several plans are of different accounts, and see all else alike."""
@@ -68,8 +69,6 @@ def replay(ctx: Context) -> Replayed:
         done = Replayed(session)
         if _carry_approved(ctx, session):
             _go_through(ctx, done)
-        with ctx.ledger.begin() as tx:
-            done.by_hand = tx.plans.count_ended(Trigger.MANUAL)
         tidy(ctx)
     return done
 
@@ -79,8 +78,14 @@ def _go_through(ctx: Context, done: Replayed) -> None:
         _look_through(ctx, closed, done.session)
         done.closed, done.back = closed.count, closed.seen_back
         for some in list(closed.back(ENDS)) or [{}]:
-            if not _go(ctx, done, some):
-                break
+            if not _go(ctx, done, Request(Trigger.REPLAY, closed=some, acting=True)):
+                return
+    purges, done.by_hand = byhand.back(ctx)
+    done.again = len(purges)
+    for asked in purges:
+        policy = ctx.policies.of_class(ctx.datamap.datasets[asked.scope.dataset].data_class)
+        if not _go(ctx, done, Request(Trigger.REPLAY, (policy.id,) if policy else (), manual=asked, acting=True)):
+            return
 
 
 def _look_through(ctx: Context, closed: Closed, session: Session) -> None:
@@ -115,10 +120,10 @@ def _waits(plan: PlanRow) -> GuardStopped:
     )
 
 
-def _go(ctx: Context, done: Replayed, closed: Mapping[str, int]) -> bool:
-    """Plan for some closed accounts and carry that out; return whether the next ones' turn has come."""
+def _go(ctx: Context, done: Replayed, request: Request) -> bool:
+    """Plan some of it and carry that out; return whether the next one's turn has come."""
     session = done.session
-    planned = make_plan(ctx, Request(Trigger.REPLAY, closed=closed, acting=True))
+    planned = make_plan(ctx, request)
     session.left_out = tuple(dict.fromkeys((*session.left_out, *planned.failures)))
     done.since += planned.since
     for forecast in planned.forecasts:

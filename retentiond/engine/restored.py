@@ -35,23 +35,36 @@ from retentiond.engine.waiting import waiting
 from retentiond.errors import ConnectorError, KeyFileError, PurgeNotVerified
 from retentiond.evidence.canonical import rfc3339
 from retentiond.ports.rows import BatchRow, EndedRow
-from retentiond.ports.stores import UNNAMEABLE, Finding, Order, Owning
+from retentiond.ports.stores import UNNAMEABLE, Finding, Order, Owning, Survey
 
 _T = TypeVar("_T")
 LOOK_WINDOWS = 50
+OWNER_WINDOWS = 500  # of a store that names owners without handing out records
 LOOK_BATCHES = 8
 LOOK_RECORDS = 500
 _GONE = frozenset((Final.PURGED, Final.ALREADY_GONE))
 _REMEDY = "`retentiond replay` removes again what had been removed; what is held, or can't be told, stays"
 
 
-def findings(ctx: Context) -> Iterator[Finding]:
-    """Find the stores that went back, one finding for each. That a store can't be read is found elsewhere."""
+def look(ctx: Context) -> Survey:
+    """Find the stores that went back, one finding for each. That a store can't be read is found elsewhere.
+
+    A note tells of each dataset of which only a part was looked at.
+    """
     signs: defaultdict[str, list[str]] = defaultdict(list)
-    for store, sign in (*_places(ctx), *_keys(ctx), *_closed(ctx), *_old(ctx)):
+    partly: list[str] = []
+    for store, sign in (*_places(ctx), *_keys(ctx), *_closed(ctx, partly), *_old(ctx)):
         signs[store].append(sign)
-    for store, found in signs.items():
-        yield Finding(f"it was restored, or written late: {'; '.join(found)}", f"store {store}", _REMEDY)
+    return Survey(
+        tuple(
+            Finding(f"it was restored, or written late: {'; '.join(found)}", f"store {store}", _REMEDY)
+            for store, found in signs.items()
+        ),
+        tuple(
+            f"{name}: owners of its first records were compared with closed accounts; `retentiond replay` compares all"
+            for name in partly
+        ),
+    )
 
 
 def _places(ctx: Context) -> Iterator[tuple[str, str]]:
@@ -118,15 +131,22 @@ def _seen_again(dataset: Dataset, records: Sequence[Record], reference: datetime
     return Cases((Case(Disposition.PURGE, same, "seen-again"), Case(Disposition.KEEP, ALWAYS, "made-since")))
 
 
-def _closed(ctx: Context) -> Iterator[tuple[str, str]]:
+def _closed(ctx: Context, partly: list[str]) -> Iterator[tuple[str, str]]:
     """Look for accounts that are closed among the owners of records; where there are any, at their records' clocks."""
     with Closed(ctx) as closed:
         for dataset in ctx.datamap.datasets.values():
             with suppress(ConnectorError):
-                closed.look_through(dataset, LOOK_WINDOWS)
-        found = {account: end for some in closed.back(ENDS) for account, end in some.items()}
-    if found:
-        yield from _of_closed(ctx, found)
+                if not closed.look_through(dataset, _most(ctx, dataset)):
+                    partly.append(dataset.name)
+        for some in closed.back(ENDS):
+            found = list(_of_closed(ctx, some))
+            if found:  # one sign of a store is as good as many
+                yield from found
+                return
+
+
+def _most(ctx: Context, dataset: Dataset) -> int:
+    return OWNER_WINDOWS if isinstance(ctx.connector(dataset), Owning) else LOOK_WINDOWS
 
 
 def _of_closed(ctx: Context, closed: Mapping[str, int]) -> Iterator[tuple[str, str]]:
@@ -156,10 +176,8 @@ def _reasons(ctx: Context, dataset: Dataset, closed: Mapping[str, int]) -> Itera
         return
     cases = replay_cases(closed, dataset, ctx.now(), None)
     told = frozenset(index for index, case in enumerate(cases.cases) if case.reason in (SINCE, UNCERTAIN))
-    connector = ctx.connector(dataset)
-    most = None if isinstance(connector, Owning) else LOOK_WINDOWS
     with suppress(ConnectorError):
-        for window in islice(connector.scan(dataset, cases, told), most):
+        for window in islice(ctx.connector(dataset).scan(dataset, cases, told), _most(ctx, dataset)):
             for index, tally in window.tallies.items():
                 if index != UNNAMEABLE and tally.count:
                     records = [found.record for found in window.found if found.case == index]

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from retentiond.domain.plan import Forecast, RunState, Trigger
+from retentiond.domain.plan import Basis, Forecast, RunState, Trigger
 from retentiond.engine import chains, guards
 from retentiond.engine.anchoring import anchor_events
 from retentiond.engine.approvals import find_plan, void
@@ -14,7 +14,7 @@ from retentiond.engine.closing import Pass, close_due, due_closures, fresh_closu
 from retentiond.engine.context import Context
 from retentiond.engine.enforcement import Carried, carry_out_chain
 from retentiond.engine.failover import counted, notice, uncounted
-from retentiond.engine.forgetting import forget_keys
+from retentiond.engine.forgetting import forget_keys, forget_requests
 from retentiond.engine.keychange import publish_files
 from retentiond.engine.overview import known_overdue, remember_idle, remember_run
 from retentiond.engine.pending import OPEN_BATCHES, pending
@@ -333,7 +333,8 @@ def _account_for(ctx: Context, session: Session, carried: Carried) -> None:
     outcomes: Counter[str] = sum(carried.outcomes().values(), Counter())
     session.overdue += left.total()
     session.held = session.held or (outcomes["held"] > 0 and outcomes["held"] == outcomes.total())
-    if carried.plan.trigger in _BY_POLICY:
+    by_hand = any(part.basis is Basis.MANUAL for part in carried.parts)  # then no policy was asked
+    if carried.plan.trigger in _BY_POLICY and not by_hand:
         left.update(pending(ctx).by_policy + uncounted(ctx))
         short = {policy for policy, count in carried.carried_over().items() if count}
         short |= _policies_left_out(ctx, session.left_out)
@@ -368,3 +369,4 @@ def tidy(ctx: Context) -> None:
     with ctx.ledger.begin() as tx:
         tx.batches.destroy_identifiers(ctx.terms.identifiers_keep.before(ctx.now()))
     forget_keys(ctx)
+    forget_requests(ctx)

@@ -13,7 +13,7 @@ from retentiond.domain.hold import Hold, HoldIndex, Scope
 from retentiond.domain.obligation import Keeping, leaving_cases
 from retentiond.domain.plan import Basis, Part
 from retentiond.domain.policy import REMOVING, Action, Policy
-from retentiond.domain.record import Record, Ties
+from retentiond.domain.record import Key, Record, Ties
 from retentiond.domain.records import Records, columns_of
 from retentiond.domain.replay import SINCE, replay_cases
 from retentiond.domain.versions import MARKER, markers_last
@@ -43,6 +43,8 @@ class Subject:
         closed: After a restore: accounts that are closed, each with the end of its closure, microseconds since the
             epoch; None where nothing was restored.
         scope: What people ask to be purged; None where nobody does.
+        as_of: For what people had asked to be purged: the time of that purge; None for the reference time.
+        exact: Of what has the keys that the scope names, only these, as the store has them; none for all.
         only: The accounts that are asked about, where policy decides; none for all.
         seen_at: When it is looked at, where that is later than the reference time; None where it is not.
     """
@@ -53,6 +55,8 @@ class Subject:
     accounts: Mapping[str, str] = field(default_factory=dict)
     closed: Mapping[str, int] | None = None
     scope: Scope | None = None
+    as_of: datetime | None = None
+    exact: frozenset[Key] = frozenset()
     only: tuple[str, ...] = ()
     seen_at: datetime | None = None
 
@@ -84,7 +88,7 @@ class Subject:
                 remedy="write one, or plan all policies",
             )
         if self.scope is not None:
-            return manual_cases(self.scope.selects, dataset, reference, policy.floor)
+            return manual_cases(self.scope.selects, dataset, self.as_of or reference, policy.floor)
         cases = cases_of(policy, dataset, reference, self.seen_at)
         return only_of(self.only, cases) if self.only and dataset.has_owner else cases
 
@@ -200,7 +204,7 @@ class _Scan:
     def _free(self, records: Records, case: int) -> Records:
         """Return the records that nothing keeps; the others are counted. Mostly nothing can keep any of them."""
         own = self._subject.dataset.name
-        may_keep = self._holds or self._locked[own] or self._index is not None
+        may_keep = self._holds or self._locked[own] or self._index is not None or self._subject.exact
         if not may_keep and not any(ties.standing for ties in records.ties):
             return records
         return columns_of([record for record in records if not self._is_kept(record, case)])
@@ -208,6 +212,8 @@ class _Scan:
     def _is_kept(self, record: Record, case: int) -> bool:
         if case in self._doubts or case in self._kept:
             return False
+        if self._subject.exact and record.key not in self._subject.exact:
+            return True
         removes = self._cases.cases[case].action in REMOVING
         if self._is_held(record, removes=removes):
             self._rows.held += 1

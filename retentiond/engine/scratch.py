@@ -24,8 +24,10 @@ class Scratch:
 
     def __init__(self, schema: str) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="retentiond-")
-        self._db = sqlite3.connect(Path(self._directory.name) / "scratch.db", isolation_level=None)
+        path = Path(self._directory.name) / "scratch.db"
+        self._db = sqlite3.connect(path, isolation_level=None)
         self._db.executescript(_SETTINGS + schema)
+        path.unlink()  # the open file goes on, and is gone with its process, however that ends: it may name accounts
 
     def __enter__(self) -> Self:
         """Return itself."""

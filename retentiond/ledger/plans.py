@@ -7,11 +7,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, delete, exists, func, insert, literal, or_, select, update
 
 from retentiond.domain.plan import Forecast, Part, RunState, Trigger
 from retentiond.ledger import schema
-from retentiond.ledger.schema import columns_of, drafts, plan_closures, plans
+from retentiond.ledger.schema import columns_of, drafts, facts, plan_closures, plans
 from retentiond.ledger.session import Session, values_of
 from retentiond.ports.rows import PlanRow
 
@@ -29,6 +29,16 @@ _COUNT_ENDED = (
     select(func.count())
     .select_from(plans)
     .where(plans.c.state.in_((RunState.DONE, RunState.PARTIAL)), plans.c.trigger == bindparam("by"))
+)
+# The sealed request of a plan stands beside it, in `facts`, until it is destroyed.
+_ASKED_BEFORE = (
+    select(plans.c.id)
+    .join(facts, facts.c.name == literal("purge:").concat(plans.c.id))
+    .where(
+        plans.c.state.in_((RunState.DONE, RunState.PARTIAL, RunState.CANCELLED)),
+        plans.c.created_at < bindparam("moment"),
+        func.length(facts.c.value) > 0,
+    )
 )
 _ADD = insert(plans)
 _SET_STATE = update(plans).where(plans.c.id == bindparam("reference")).values(state=bindparam("new_state"))
@@ -93,6 +103,10 @@ class SqlPlans:
         """Return how many plans of a trigger were carried out."""
         count: int = self._session.value(_COUNT_ENDED, by=trigger)
         return count
+
+    def asked_before(self, moment: datetime) -> Sequence[str]:
+        """Return plans for what people asked, made before a time, that have ended, whose requests are still there."""
+        return [row.id for row in self._session.rows(_ASKED_BEFORE, moment=moment)]
 
     def of_closures(self, closures: Sequence[str]) -> Sequence[tuple[str, str]]:
         """Return (closure, plan) for each plan that serves one of the closures, each closure's plans oldest first."""

@@ -70,6 +70,10 @@ class Plans(Protocol):
         """Return how many plans of a trigger were carried out."""
         ...
 
+    def asked_before(self, moment: datetime) -> Sequence[str]:
+        """Return plans for what people asked, made before a time, that have ended, whose requests are still there."""
+        ...
+
     def of_closures(self, closures: Sequence[str]) -> Sequence[tuple[str, str]]:
         """Return (closure, plan) for each plan that serves one of the closures, each closure's plans oldest first."""
         ...

@@ -34,15 +34,16 @@ class KeptReading:
         Args:
             rules: Those of the class: each lets a record go that it has kept long enough, whoever it was of.
         """
-        longest = max((longest_seconds(rule.period) + _grace(rule) for rule in rules), default=0)
+        lengths = [longest_seconds(rule.period) + _grace(rule) for rule in rules]
         for index, model in enumerate(self._models):
             if model.when is not None:
                 trail = (*self._path, index, "when")
                 self._clauses[index] = self._when.read(model.when, trail, f"closure {index + 1}")
-            if shortest_seconds(model.keep) > longest:
-                what = (
-                    f"it is to be kept for {model.keep} after a closure, and every rule of its policy removes it before"
-                )
+            # Of which records a rule with a condition is cannot be told; an obligation without one is of all of them.
+            always = model.when is None
+            if shortest_seconds(model.keep) > (min if always else max)(lengths, default=0):
+                which = "a" if always else "every"
+                what = f"it is to be kept for {model.keep}, and {which} rule of its policy removes it before"
                 remedy = "keep it longer in the policy, too; what has to be kept, has to be kept of all accounts"
                 yield Problem((*self._path, index, "keep"), what, remedy)
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from retentiond.domain.hold import Scope
+from retentiond.engine import restored
 from retentiond.engine.checking import Report, check
 from retentiond.engine.holds import add_hold, release_hold
 from retentiond.engine.replaying import replay
@@ -132,3 +134,82 @@ def test_another_file_in_its_place_without_what_was_removed_is_no_sign(office: O
     age(office, hours=1)
     restore(office, backup)
     assert looked(office) == []
+
+
+OBJECTS = """
+stores:
+  app: {kind: sqlite, path: ../app.db, backups: none}
+  disk: {kind: files, root: ../payloads, backups: none}
+datasets:
+  feedback:
+    store: app
+    table: feedback
+    key: [id]
+    clock: {column: created, earliest: 2023-01-01}
+    account: account
+    class: feedback
+  objects: {store: disk, prefix: "", class: feedback, clock: modified, key_pattern: "{account}/{name}",
+            account: {pattern: account}}
+"""
+OF_OBJECTS = """
+policies:
+  feedback:
+    class: feedback
+    promise: {live: 40 days}
+    rules: [{keep: 30 days}]
+    schedule: "every 6 hours"
+    limits: {max_records: 1000, max_percent: 100}
+closure: {grace: none, deadline: 30 days, limits: {per_day: 500, max_percent: 100}}
+floor: 1 hour
+"""
+
+
+def test_new_objects_of_a_closed_account_are_a_sign_unless_it_is_known_to_have_come_back(tmp_path: Path) -> None:
+    office = make_office(tmp_path)
+    (office.config / "datamap.yaml").write_text(OBJECTS, "utf-8")
+    (office.config / "policies.yaml").write_text(OF_OBJECTS, "utf-8")
+    office.feedback(1, 1, account="acct-1")
+    leave(office, ["acct-1"])
+    age(office, days=1)
+    office.blob("acct-1/one")
+    assert looked(office) == [
+        "it was restored, or written late: records of objects are of closed accounts: written since, or restored"
+    ]
+    office.feedback(2, 0, account="acct-1")
+    assert looked(office) == []
+
+
+def test_a_look_is_bounded_and_says_so(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restored, "OWNER_WINDOWS", 2)
+    monkeypatch.setattr(restored, "LOOK_WINDOWS", 2)
+
+    def in_small_steps(connector: Any) -> Any:
+        connector._window_rows = 5
+        return connector
+
+    office.wraps["app"] = in_small_steps
+    backup = back_up(office)
+    leave(office)
+    restore(office, backup)
+    with office.open() as ctx:
+        report = check(ctx)
+    assert any("retentiond replay" in each.remedy for each in report.findings)
+    partly = [note for note in report.notes if "compared with closed accounts" in note]
+    assert [note.partition(":")[0] for note in partly] == ["requests", "feedback"]
+
+
+def test_many_ends_of_closures_are_looked_at_until_one_is_a_sign(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restored, "ENDS", 1)
+    backup = back_up(office)
+    for account in LEAVING[:3]:
+        leave(office, [account])
+        age(office, minutes=1)
+    restore(office, backup)
+    with office.db() as db:
+        db.execute("DELETE FROM requests WHERE account = ?", (LEAVING[0],))
+        db.execute("DELETE FROM feedback WHERE account = ?", (LEAVING[0],))
+    office.request("since", 0, account=LEAVING[0])
+    said = "; ".join(looked(office))
+    assert "3 records of requests are of closed accounts" in said

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from retentiond.domain.hold import Scope
 from retentiond.domain.plan import RunState, Trigger
+from retentiond.engine import replaying
 from retentiond.engine.approvals import approve
+from retentiond.engine.bundles import list_receipts
 from retentiond.engine.holds import add_hold
+from retentiond.engine.purging import ask_purge
 from retentiond.engine.replaying import Replayed, replay
+from retentiond.engine.retracting import retract
+from retentiond.engine.rewrapping import rotate_replay
 from retentiond.engine.running import apply_plan, run_all
 from retentiond.errors import Interrupted
 from tests.engine.leavers import ask, fill, names
@@ -153,9 +157,6 @@ def test_what_has_no_clock_or_a_nonsensical_one_stays_and_is_counted(office: Off
 
 
 def test_a_closure_whose_receipt_was_taken_back_closes_nobody(office: Office) -> None:
-    from retentiond.engine.bundles import list_receipts  # noqa: PLC0415
-    from retentiond.engine.retracting import retract  # noqa: PLC0415
-
     backup = back_up(office)
     leave(office, [LEAVING[0]])
     with office.open() as ctx:
@@ -185,6 +186,133 @@ def test_a_replay_that_was_interrupted_goes_on_with_its_plan(office: Office) -> 
     assert everything(office) == expected
 
 
-def closed_rows(office: Office) -> list[Any]:
-    with office.open() as ctx, ctx.ledger.begin() as tx:
-        return list(tx.closures.closed(0, 100))
+def test_nobody_is_asked_of_policies_that_make_nothing_due(office: Office) -> None:
+    backup = back_up(office)
+    leave(office)
+    expected = everything(office)
+    age(office, hours=1)
+    restore(office, backup)
+    office.edit("policies.yaml", "keep: 30 days", "keep: 31 days")
+    assert again(office).session.stops == []
+    assert everything(office) == expected
+    office.feedback(3_000, 32)
+    stopped = again(office).session.stopped_plan
+    assert stopped is not None
+    assert stopped.reasons == ("policy feedback for dataset feedback was not approved in its present form",)
+    with office.open() as ctx:
+        approve(ctx, stopped.id, None)
+    assert again(office).session.stops == []
+    assert everything(office) == expected
+    office.feedback(3_001, 32)
+    with office.open() as ctx:
+        assert run_all(ctx).stopped is not None  # a replay that was approved approves no policy
+
+
+def purge(office: Office, scope: Scope) -> None:
+    with office.open() as ctx:
+        asked = ask_purge(ctx, scope, "ticket 7", None)
+        assert asked.planned.plan is not None
+        approve(ctx, asked.planned.plan.id, None)
+        assert apply_plan(ctx, asked.planned.plan.id).stops == []
+
+
+def test_a_manual_purge_is_done_again_exactly_as_long_as_its_names_are_known(office: Office) -> None:
+    office.request("7", 2, account="acct-x", payload="p-7")
+    office.request("8", 2, account="acct-x")
+    backup = back_up(office)
+    purge(office, Scope(dataset="requests", accounts=("acct-x",)))
+    expected = everything(office)
+    age(office, days=2)
+    restore(office, backup)
+    with office.db() as db:
+        db.execute("UPDATE requests SET account = 'acct-y' WHERE id = '8'")  # by its key it is the same record
+    office.request("9", 2.5, account="acct-x")  # older than the purge, and not what it removed
+    done = again(office)
+    assert (done.again, done.by_hand, done.session.stops) == (1, 0, [])
+    assert [each.plan.trigger for each in done.session.carried] == [Trigger.REPLAY]
+    left = everything(office)
+    assert {row[0] for row in left["requests"] - expected["requests"]} == {"9"}
+    assert left["files"] == expected["files"]
+    with office.open() as ctx:
+        assert run_all(ctx).stops == []
+
+    restore(office, backup)
+    with office.db() as db:
+        db.execute("DELETE FROM requests WHERE id = '8'")
+    age(office, hours=1)
+    office.request("8", 0, account="acct-x")  # made under its key since
+    with office.open() as ctx:
+        add_hold(ctx, Scope(accounts=("acct-x",)), "matter-1", "a reason", None)
+    held = again(office)
+    assert (held.again, held.session.carried) == (1, [])
+    age(office, days=8)
+    again(office)
+    assert (again(office).by_hand, again(office).again) == (1, 0)
+
+
+def test_a_manual_purge_is_not_done_again_to_another_key_that_reads_the_same(office: Office) -> None:
+    with office.db() as db:
+        db.execute("ALTER TABLE requests RENAME TO typed")
+        db.execute(
+            "CREATE TABLE requests (id PRIMARY KEY, account TEXT, created TEXT, flagged INTEGER, payload TEXT,"
+            " deleted TEXT)"
+        )
+        db.execute("INSERT INTO requests SELECT * FROM typed")
+        db.execute("DROP TABLE typed")
+    for key, account in ((7, "acct-x"), ("7", "acct-z")):
+        office.request(key, 2, account=account)  # type: ignore[arg-type]
+    backup = back_up(office)
+    purge(office, Scope(dataset="requests", accounts=("acct-x",)))
+    expected = everything(office)
+    age(office, days=1)
+    restore(office, backup)
+    assert again(office).again == 1
+    assert everything(office) == expected
+    assert ("7", "acct-z") in {row[:2] for row in expected["requests"]}
+
+
+def test_accounts_that_closed_at_many_times_are_asked_about_in_pieces(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying, "ENDS", 2)
+    backup = back_up(office)
+    for account in LEAVING:
+        leave(office, [account])
+        age(office, minutes=1)
+    expected = everything(office)
+    restore(office, backup)
+    done = again(office)
+    assert len(done.session.carried) == 3
+    assert everything(office) == expected
+    assert (done.back, done.session.stops, done.found["requests", "content"].due) == (5, [], 15)
+
+
+def test_a_closure_that_is_taken_back_after_the_plan_keeps_what_was_planned(office: Office) -> None:
+    backup = back_up(office)
+    leave(office, [LEAVING[0]])
+    age(office, hours=1)
+    restore(office, backup)
+    office.request("new", 0, account=LEAVING[0])
+    before = everything(office)
+    waits = again(office).session.stopped_plan
+    assert waits is not None
+    with office.open() as ctx:
+        (receipt,) = [row for row in list_receipts(ctx) if row.kind == "closure"]
+        retract(ctx, receipt.id, "mistaken", None)
+        approve(ctx, waits.id, None)
+    done = again(office)
+    assert outcomes(done.session)["requests"] == {"changed": 2, "carriedOver": 1}  # one waits for its object
+    assert everything(office) == before
+
+
+def test_closures_under_an_older_replay_key_are_found(office: Office) -> None:
+    backup = back_up(office)
+    leave(office, LEAVING[:2])
+    with office.open() as ctx:
+        rotate_replay(ctx, None)
+    leave(office, LEAVING[2:])
+    expected = everything(office)
+    age(office, hours=1)
+    restore(office, backup)
+    assert again(office).back == 5
+    assert everything(office) == expected

@@ -102,7 +102,13 @@ SHAPE = [
     Bad(
         "kept longer than the policy lets it",
         KEEP + CLOSURE % "content: [{keep: 9 days, reason: law}, {keep: ▸31 days, reason: law}]",
-        "every rule of its policy removes it before",
+        "and a rule of its policy removes it before",
+        "keep it longer in the policy, too",
+    ),
+    Bad(
+        "kept longer than any rule lets it",
+        KEEP + CLOSURE % "content: {when: {flagged: true}, keep: ▸31 days, reason: law}",
+        "and every rule of its policy removes it before",
         "keep it longer in the policy, too",
     ),
     Bad(
