@@ -63,7 +63,7 @@ def stays(row: Mapping[str, Any]) -> bool:
     age = (NOW - at) / timedelta(days=1)
     if age <= KEPT_DAYS:
         return True
-    return flagged != 0 and age <= FLAGGED_DAYS
+    return bool(flagged != 0 and age <= FLAGGED_DAYS)
 
 
 def some_rows(seed: int) -> list[dict[str, Any]]:
