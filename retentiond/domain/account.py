@@ -37,6 +37,19 @@ _MOVES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Leaver:
+    """What is known of an account that leaves.
+
+    Attributes:
+        jurisdiction: Where it belongs; empty where nobody said it, and then what is kept anywhere is kept.
+        requested_at: When its closure was asked for; None where that is not known, and then it is now.
+    """
+
+    jurisdiction: str = ""
+    requested_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class KeptPart:
     """Records of an account that has left that have to be kept longer.
 

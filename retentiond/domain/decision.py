@@ -157,24 +157,28 @@ class Kept:
     Attributes:
         number: The obligation's place among those of its class, from 1.
         whom: Of which records, by whom they are of and what they are.
-        cutoff: Those whose clock started before it go.
+        cutoff: Those whose clock started before it go; None where all of them stay, whatever their clock.
         earliest, latest: Between these times clocks are real; of others nobody can tell.
     """
 
     number: int
     whom: Condition
-    cutoff: datetime
+    cutoff: datetime | None
     earliest: datetime
     latest: datetime
 
     @property
     def over(self) -> Condition:
         """Whether it certainly keeps a record no more, or never did."""
+        if self.cutoff is None:
+            return Not(self.whom)
         return Or((Not(self.whom), And((self._from(self.earliest), self._before(self.cutoff)))))
 
     @property
     def young(self) -> Condition:
         """Whether it certainly keeps a record."""
+        if self.cutoff is None:
+            return self.whom
         within = Not(Compare(CLOCK, Operator.GREATER, micros(self.latest)))
         return And((self.whom, self._from(max(self.cutoff, self.earliest)), within))
 

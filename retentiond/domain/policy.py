@@ -95,6 +95,7 @@ class Obligation:
     Attributes:
         number: Its place among those of its class, from 1.
         keep: How long, counted from the start of a record's clock.
+        from_closure: Whether it counts from the day on which the closure was asked for instead.
         reason: Why, in words that a customer may read.
         when: Of which records.
         jurisdictions: Of which accounts, by where they belong; empty for all.
@@ -105,6 +106,7 @@ class Obligation:
     reason: str
     when: Condition = ALWAYS
     jurisdictions: tuple[str, ...] = ()
+    from_closure: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from retentiond.domain.account import AccountState
+from retentiond.domain.account import AccountState, Leaver
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import closure_cases, named_cases
 from retentiond.engine.context import Context
@@ -73,7 +73,7 @@ def account_holdings(ctx: Context, account: str) -> tuple[AccountStatus, list[Ho
     with ctx.ledger.begin() as tx:
         closure = closure_of(ctx, tx, account)
     leaves = closure is not None and closure.state in _LEAVING
-    found = holdings(ctx, account, closure.jurisdiction if closure and leaves else None)
+    found = holdings(ctx, account, Leaver(closure.jurisdiction, closure.requested_at) if closure and leaves else None)
     remaining = tuple((each.dataset, None if each.trouble else each.records + each.undetermined) for each in found)
     owned = {each.name for each in _owned(ctx)}
     status = _status(ctx, account, tuple(each for each in remaining if each[0] in owned))

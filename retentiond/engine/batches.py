@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from retentiond.domain.account import Leaver
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import Cases, cases_of
 from retentiond.domain.hold import Hold, HoldIndex
@@ -56,14 +57,14 @@ class Work:
     """A run's plan with everything that its batches need.
 
     Attributes:
-        accounts: The accounts that leave, each with its jurisdiction; none where policy decides.
+        accounts: The accounts that leave, with what is known of each; none where policy decides.
         elsewhere: Tells whether a row that stays names an object.
         prepared: Hears of batches as they end.
     """
 
     plan: PlanRow
     parts: Sequence[Part]
-    accounts: Mapping[str, str] = field(default_factory=dict)
+    accounts: Mapping[str, Leaver] = field(default_factory=dict)
     elsewhere: Callable[[str], bool] = lambda _name: False
     prepared: Prepared = NOTHING_PREPARED
 

@@ -18,7 +18,7 @@ from retentiond.engine import chains
 from retentiond.engine.closure_receipts import issue_closure_receipts
 from retentiond.engine.context import Context
 from retentiond.engine.enforcement import Carried, carry_out_chain
-from retentiond.engine.leaving import account_of, jurisdictions_of
+from retentiond.engine.leaving import account_of, leavers_of
 from retentiond.engine.planning import Planned, Request, expire_plans, look, make_plan
 from retentiond.errors import ConnectorError, GuardStopped, Interrupted, LedgerBusy, RetentiondError
 from retentiond.ports.rows import ClosureRow, PlanRow
@@ -205,8 +205,7 @@ def _plan(ctx: Context, done: Pass, leaving: dict[str, str]) -> Planned:
 
 
 def _request(ctx: Context, leaving: Mapping[str, str]) -> Request:
-    where = jurisdictions_of(ctx, leaving)
-    return Request(Trigger.CLOSURE, leaving=dict(leaving), jurisdictions=where, acting=True)
+    return Request(Trigger.CLOSURE, leaving=dict(leaving), leavers=leavers_of(ctx, leaving), acting=True)
 
 
 def _note(ctx: Context, leaving: Mapping[str, str], last: Planned) -> dict[str, str]:

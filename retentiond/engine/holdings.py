@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from retentiond.domain.account import KeptPart
+from retentiond.domain.account import KeptPart, Leaver
 from retentiond.domain.condition import ACCOUNT, ALWAYS, NAMED, AnyOf, Missing
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import OTHERS, Case, Cases, Disposition, named_cases
@@ -92,11 +92,11 @@ class Holding:
         return (*(each for each in self.kept if each is not same), part.plus(same) if same else part)
 
 
-def holdings(ctx: Context, account: str, jurisdiction: str | None = None) -> list[Holding]:
+def holdings(ctx: Context, account: str, leaver: Leaver | None = None) -> list[Holding]:
     """Return what each dataset holds of an account, in the order of the data map.
 
     Args:
-        jurisdiction: Where an account that leaves belongs, empty where nobody said it; None for one that stays.
+        leaver: What is known of an account that leaves; None for one that stays.
 
     A store that cannot be looked at keeps none of the others from being.
     """
@@ -105,7 +105,7 @@ def holdings(ctx: Context, account: str, jurisdiction: str | None = None) -> lis
     found: dict[str, Holding] = {}
     for dataset in ctx.datamap.datasets.values():
         if not dataset.follows:
-            for each in _Look(ctx, account, holds, dataset, jurisdiction).run():
+            for each in _Look(ctx, account, holds, dataset, leaver).run():
                 found[each.dataset] = each
     return [found[name] for name in ctx.datamap.datasets]
 
@@ -114,7 +114,7 @@ class _Look:
     """One look at a dataset, and at the one that its rows name objects of."""
 
     def __init__(
-        self, ctx: Context, account: str, holds: Sequence[Hold], dataset: Dataset, jurisdiction: str | None
+        self, ctx: Context, account: str, holds: Sequence[Hold], dataset: Dataset, leaver: Leaver | None
     ) -> None:
         self._ctx = ctx
         self._account = account
@@ -124,8 +124,7 @@ class _Look:
         self._object_holds = HoldIndex(holds, self._follower.name if self._follower else "")
         self._now = ctx.now()
         policy = ctx.policies.of_class(dataset.data_class)
-        leaving = {} if jurisdiction is None else {account: jurisdiction}
-        self._keeping = Keeping(leaving, policy) if leaving else None
+        self._keeping = Keeping({account: leaver}, policy) if leaver else None
 
     def run(self) -> Iterator[Holding]:
         with _Names() as names:

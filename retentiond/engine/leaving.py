@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
-from retentiond.domain.account import KeptPart, Remainder
+from retentiond.domain.account import KeptPart, Leaver, Remainder
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import Trigger
 from retentiond.domain.record import Record
@@ -28,8 +28,8 @@ def account_of(ctx: Context, closure: ClosureRow) -> str:
     return ctx.wrapping.open(closure.account_sealed, _context(closure.id)).decode()
 
 
-def accounts_of(ctx: Context, plan: PlanRow) -> dict[str, str]:
-    """Return the accounts whose closures a plan serves, each with its jurisdiction.
+def accounts_of(ctx: Context, plan: PlanRow) -> dict[str, Leaver]:
+    """Return the accounts whose closures a plan serves.
 
     Those that were closed since have nothing in it any more.
     """
@@ -37,20 +37,25 @@ def accounts_of(ctx: Context, plan: PlanRow) -> dict[str, str]:
         return {}
     with ctx.ledger.begin() as tx:
         rows = [tx.closures.get(closure) for closure in tx.plans.closures_of(plan.id)]
-    return {account: row.jurisdiction for row in rows if row is not None and (account := account_of(ctx, row))}
+    return {account: leaver_of(row) for row in rows if row is not None and (account := account_of(ctx, row))}
 
 
-def jurisdictions_of(ctx: Context, leaving: Mapping[str, str]) -> dict[str, str]:
-    """Return where accounts that leave belong; blank where nobody said it.
+def leavers_of(ctx: Context, leaving: Mapping[str, str]) -> dict[str, Leaver]:
+    """Return what is known of accounts that leave, where anything of it matters.
 
     Args:
         leaving: The accounts, each with its closure's id.
     """
-    if not ctx.policies.closure.jurisdictions:
-        return dict.fromkeys(leaving, "")
+    if not any(policy.kept for policy in ctx.policies.policies.values()):
+        return {}
     with ctx.ledger.begin() as tx:
         rows = {account: tx.closures.get(closure) for account, closure in leaving.items()}
-    return {account: row.jurisdiction if row else "" for account, row in rows.items()}
+    return {account: leaver_of(row) for account, row in rows.items() if row is not None}
+
+
+def leaver_of(closure: ClosureRow) -> Leaver:
+    """Return what a closure says of its account."""
+    return Leaver(closure.jurisdiction, closure.requested_at)
 
 
 def owners_among(accounts: Collection[str], record: Record) -> list[str]:

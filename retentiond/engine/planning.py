@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from retentiond.domain.account import Leaver
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.domain.policy import Policy
@@ -44,8 +45,7 @@ class Request:
     Attributes:
         policies: Ids of the policies; empty for all.
         leaving: For closures: the accounts that leave, each with its closure's id.
-        jurisdictions: Where those of them belong of which that is said; what is kept of the others is whatever any
-            jurisdiction asks for.
+        leavers: What is known of those of them, where anything has to be kept of them.
         manual: What somebody asks to be purged; None where nobody does.
         closed: For a replay: closed accounts, each with the end of its closure, microseconds since the epoch.
         acting: Whether whoever asks is the process that acts on the ledger.
@@ -54,7 +54,7 @@ class Request:
     trigger: Trigger = Trigger.SCHEDULE
     policies: tuple[str, ...] = ()
     leaving: Mapping[str, str] = field(default_factory=dict)
-    jurisdictions: Mapping[str, str] = field(default_factory=dict)
+    leavers: Mapping[str, Leaver] = field(default_factory=dict)
     manual: Manual | None = None
     closed: Mapping[str, int] = field(default_factory=dict)
     acting: bool = False
@@ -290,7 +290,7 @@ def _subjects(ctx: Context, request: Request) -> list[Subject]:
     wanted = request.policies or tuple(ctx.policies.policies)
     by_class = {policy.data_class: policy for policy in _policies(ctx, wanted)}
     subjects = []
-    leaving = {account: request.jurisdictions.get(account, "") for account in request.leaving}
+    leaving = {account: request.leavers.get(account, Leaver()) for account in request.leaving}
     for dataset in graph_of(ctx).children_first():
         if dataset.follows or not _concerns(request, dataset, by_class):
             continue

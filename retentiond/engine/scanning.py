@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from retentiond.domain.account import Leaver
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import KEPT, Case, Cases, Disposition, cases_of, manual_cases, named_cases, only_of
 from retentiond.domain.hold import Hold, HoldIndex, Scope
@@ -39,7 +40,7 @@ class Subject:
 
     Attributes:
         policies: The policies in question, by class.
-        accounts: The accounts that leave, each with its jurisdiction; none where policy decides.
+        accounts: The accounts that leave, with what is known of each; none where policy decides.
         closed: After a restore: accounts that are closed, each with the end of its closure, microseconds since the
             epoch; None where nothing was restored.
         scope: What people ask to be purged; None where nobody does.
@@ -52,7 +53,7 @@ class Subject:
     dataset: Dataset
     follower: Dataset | None
     policies: Mapping[str, Policy]
-    accounts: Mapping[str, str] = field(default_factory=dict)
+    accounts: Mapping[str, Leaver] = field(default_factory=dict)
     closed: Mapping[str, int] | None = None
     scope: Scope | None = None
     as_of: datetime | None = None

@@ -41,7 +41,7 @@ class KeptReading:
                 self._clauses[index] = self._when.read(model.when, trail, f"closure {index + 1}")
             # Of which records a rule with a condition is cannot be told; an obligation without one is of all of them.
             always = model.when is None
-            if shortest_seconds(model.keep) > (min if always else max)(lengths, default=0):
+            if model.keep and shortest_seconds(model.keep) > (min if always else max)(lengths, default=0):
                 which = "a" if always else "every"
                 what = f"it is to be kept for {model.keep}, and {which} rule of its policy removes it before"
                 remedy = "keep it longer in the policy, too; what has to be kept, has to be kept of all accounts"
@@ -54,7 +54,8 @@ class KeptReading:
             clause = self._clauses.get(index)
             when = clause.condition if clause else ALWAYS
             names = tuple(sorted(model.jurisdictions or ()))
-            found.append(Obligation(index + 1, model.keep, model.reason, when, names))
+            from_closure = model.after_closure is not None
+            found.append(Obligation(index + 1, model.period, model.reason, when, names, from_closure))
         return tuple(found)
 
     def canonical(self) -> list[dict[str, Any]]:

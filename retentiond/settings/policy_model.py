@@ -162,10 +162,25 @@ class ClosureLimits(Declared):
 class KeptModel(Declared):
     """What has to be kept of accounts that have left, and how long."""
 
+    newer: ClassVar[frozenset[str]] = frozenset(("keep", "after_closure"))
+
     when: When = None
-    keep: PeriodValue
+    keep: MaybePeriod = None
+    after_closure: MaybePeriod = None
     reason: Label
     jurisdictions: Annotated[list[Name], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_clock(self) -> KeptModel:
+        if (self.keep is None) == (self.after_closure is None):
+            remedy = "write `keep: 10 years`, from a record's own clock, or `after_closure: 90 days`"
+            raise refuse("what has to be kept needs exactly one of keep, after_closure", remedy)
+        return self
+
+    @property
+    def period(self) -> Period:
+        """How long; one of the two is always given."""
+        return next(period for period in (self.keep, self.after_closure) if period)
 
 
 def _kept(value: object) -> object:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from retentiond.domain.account import KeptPart, Remainder
+from retentiond.domain.account import KeptPart, Leaver, Remainder
 from retentiond.domain.condition import ALWAYS, Compare, Operator, attribute
 from retentiond.domain.dataset import ClockSource, Dataset
 from retentiond.domain.decision import Disposition, closure_cases
@@ -25,7 +25,7 @@ DATASET = Dataset(
     "rows", "db", "sqlite", "c", ClockSource(column="at", earliest=EARLIEST), table="t", owners=(OwnerSource("u"),)
 )
 FLAGGED = Compare(attribute("flagged"), Operator.EQUAL, True)  # noqa: FBT003 -- a literal
-LEAVING = {"a": "de", "b": "us", "c": ""}
+LEAVING = {"a": Leaver("de"), "b": Leaver("us"), "c": Leaver()}
 DAYS = (0, 1, 9, 10, 11, 99, 100, 101, 2000, 3000, -3)
 
 obligations = st.lists(
@@ -66,7 +66,7 @@ def expected(
     """Say it without conditions: who leaves, what binds, how old."""
     if owners[:1] == ("?",):
         return Disposition.UNDETERMINED if set(owners) & set(LEAVING) else Disposition.KEEP
-    leaving = [LEAVING[each] for each in owners if each in LEAVING]
+    leaving = [LEAVING[each].jurisdiction for each in owners if each in LEAVING]
     if not leaving:
         return Disposition.KEEP
     unsure = False
@@ -146,10 +146,10 @@ def test_dates_at_the_ends_of_months(begun: date, months: int, goes: date) -> No
     start, end = (datetime(each.year, each.month, each.day, tzinfo=UTC) for each in (begun, goes))
     policy = Policy("p", "c", (), kept=(Obligation(1, Period(months=months), "law"),))
     record = Record((1,), account="a", clock=micros(start))
-    told = Keeping({"a": ""}, policy).until(record, start)
+    told = Keeping({"a": Leaver()}, policy).until(record, start)
     assert told == ("law", end)
-    before = leaving_cases({"a": ""}, policy, DATASET, end - timedelta(seconds=1))
-    after = leaving_cases({"a": ""}, policy, DATASET, end + timedelta(seconds=1))
+    before = leaving_cases({"a": Leaver()}, policy, DATASET, end - timedelta(seconds=1))
+    after = leaving_cases({"a": Leaver()}, policy, DATASET, end + timedelta(seconds=1))
     assert (before.python()(record) == 0, after.python()(record) == 0) == (False, True)
 
 
@@ -165,3 +165,21 @@ def test_what_has_to_be_kept_is_overdue_after_its_date_and_not_before() -> None:
     assert part.plus(KeptPart("rows", "c", "law", 1, NOW - timedelta(days=2), NOW)) == KeptPart(
         "rows", "c", "law", 4, NOW - timedelta(days=2), NOW + timedelta(days=1)
     )
+
+
+@pytest.mark.parametrize(("begun", "months", "goes"), MONTHS, ids=str)
+def test_what_is_kept_from_the_closure_goes_with_all_of_its_account(begun: date, months: int, goes: date) -> None:
+    asked, end = (datetime(each.year, each.month, each.day, tzinfo=UTC) for each in (begun, goes))
+    kept = (Obligation(1, Period(months=months), "law", FLAGGED, ("de",), from_closure=True),)
+    policy = Policy("p", "c", (), kept=kept)
+    leaving = {"a": Leaver("de", asked), "b": Leaver("us", asked), "c": Leaver("de", EARLIEST)}
+    flagged, plain = {"flagged": True}, {"flagged": False}
+    mine = [Record((1,), account=name, clock=clock, attributes=flagged) for name in "abc" for clock in (None, 0)]
+    for then, stays in ((end - timedelta(seconds=1), True), (end + timedelta(seconds=1), False)):
+        winner = leaving_cases(leaving, policy, DATASET, then).python()
+        assert [winner(record) == 0 for record in mine] == [not stays] * 2 + [True] * 4
+        assert winner(mine[0]._replace(attributes=plain)) == 0
+        unsure = mine[0]._replace(attributes={"flagged": None})
+        assert (winner(unsure) == 0) is not stays
+        told = Keeping(leaving, policy).until(mine[0], then)
+        assert told == (("law", end) if stays else None)

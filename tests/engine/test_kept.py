@@ -254,6 +254,22 @@ def test_what_nobody_can_tell_the_date_of_stays_and_is_counted(office: Office) -
     assert (found.undetermined, len(found.kept)) == (2, 1)
 
 
+def test_what_is_kept_from_the_closure_on_goes_together(office: Office) -> None:
+    closing(office, {"feedback": {"after_closure": "90 days", "reason": BOOKS}})
+    office.clock.at = NOW + timedelta(days=2)
+    closed_as_approved(office)
+    assert left(office) == ({"theirs"}, {1, 2, 3}, {"theirs"})
+    found = row(office).remainder
+    assert found is not None
+    date = NOW + timedelta(days=92)
+    assert found.kept == (KeptPart("feedback", "feedback", BOOKS, 2, date, date),)
+    for days, stays in ((91.9, {1, 2, 3}), (92.1, {3})):
+        later(office, days)
+        advance(office)
+        assert left(office)[1] == stays
+    assert row(office).state is AccountState.CLOSED
+
+
 def test_a_closure_that_is_cancelled_keeps_and_removes_nothing(office: Office) -> None:
     closing(office, {"content": FLAGGED, "feedback": FEEDBACK}, grace="5 days")
     before = left(office)

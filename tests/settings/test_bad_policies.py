@@ -98,6 +98,7 @@ SHAPE = [
     ),
     Bad("kept, but why", KEEP + CLOSURE % "content: ▸{keep: 9 days}", "'reason' is missing", "add"),
     Bad("kept, how long", KEEP + CLOSURE % "content: {keep: ▸9, reason: law}", "9 has no unit", "'30 days'"),
+    Bad("kept from when", KEEP + CLOSURE % "content: ▸{reason: law}", "exactly one of keep, after_closure", "write"),
     Bad("kept no time", KEEP + CLOSURE % "content: ▸[]", "is empty", "write one"),
     Bad(
         "kept longer than the policy lets it",

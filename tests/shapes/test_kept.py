@@ -135,6 +135,7 @@ def family(begin: Begin) -> tuple[Instance, list[Table]]:
     invoices.rows = [
         Row({"id": "i1", "at": old, "request": "r1"}, None),
         Row({"id": "i2", "at": young, "request": "r1"}, None),
+        Row({"id": "gone", "at": NOW - timedelta(days=150), "request": "r1"}, None),
     ]
     made = [threads, requests, invoices]
     for table in made:
