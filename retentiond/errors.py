@@ -133,6 +133,12 @@ class AccountStateError(RetentiondError):
     exit_code = Exit.USAGE
 
 
+class ErasureStateError(RetentiondError):
+    """A request for erasure is not in a state in which this can be asked, or it names nobody."""
+
+    exit_code = Exit.USAGE
+
+
 class LedgerError(RetentiondError):
     """The ledger could not be read or written; nothing was removed."""
 

@@ -27,6 +27,7 @@ _VERBS = {
     "explain": f"{_HERE}.explain:explain",
     "hold": f"{_HERE}.hold:hold",
     "account": f"{_HERE}.account:account",
+    "erasure": f"{_HERE}.erasure:erasure",
     "receipt": f"{_HERE}.receipt:receipt",
     "keys": f"{_HERE}.keys:keys",
     "audit": f"{_HERE}.audit:audit",

@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 
 from retentiond.cli.common import shared_options, show, table
+from retentiond.cli.erasure_views import erasure_document
 from retentiond.cli.remote import by_the_daemon
 from retentiond.cli.views import closure_document, held_document, run_summary
 from retentiond.cli.working import working
@@ -24,7 +25,7 @@ from retentiond.evidence.canonical import optional_rfc3339, rfc3339
 def status() -> None:
     """Say how things stand: overdue by policy, holds, closures by deadline, runs, and what waits for whom."""
     with working() as ctx:
-        found = read_status(ctx)
+        found, now = read_status(ctx), ctx.now()
     document = {
         "policies": [
             {
@@ -42,6 +43,9 @@ def status() -> None:
         "closures": [closure_document(each) for each in found.closures],
         "closures_past_deadline": found.closures_past_deadline,
         "closure_records_overdue": found.closure_records_overdue,
+        "erasures": [erasure_document(each, now) for each in found.erasures],
+        "erasures_past_deadline": found.erasures_past_deadline,
+        "erasures_near_deadline": found.erasures_near_deadline,
         "runs": [run_summary(each) for each in found.runs],
         "waiting": [{"plan": each.id, "state": each.state, "reasons": list(each.reasons)} for each in found.waiting],
         "stopped_by_file": found.stopped_by_file,
@@ -103,6 +107,16 @@ def _moved_line(look: Look) -> str:
     return f"{told}: {look.records:,} removed records are back, in {look.batches:,} batches looked at again{unread}"
 
 
+def _deadlines(console: Console, found: Status) -> None:
+    if found.closures_past_deadline or found.closure_records_overdue:
+        late, due = found.closures_past_deadline, found.closure_records_overdue
+        console.print(f"closures: {late} past their deadline, {due:,} records overdue: retentiond account list")
+    if found.erasures:
+        near, late = found.erasures_near_deadline, found.erasures_past_deadline
+        told = f"{len(found.erasures)} requests for erasure, {near} of them near their deadline, {late} past it"
+        console.print(f"{told}: retentiond erasure list")
+
+
 def _people(console: Console, found: Status) -> None:
     rows = table("policy", "#overdue", "last success", "next run")
     for each in found.policies:
@@ -111,9 +125,7 @@ def _people(console: Console, found: Status) -> None:
         rows.add_row(each.policy, overdue, last, following)
     console.print(rows)
     console.print(f"{len(found.holds)} holds, {len(found.closures)} closures under way, {len(found.runs)} recent runs")
-    if found.closures_past_deadline or found.closure_records_overdue:
-        late, due = found.closures_past_deadline, found.closure_records_overdue
-        console.print(f"closures: {late} past their deadline, {due:,} records overdue: retentiond account list")
+    _deadlines(console, found)
     for name in found.reviews_overdue:
         console.print(f"hold {name} should have been reviewed by now, and is in force still: retentiond hold list")
     for plan in found.waiting:

@@ -5,7 +5,8 @@ the literal is *unknown*, and unknown is never taken for true or for false. `Mis
 two-valued answer, so that what cannot be told is selected on purpose and by name.
 
 A record may have several owners. `ACCOUNT` equals a literal where one of them does, and is missing where not all of
-them can be told; `NAMED` are the ones that could be read of those, and is missing everywhere else.
+them can be told; `NAMED` are the ones that could be read of those, and is missing everywhere else. `USER` are the
+accounts' users whose data it is: nobody, somebody or several, and missing where they cannot be told.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from retentiond.domain.record import Record, Value
 
 ACCOUNT = "account"
 NAMED = "named"
+USER = "user"
 CLOCK = "clock"
 TOMBSTONED = "tombstoned"
 ATTRIBUTE = "attribute:"
@@ -170,12 +172,15 @@ _OWNERS: dict[str, Callable[[Record], tuple[str, ...]]] = {
     ACCOUNT: lambda record: record.accounts,
     NAMED: lambda record: record.ties.named,
 }
+_SETS = frozenset((ACCOUNT, NAMED, USER))
 
 
 def _value_of(field: str) -> Callable[[Record], Value]:
     if field in _OWNERS:
         owners = _OWNERS[field]
         return lambda record: next(iter(owners(record)), None)
+    if field == USER:
+        return lambda record: None if record.ties.users is None else next(iter(record.ties.users), "")
     if field == CLOCK:
         return lambda record: record.clock
     if field == TOMBSTONED:
@@ -208,8 +213,13 @@ _COMPARISONS: dict[Operator, Callable[[int, int], bool]] = {
 
 def _read_owners(field: str, literals: tuple[Literal, ...]) -> Reading:
     """Read whether one of several owners is among the literals; owners are text, so other literals are unknown."""
-    owners, wanted = _OWNERS[field], frozenset(literals)
+    wanted = frozenset(literals)
     textual = not literals or isinstance(literals[0], str)
+    if field == USER:  # of which a record may have none
+        return lambda record: (
+            None if record.ties.users is None or not textual else not wanted.isdisjoint(record.ties.users)
+        )
+    owners = _OWNERS[field]
 
     def read(record: Record) -> Truth:
         found = owners(record)
@@ -219,7 +229,7 @@ def _read_owners(field: str, literals: tuple[Literal, ...]) -> Reading:
 
 
 def _read_compare(field: str, operator: Operator, literal: Literal) -> Reading:
-    if field in _OWNERS and operator is Operator.EQUAL:
+    if field in _SETS and operator is Operator.EQUAL:
         return _read_owners(field, (literal,))
     value = _value_of(field)
 
@@ -242,7 +252,7 @@ def _read_compare(field: str, operator: Operator, literal: Literal) -> Reading:
 
 
 def _read_any_of(field: str, literals: tuple[Literal, ...]) -> Reading:
-    if field in _OWNERS:
+    if field in _SETS:
         return _read_owners(field, literals)
     value = _value_of(field)
     wanted = frozenset(literals)

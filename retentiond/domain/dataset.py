@@ -29,6 +29,7 @@ class Shape(StrEnum):
     CLOCK_VIA_TABLE = "a clock in another table"
     NO_CLOCK = "rows that bear no time"
     PART_OF_TABLE = "a part of a table's rows"
+    USERS = "users inside accounts"
 
 
 class ClockFormat(StrEnum):
@@ -142,6 +143,9 @@ class Dataset:
         owners: The places in a row or beside it where its owners stand; empty when none is declared.
         nobody: Why its records are nobody's, where the data map says that they are; else empty.
         account_field: Named part of the key pattern that is the owner; empty when none is declared.
+        users: The places where the owner's users stand whose data a record is; empty when none is declared.
+        user_field: As `account_field`, of the user.
+        no_users: Why it holds no data of users; empty where that is not said.
         attributes: Attribute name to column.
         follows: The dataset whose rows name these objects; empty when none does.
         children: Datasets whose rows go first: those that declare this one as their parent, or find their owner in it.
@@ -161,6 +165,9 @@ class Dataset:
     key_pattern: str = ""
     owners: tuple[OwnerSource, ...] = ()
     account_field: str = ""
+    users: tuple[OwnerSource, ...] = ()
+    user_field: str = ""
+    no_users: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
     tombstone: TombstoneTarget | None = None
     blobs: BlobLink | None = None
@@ -191,6 +198,7 @@ class Dataset:
             Shape.CLOCK_VIA_TABLE: self.clock.via is not None,
             Shape.NO_CLOCK: self.clock.format is ClockFormat.NONE,
             Shape.PART_OF_TABLE: bool(self.where),
+            Shape.USERS: bool(self.users),
         }
         return frozenset(shape for shape, wanted in asked.items() if wanted)
 
@@ -198,6 +206,11 @@ class Dataset:
     def has_owner(self) -> bool:
         """Whether an owner is declared, so that a record without one is undetermined."""
         return bool(self.owners or self.account_field)
+
+    @property
+    def tells_users(self) -> bool:
+        """Whether it is declared whose of its owner's users a record is."""
+        return bool(self.users or self.user_field)
 
     @property
     def sha256(self) -> str:

@@ -3,7 +3,8 @@
 A record may belong to several accounts: two columns name one each, or an array names many. It is theirs together: a
 hold on one of them holds it, a closure of one of them takes it, and each finds it in its receipt. Where one of the
 places cannot be read, or is blank and not declared optional, nobody knows who else has a say: the record is
-undetermined, and yet known to be of those that could be read (`Owners.named`).
+undetermined, and yet known to be of those that could be read (`Owners.named`). The account's users whose data a record
+is are read from places of the same kinds; a record may be no user's at all.
 """
 
 from __future__ import annotations
@@ -117,6 +118,18 @@ def read_owners(values: Sequence[object], sources: Sequence[OwnerSource]) -> Own
         found.complete &= complete
     owners = tuple(found.owners)
     return Owners(all=owners) if found.complete and owners else Owners(named=owners)
+
+
+def read_users(values: Sequence[object], sources: Sequence[OwnerSource]) -> tuple[str, ...] | None:
+    """Return the users of one record, nobody where every place is declared optional and blank; None for who knows.
+
+    Args:
+        values: As for `read_owners`.
+    """
+    read = [_read(value, source) for value, source in zip(values, sources, strict=True)]
+    if not all(complete for _, complete in read):
+        return None
+    return tuple(dict.fromkeys(user for users, _ in read for user in users))
 
 
 def _read(value: object, source: OwnerSource) -> tuple[Sequence[str], bool]:

@@ -88,6 +88,7 @@ class Basis(StrEnum):
     NAMED = "named"
     HIDDEN_WITH_ROW = "hidden-with-row"
     MANUAL = "manual"
+    ERASURE = "erasure"
     REPLAY = "replay"
 
 

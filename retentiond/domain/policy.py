@@ -10,6 +10,7 @@ from enum import StrEnum
 from retentiond.domain.condition import ALWAYS, Condition
 from retentiond.domain.content import Change
 from retentiond.domain.period import Period
+from retentiond.domain.statute import DEFAULT_TERMS, ErasureTerms
 
 MAX_RECORDS = 5_000_000
 ONE_HOUR = Period(seconds=3600)
@@ -192,11 +193,15 @@ class ClosureTerms:
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """All policies, and how accounts leave. A plan takes at most `plan_records`; what is due beyond makes a chain."""
+    """All policies, how accounts leave, and how requests for erasure are answered.
+
+    A plan takes at most `plan_records`; what is due beyond makes a chain.
+    """
 
     policies: Mapping[str, Policy]
     closure: ClosureTerms = ClosureTerms()
     plan_records: int = MAX_RECORDS
+    erasure: ErasureTerms = DEFAULT_TERMS
 
     def of_class(self, data_class: str) -> Policy | None:
         """Return the policy that governs a class, or None."""

@@ -62,6 +62,7 @@ class Ties:
         parents: For a row that goes before others: (dataset, link) for each row that it names. A link is the values
             that both have, as one text; rows with equal links belong together.
         standing: For a row that goes after others: how many of these stand, by dataset. Only a scan fills these two.
+        users: The accounts' users whose data it is; None where nobody asked, or they cannot be told.
         contents: Whether what a change would remove stands in the record; None where that can't be read. Only filled
             where somebody asks about one record.
     """
@@ -70,6 +71,7 @@ class Ties:
     named: tuple[str, ...] = ()
     parents: tuple[tuple[str, str], ...] = ()
     standing: tuple[Standing, ...] = ()
+    users: tuple[str, ...] | None = None
     contents: Mapping[Change, Content] = field(default_factory=dict, hash=False)
 
 
@@ -137,13 +139,22 @@ def key_names(keys: Sequence[Key]) -> list[bytes]:
         UnicodeEncodeError: A text holds a lone surrogate.
     """
     if {*map(len, keys)} == {1}:
-        parts = [part for (part,) in keys]
-        kinds = {*map(type, parts)}
-        if kinds == {str}:
-            return list(map(str.encode, parts))  # type: ignore[arg-type]  # all are texts
-        if kinds == {int}:
-            return list(map(b"%d".__mod__, parts))
+        return part_names([part for (part,) in keys])
     return [key_bytes(key) for key in keys]
+
+
+def part_names(parts: Sequence[KeyPart]) -> list[bytes]:
+    """Return keys of a single part, given by this part, as key_bytes().
+
+    Raises:
+        UnicodeEncodeError: A text holds a lone surrogate.
+    """
+    kinds = {*map(type, parts)}
+    if kinds == {str}:
+        return list(map(str.encode, parts))  # type: ignore[arg-type]  # all are texts
+    if kinds == {int}:
+        return list(map(b"%d".__mod__, parts))
+    return [key_bytes((part,)) for part in parts]
 
 
 def canonical_strings(texts: list[str]) -> bytes:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import RunState, Trigger
 from retentiond.domain.policy import Policy
 from retentiond.engine import allowed, chains
@@ -36,6 +37,7 @@ from retentiond.ports.rows import ApprovalRow, PlanRow
 
 _KEPT = "kept-approved"  # a fact for each policy
 _ASKED = "kept-asked"  # a fact for each plan that asks for it
+ERASES = "erases:"  # facts: the form of a dataset in which people approved an erasure in it
 _NOT_AFTER = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -140,6 +142,9 @@ def others(given: set[str], asked: str) -> set[str]:
 def _approve_pairs(ctx: Context, tx: Transaction, plan: PlanRow) -> None:
     """Approve what the plan is bound to, each policy with its own lists: another plan may hold fewer policies."""
     _approve_kept(ctx, tx, plan)
+    if plan.trigger is Trigger.ERASURE:
+        for name, sha256 in plan.datasets:
+            tx.facts.set(f"{ERASES}{name}", sha256)
     if plan.trigger is not Trigger.SCHEDULE or plan.lists not in lists_commitments(ctx, plan.policies):
         return  # nothing that people asked for approves a policy; a list that changed after the plan, nobody approved
     classes = {dataset.name: dataset.data_class for dataset in ctx.datamap.datasets.values()}
@@ -181,6 +186,15 @@ def _approve_kept(ctx: Context, tx: Transaction, plan: PlanRow) -> None:
             forms[name] = kept_sha256(policy)
     for name, form in forms.items():
         tx.facts.set(f"{_KEPT}:{name}", form)
+
+
+def erases_unapproved(tx: Transaction, datasets: Iterable[Dataset]) -> list[str]:
+    """Return why an erasure in datasets needs approval: each that nobody approved as it stands, so whose data it is."""
+    return [
+        f"dataset {each.name}, which says whose data it is, was not approved in its present form"
+        for each in datasets
+        if each.sha256 not in (tx.approvals.approved_dataset(each.name), tx.facts.get(f"{ERASES}{each.name}"))
+    ]
 
 
 def lists_commitment(ctx: Context, policies: Iterable[tuple[str, str]]) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from retentiond.domain.account import Leaver
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import Cases, cases_of
+from retentiond.domain.erasure import Persons, erasure_cases
 from retentiond.domain.hold import Hold, HoldIndex
 from retentiond.domain.obligation import leaving_cases
 from retentiond.domain.plan import Basis, BatchState, Outcome, Part, Sighting, fixed_cases
@@ -25,6 +25,7 @@ from retentiond.engine.docket import holds_in_force
 from retentiond.engine.endings import read_ended, seal_ended
 from retentiond.engine.holding import UNKNOWN, guarded, held_by_condition, look_at_holds
 from retentiond.engine.identifiers import NOT_HIDDEN, Ended, Fate, Final, Hiding, decode_records
+from retentiond.engine.leaving import Whom, owners_among
 from retentiond.engine.manual import cases_of_request
 from retentiond.engine.positions import encode_verification, note_position
 from retentiond.engine.preparing import NOTHING_PREPARED, Prepared
@@ -57,14 +58,15 @@ class Work:
     """A run's plan with everything that its batches need.
 
     Attributes:
-        accounts: The accounts that leave, with what is known of each; none where policy decides.
+        accounts: The accounts that leave, with what is known of each, or the people whose data is erased; none where
+            policy decides.
         elsewhere: Tells whether a row that stays names an object.
         prepared: Hears of batches as they end.
     """
 
     plan: PlanRow
     parts: Sequence[Part]
-    accounts: Mapping[str, Leaver] = field(default_factory=dict)
+    accounts: Whom = field(default_factory=dict)
     elsewhere: Callable[[str], bool] = lambda _name: False
     prepared: Prepared = NOTHING_PREPARED
 
@@ -100,9 +102,12 @@ def cases_for(ctx: Context, work: Work, part: Part, records: Iterable[Record]) -
     """
     if part.basis is Basis.MANUAL:
         return cases_of_request(ctx, work.plan, part)
+    if part.basis is Basis.ERASURE:
+        people = {owner for record in records for owner in owners_among(work.accounts, record)}
+        return erasure_cases(people, ctx.datamap.datasets[part.dataset])
     if part.basis is Basis.REPLAY:
         return cases_of_replay(ctx, work.plan, part, records)
-    if part.basis is Basis.CLOSURE:
+    if part.basis is Basis.CLOSURE and not isinstance(work.accounts, Persons):
         owners = {owner for record in records for owner in record.accounts}
         leaving = {owner: work.accounts[owner] for owner in owners if owner in work.accounts}
         policy = ctx.policies.policies.get(part.policy)
@@ -123,9 +128,7 @@ def execute(ctx: Context, work: Work, batch: BatchRow) -> BatchRow:
     failed, claim = 0, None
     for _ in range(RESTARTS):
         guards.check_files_unchanged(ctx)
-        with ctx.ledger.begin() as tx:
-            guards.check_paused(tx)
-        claim = _claim(ctx, batch, claim)
+        claim = _claim(ctx, batch, claim, unless_paused=True)
         try:
             return _attempt(ctx, work, replace(batch, token=claim.token), claim)
         except (Superseded, ClaimLost):
@@ -146,10 +149,12 @@ def carry_over(ctx: Context, batch: BatchRow, reason: str) -> BatchRow:
     return _give_up(ctx, batch, claim, reason, None)
 
 
-def _claim(ctx: Context, batch: BatchRow, mine: Claim | None) -> Claim:
+def _claim(ctx: Context, batch: BatchRow, mine: Claim | None, *, unless_paused: bool = False) -> Claim:
     """Claim a batch, for the first time in this process (None) or again after the claim `mine`."""
     now = ctx.now()
     with ctx.ledger.begin() as tx:
+        if unless_paused:
+            guards.check_paused(tx)
         epoch = tx.holds.epoch()
         holds = holds_in_force(ctx, tx)
         current = tx.claims.get(batch.plan, batch.ordinal)

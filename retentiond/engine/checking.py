@@ -25,6 +25,8 @@ from retentiond.engine.zeroing import zero_findings
 from retentiond.errors import ConnectorError, GuardStopped, LogIntegrityError, RetentiondError
 from retentiond.ports.stores import Finding, Probing, Survey
 
+_OPEN = "a request of one of them stays open as long as it holds records of the account (declare `user`)"
+
 
 @dataclass(frozen=True, slots=True)
 class Retention:
@@ -62,7 +64,7 @@ class Report:
 def check(ctx: Context) -> Report:
     """Check everything; one failing store does not hide what the others say."""
     findings: list[Finding] = [*_instance(ctx)]
-    notes: list[str] = [*_people(ctx), *_commitments(ctx)]
+    notes: list[str] = [*_people(ctx), *_commitments(ctx), *_erasures(ctx)]
     try:
         notes.extend(ctx.log.remarks())
     except RetentiondError as error:
@@ -177,6 +179,22 @@ def _commitments(ctx: Context) -> Iterator[str]:
         f"(`identifiers.keep`), and details of events for {ctx.terms.events_keep} (`events.keep`); of closed accounts "
         "it keeps commitments under the replay keys"
     )
+
+
+def _erasures(ctx: Context) -> Iterator[str]:
+    """Say what requests for erasure of single users do not reach, and how long what was written of them is kept."""
+    owned = [each for each in ctx.datamap.datasets.values() if not each.follows]
+    told = [each for each in owned if each.tells_users]
+    for dataset in owned if told else ():
+        if dataset.no_users:
+            yield f"{dataset.name}: holds no data of users ({dataset.no_users})"
+        elif dataset.has_owner and not dataset.tells_users:
+            yield f"{dataset.name}: cannot tell an account's users apart, so that {_OPEN}"
+    blind = [each.name for each in owned if each.has_owner and not (each.tells_users or each.no_users)]
+    if blind and not told:
+        yield f"no dataset tells an account's users apart, so that {_OPEN}: {', '.join(blind)}"
+    keep = ctx.policies.erasure.keep
+    yield f"what is written of a request for erasure is kept for {keep} after its end (`erasure.keep`)"
 
 
 def _reviews(ctx: Context) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from datetime import timedelta
 from retentiond.domain.account import AccountState, ClosureEvent, Remainder, next_state
 from retentiond.domain.plan import RunState, Trigger
 from retentiond.engine import chains
+from retentiond.engine.affairs import CLOSURES, Affair
 from retentiond.engine.closure_receipts import issue_closure_receipts
 from retentiond.engine.context import Context
 from retentiond.engine.enforcement import Carried, carry_out_chain
@@ -27,6 +28,7 @@ ROUNDS = 5  # a writer that never ends is left to the next run
 _DAY = timedelta(days=1)
 _AT_ONCE = 500
 _GONE = ("purged", "alreadyGone")
+_OF = {Trigger.CLOSURE: "a closure", Trigger.ERASURE: "a request for erasure"}
 
 
 @dataclass(slots=True)
@@ -34,10 +36,12 @@ class Pass:
     """What a pass came to.
 
     Attributes:
+        affair: Whether accounts leave, or people asked for erasure.
         overdue: Records of accounts that leave that are due and still there, as far as runs do not say so already.
         left_out: Datasets that could not be looked at, with the reason.
     """
 
+    affair: Affair = CLOSURES
     carried: list[Carried] = field(default_factory=list)
     overdue: int = 0
     stops: list[GuardStopped] = field(default_factory=list)
@@ -75,10 +79,18 @@ def close_due(ctx: Context, closures: Sequence[ClosureRow]) -> Pass:
         Interrupted: The operator asked to stop; what was begun is safe.
         LedgerBusy: Another process acts by now.
     """
-    done = Pass()
-    leaving = _begin(ctx, closures)
+    return go_through(ctx, CLOSURES, _begin(ctx, closures))
+
+
+def go_through(ctx: Context, affair: Affair, leaving: dict[str, str]) -> Pass:
+    """Remove what is theirs of all that leave, as far as it goes now; raises as `close_due`.
+
+    Args:
+        leaving: Accounts, or people who asked for erasure, each with the id of the closure or the request.
+    """
+    done = Pass(affair)
     expire_plans(ctx)
-    for first in _open_plans(ctx, frozenset(leaving.values())):
+    for first in _open_plans(ctx, affair, frozenset(leaving.values())):
         _carry(ctx, done, first)
     _set_aside(ctx, done, leaving)
     if leaving:
@@ -106,12 +118,12 @@ def _begin(ctx: Context, closures: Sequence[ClosureRow]) -> dict[str, str]:
     return leaving
 
 
-def _open_plans(ctx: Context, closures: frozenset[str]) -> list[PlanRow]:
+def _open_plans(ctx: Context, affair: Affair, closures: frozenset[str]) -> list[PlanRow]:
     """Return what was planned for any of these closures and has not ended; of a chain the first."""
     found: dict[str, PlanRow] = {}
     with ctx.ledger.begin() as tx:
         for plan in tx.plans.in_state(*chains.OPEN, *chains.UNFINISHED):
-            if plan.trigger is Trigger.CLOSURE and not closures.isdisjoint(tx.plans.closures_of(plan.id)):
+            if plan.trigger is affair.trigger and not closures.isdisjoint(affair.served_by(tx, plan.id)):
                 first = chains.first_of(tx, plan)
                 found.setdefault(first.id, first)
     return list(found.values())
@@ -119,10 +131,10 @@ def _open_plans(ctx: Context, closures: frozenset[str]) -> list[PlanRow]:
 
 def _set_aside(ctx: Context, done: Pass, leaving: dict[str, str]) -> None:
     """Take those out whose plans have not ended: what these hold is theirs to carry out."""
-    for first in _open_plans(ctx, frozenset(leaving.values())):
+    for first in _open_plans(ctx, done.affair, frozenset(leaving.values())):
         with ctx.ledger.begin() as tx:
             plans = chains.whole(tx, first)
-            busy = {closure for plan in plans for closure in tx.plans.closures_of(plan.id)}
+            busy = {closure for plan in plans for closure in done.affair.served_by(tx, plan.id)}
         if not chains.has_begun(first):  # what was begun is counted as pending
             done.overdue += sum(plan.records for plan in plans)
         for account in [account for account, closure in leaving.items() if closure in busy]:
@@ -133,7 +145,7 @@ def _carry(ctx: Context, done: Pass, first: PlanRow) -> list[Carried]:
     """Carry out a plan and its chain; what stops it is told, and stops nothing else."""
     carried: list[Carried] = []
     try:
-        _check_waiting(first)
+        _check_waiting(done.affair, first)
         for each in carry_out_chain(ctx, first, told=False):
             carried.append(each)
             done.carried.append(each)
@@ -146,11 +158,11 @@ def _carry(ctx: Context, done: Pass, first: PlanRow) -> list[Carried]:
     return carried
 
 
-def _check_waiting(plan: PlanRow) -> None:
+def _check_waiting(affair: Affair, plan: PlanRow) -> None:
     if plan.state is RunState.WAITING:
         raise GuardStopped(
-            f"plan {plan.id} of a closure waits for approval: {'; '.join(plan.reasons)}",
-            guard="closure-cap",
+            f"plan {plan.id} of {_OF[affair.trigger]} waits for approval: {'; '.join(plan.reasons)}",
+            guard=affair.guard,
             remedy=f"retentiond approve {plan.id}",
         )
 
@@ -163,7 +175,7 @@ def _go_through(ctx: Context, done: Pass, leaving: dict[str, str]) -> None:
         if last is not None:
             done.left_out = last.failures
             done.overdue += sum(each.due + each.waiting for each in last.forecasts)
-            issue_closure_receipts(ctx, _note(ctx, leaving, last))
+            issue_closure_receipts(ctx, _note(ctx, done.affair, leaving, last), done.affair)
     except (Interrupted, LedgerBusy):
         raise
     except GuardStopped as stopped:
@@ -172,7 +184,7 @@ def _go_through(ctx: Context, done: Pass, leaving: dict[str, str]) -> None:
         done.failures.append(error)
         if isinstance(error, ConnectorError) and last is None:  # nobody could look
             done.overdue += sum(each.carried_over().total() for each in done.carried)
-            _keep(ctx, {closure: Remainder(unseen=(str(error),)) for closure in leaving.values()})
+            _keep(ctx, done.affair, {closure: Remainder(unseen=(str(error),)) for closure in leaving.values()})
 
 
 def _remove(ctx: Context, done: Pass, leaving: dict[str, str]) -> Planned | None:
@@ -189,36 +201,37 @@ def _remove(ctx: Context, done: Pass, leaving: dict[str, str]) -> Planned | None
             return None
         if not any(counts[name] for each in carried for counts in each.outcomes().values() for name in _GONE):
             break
-    return look(ctx, _request(ctx, leaving))
+    return look(ctx, _request(ctx, done.affair, leaving))
 
 
 def _plan(ctx: Context, done: Pass, leaving: dict[str, str]) -> Planned:
     """Plan for all of them; accounts of which too much is due get a plan of their own, which waits for a person."""
-    planned = make_plan(ctx, _request(ctx, leaving))
+    planned = make_plan(ctx, _request(ctx, done.affair, leaving))
     if not planned.above:
         return planned
-    large = make_plan(ctx, _request(ctx, {account: leaving[account] for account in planned.above}))
+    large = make_plan(ctx, _request(ctx, done.affair, {account: leaving[account] for account in planned.above}))
     if large.plan is not None:
         _carry(ctx, done, large.plan)
     _set_aside(ctx, done, leaving)
-    return make_plan(ctx, _request(ctx, leaving)) if leaving else large
+    return make_plan(ctx, _request(ctx, done.affair, leaving)) if leaving else large
 
 
-def _request(ctx: Context, leaving: Mapping[str, str]) -> Request:
-    return Request(Trigger.CLOSURE, leaving=dict(leaving), leavers=leavers_of(ctx, leaving), acting=True)
+def _request(ctx: Context, affair: Affair, leaving: Mapping[str, str]) -> Request:
+    leavers = leavers_of(ctx, leaving) if affair.trigger is Trigger.CLOSURE else {}
+    return Request(affair.trigger, leaving=affair.leaving(leaving), leavers=leavers, acting=True)
 
 
-def _note(ctx: Context, leaving: Mapping[str, str], last: Planned) -> dict[str, str]:
+def _note(ctx: Context, affair: Affair, leaving: Mapping[str, str], last: Planned) -> dict[str, str]:
     """Keep what is left of each account in the ledger; return those of which nothing is."""
     unseen = [f"dataset {name}: {why}" for name, why in last.failures]
     found = {closure: last.stays.of(account, unseen) for account, closure in leaving.items()}
-    _keep(ctx, {closure: remainder for closure, remainder in found.items() if remainder})
+    _keep(ctx, affair, {closure: remainder for closure, remainder in found.items() if remainder})
     return {account: closure for account, closure in leaving.items() if not found[closure]}
 
 
-def _keep(ctx: Context, stays: Mapping[str, Remainder]) -> None:
+def _keep(ctx: Context, affair: Affair, stays: Mapping[str, Remainder]) -> None:
     found = list(stays.items())
     for start in range(0, len(found), _AT_ONCE):
         with ctx.ledger.begin() as tx:
             for closure, remainder in found[start : start + _AT_ONCE]:
-                tx.closures.note(closure, remainder)
+                affair.note(tx, closure, remainder)

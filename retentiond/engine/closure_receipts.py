@@ -1,4 +1,4 @@
-"""Closure receipts: one for each account that is gone, over the runs that worked on its records.
+"""Closure and erasure receipts: one for each account or person that is gone, over the runs that worked on its records.
 
 The records of all accounts are read once, sorted by account on disk, and become one manifest and one receipt for each.
 Some hundred receipts are signed together: the stores are asked where they stand once for these, and one transaction
@@ -14,9 +14,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
-from retentiond.domain.account import AccountState, ClosureEvent, next_state
-from retentiond.domain.plan import Part, RunState
+from retentiond.domain.erasure import ErasureEvent, ErasureState, next_erasure_state
+from retentiond.domain.plan import Part, RunState, Trigger
 from retentiond.engine import manifest
+from retentiond.engine.affairs import CLOSURES, ERASURES, Affair
 from retentiond.engine.batches import Work
 from retentiond.engine.bundles import write_bundles
 from retentiond.engine.context import Context, new_id
@@ -37,13 +38,13 @@ from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import BatchRow, ReceiptRow
 from retentiond.telemetry import logger
 
-CLOSED = "closure-closed"
+CLOSED = CLOSURES.ended
 AT_ONCE = 250
 
 
 @dataclass(frozen=True, slots=True)
 class _Ran:
-    """A run that served closures."""
+    """A run that served closures, or requests for erasure."""
 
     work: Work
     receipt: ReceiptRow
@@ -58,7 +59,7 @@ class _Ran:
 
 @dataclass(frozen=True, slots=True)
 class _Leaver:
-    """An account that is gone, on its way to its receipt.
+    """An account or person that is gone, on the way to the receipt.
 
     Attributes:
         runs: Ids of the plans of the runs that worked on its records.
@@ -82,30 +83,33 @@ class _Claims:
     not_covered: tuple[NotCovered, ...]
 
 
-def issue_closure_receipts(ctx: Context, gone: Mapping[str, str]) -> None:
-    """Close accounts of which nothing is left, each with its receipt.
+def issue_closure_receipts(ctx: Context, gone: Mapping[str, str], affair: Affair = CLOSURES) -> None:
+    """Close accounts of which nothing is left, each with its receipt; or end the requests of people likewise.
 
     Args:
-        gone: The accounts, each with its closure's id.
+        gone: The accounts or people, each with the id of the closure or the request.
 
     Raises:
         PurgeNotVerified: A store moved meanwhile, or doesn't say; what was not signed yet is not.
         LedgerBehindLog: The ledger is older than its log; nothing is signed.
     """
     if gone:
-        _Issue(ctx, gone).run()
+        _Issue(ctx, affair, gone).run()
 
 
 class _Issue:
-    """The receipts of many closures.
+    """The receipts of many closures, or of many requests for erasure.
 
     What accounts whose records stood in the same parts have in common is asked for once.
     """
 
-    def __init__(self, ctx: Context, gone: Mapping[str, str]) -> None:
+    def __init__(self, ctx: Context, affair: Affair, gone: Mapping[str, str]) -> None:
         self._ctx = ctx
-        served, self._ran = _runs(ctx, gone)
-        self._leavers = {account: _leaver(ctx, account, closure, served) for account, closure in gone.items()}
+        self._affair = affair
+        served, self._ran = _runs(ctx, affair, gone)
+        self._gone = affair.leaving(gone)
+        self._leavers = {who: _leaver(ctx, affair.account_of(who), closure, served) for who, closure in gone.items()}
+        self._by_receipt = {leaver.receipt: leaver.closure for leaver in self._leavers.values()}
         self._known: dict[tuple[object, ...], _Claims] = {}
 
     def run(self) -> None:
@@ -121,7 +125,8 @@ class _Issue:
         owners = {account: leaver.owner for account, leaver in self._leavers.items()}
         rows.extend([manifest.pack_unnamed(owner.commitment, manifest.PRESENT) for owner in owners.values()])
         for plan, each in self._ran.items():
-            for account, part, own in rows_of_owners(owners, each.work.parts, read_all(self._ctx, each.batches)):
+            read = read_all(self._ctx, each.batches)
+            for account, part, own in rows_of_owners(self._gone, owners, each.work.parts, read):
                 self._leavers[account].parts.add((plan, part.ordinal))
                 rows.extend(own)
 
@@ -141,16 +146,20 @@ class _Issue:
         signed = [(*pair, sign(receipt_statement(pair[1]), ctx.issuer)) for pair in receipts]
         with ctx.ledger.begin() as tx:
             taken = retractions_in(tx)
-            sound = [each for each in signed if taken.keys().isdisjoint(_indexes(each[1])) and _is_closing(tx, each[0])]
-            rows = [_close(ctx, tx, *each) for each in sound]
+            sound = [each for each in signed if taken.keys().isdisjoint(_indexes(each[1])) and self._lasts(tx, each[0])]
+            rows = [_close(ctx, tx, self._affair, *each) for each in sound]
         deliver(ctx)
         for row in write_bundles(ctx, rows):
-            logger().info("closure", closure=row.closure, receipt=row.id, entry=row.log_index)
+            names = {self._affair.kind: self._by_receipt[row.id]}
+            logger().info(self._affair.kind, **names, receipt=row.id, entry=row.log_index)
+
+    def _lasts(self, tx: Transaction, leaver: _Leaver) -> bool:
+        return self._affair.is_under_way(tx, leaver.closure)
 
     def _receipt(self, leaver: _Leaver, tree: manifest.Tree) -> Receipt:
         claims = self._claims(leaver)
         return Receipt(
-            kind="closure",
+            kind=self._affair.kind,
             receipt_id=leaver.receipt,
             issued_at=self._ctx.now(),
             issuer=issuer(self._ctx),
@@ -188,12 +197,12 @@ def _claims(ctx: Context, runs: Sequence[_Ran], works: Sequence[Work]) -> _Claim
     )
 
 
-def _runs(ctx: Context, gone: Mapping[str, str]) -> tuple[dict[str, tuple[str, ...]], dict[str, _Ran]]:
+def _runs(ctx: Context, affair: Affair, gone: Mapping[str, str]) -> tuple[dict[str, tuple[str, ...]], dict[str, _Ran]]:
     """Return, by closure, the plans of the runs that served it; and those runs."""
     served: defaultdict[str, list[str]] = defaultdict(list)
     ran: dict[str, _Ran] = {}
     with ctx.ledger.begin() as tx:
-        pairs = tx.plans.of_closures(list(gone.values()))
+        pairs = affair.plans_of(tx, list(gone.values()))
         for plan in dict.fromkeys(plan for _, plan in pairs):
             found = _ran(tx, plan)
             if found is not None:
@@ -224,18 +233,14 @@ def _indexes(receipt: Receipt) -> list[int]:
     return [index for index, _ in receipt.annex.runs] if isinstance(receipt.annex, RunsAnnex) else []
 
 
-def _is_closing(tx: Transaction, leaver: _Leaver) -> bool:
-    closure = tx.closures.get(leaver.closure)
-    return closure is not None and closure.state is AccountState.CLOSING
-
-
-def _close(ctx: Context, tx: Transaction, leaver: _Leaver, receipt: Receipt, envelope: Envelope) -> ReceiptRow:
-    next_state(AccountState.CLOSING, ClosureEvent.ALL_GONE)
+def _close(
+    ctx: Context, tx: Transaction, affair: Affair, leaver: _Leaver, receipt: Receipt, envelope: Envelope
+) -> ReceiptRow:
     row = ReceiptRow(
         id=leaver.receipt,
         kind=receipt.kind,
         plan="",
-        closure=leaver.closure,
+        closure=affair.closure_in_receipt(leaver.closure),
         issued_at=receipt.issued_at,
         envelope=canonical_json(envelope.to_json()),
         annex=receipt.annex.encode(),
@@ -243,8 +248,20 @@ def _close(ctx: Context, tx: Transaction, leaver: _Leaver, receipt: Receipt, env
         log_index=tx.entries.stage(receipt_entry(None, envelope.sha256)),
         commitment_key=ctx.wrapping.seal(leaver.owner.key, receipt_context(leaver.receipt)),
     )
+    if affair.trigger is Trigger.ERASURE:
+        return _end(ctx, tx, leaver, row)
     tx.receipts.add(row)
     tx.closures.close(leaver.closure, row.id)
     tx.events.append("closure.completed", leaver.closure, receipt.issued_at, {"receipt": row.id})
     record_state(ctx, tx, {"kind": CLOSED, "id": leaver.closure, "receipt": row.id})
+    return row
+
+
+def _end(ctx: Context, tx: Transaction, leaver: _Leaver, row: ReceiptRow) -> ReceiptRow:
+    """End a request for erasure with its receipt."""
+    state = next_erasure_state(ErasureState.IN_PROGRESS, ErasureEvent.ALL_GONE)
+    tx.receipts.add(row)
+    tx.erasures.end(leaver.closure, state, row.issued_at, row.id)
+    tx.events.append("erasure.done", leaver.closure, row.issued_at, {"receipt": row.id})
+    record_state(ctx, tx, {"kind": ERASURES.ended, "id": leaver.closure, "receipt": row.id})
     return row

@@ -341,13 +341,16 @@ def _records_reasons(forecasts: Iterable[Forecast], limits: Mapping[str, Limits]
 
 
 def above_closure_cap(
-    forecasts: Iterable[Forecast], takes: Mapping[tuple[str, str], int], percent: float | None
+    forecasts: Iterable[Forecast],
+    takes: Mapping[tuple[str, str], int],
+    percent: float | None,
+    setting: str = "closure.limits.max_percent",
 ) -> dict[str, str]:
-    """Return the accounts of which a closure would take more than its share of a dataset, each with the reason.
+    """Return whose closure or erasure would take more than its share of a dataset, each with the reason.
 
     Args:
         takes: By dataset and account: how many records would go.
-        percent: The most that one closure may take; None for anything.
+        percent: The most that one may take, by that setting; None for anything.
     """
     examined = {forecast.dataset: forecast.examined for forecast in forecasts}
     found: dict[str, str] = {}
@@ -357,7 +360,7 @@ def above_closure_cap(
             found.setdefault(
                 account,
                 f"{count} of {examined.get(dataset)} records of {dataset} are of one account that leaves: "
-                f"{share:.1f} % of this full scan, more than closure.limits.max_percent {percent:g}",
+                f"{share:.1f} % of this full scan, more than {setting} {percent:g}",
             )
     return found
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from typing import Any
 from uuid import UUID
 
-from retentiond.domain.record import UNTIED, KeyPart, Record, Ties, key_bytes, key_names
+from retentiond.domain.record import UNTIED, KeyPart, Record, Ties, key_bytes, key_names, part_names
 from retentiond.domain.records import Records, Same, columns_of, keys_of
 from retentiond.engine import packing
 from retentiond.evidence.commitment import encode_items
@@ -152,6 +152,9 @@ def encode_records(records: Sequence[Record]) -> bytes:
         "tombstoned": found.tombstoned,
         "blobs": _out(found.blobs, list),
     }
+    if not isinstance(found.ties, Same) or found.ties.value.users is not None:
+        users = _out(found.ties, _users)
+        columns.update({"users": users} if any(each is not None for each in users) else {})
     columns.update((f"{_KEY}{number}", _parts_out(part)) for number, part in enumerate(found.key))
     columns.update((_ATTRIBUTE + name, column) for name, column in found.attributes.items())
     return _COLUMNS + packing.pack(len(found), columns)
@@ -162,6 +165,7 @@ def decode_records(data: bytes) -> Records:
     if not data.startswith(_COLUMNS):
         return _of_before(_unpack(data))
     columns = packing.unpack(data[len(_COLUMNS) :])
+    ties = _out(columns["others"], _tied)
     return Records(
         key=tuple(_parts_in(columns[name]) for name in columns if name.startswith(_KEY)),
         version=_out(columns["version"], bytes.fromhex),
@@ -174,7 +178,7 @@ def decode_records(data: bytes) -> Records:
         attributes={
             name.removeprefix(_ATTRIBUTE): column for name, column in columns.items() if name.startswith(_ATTRIBUTE)
         },
-        ties=_out(columns["others"], _tied),
+        ties=_with_users(ties, columns["users"]) if "users" in columns else ties,
     )
 
 
@@ -215,7 +219,8 @@ def items_of(dataset: str, records: Sequence[Record]) -> list[bytes]:
     """Return the names of many records of one dataset as receipts commit to them."""
     found = columns_of(records)
     versions = () if isinstance(found.version, Same) and not found.version.value else found.version
-    return encode_items(dataset, key_names(keys_of(found)), versions)
+    names = part_names(found.key[0]) if len(found.key) == 1 else key_names(keys_of(found))
+    return encode_items(dataset, names, versions)
 
 
 def _pack(value: object) -> bytes:
@@ -235,8 +240,16 @@ def _others(ties: Ties) -> list[str]:
     return list(ties.others)
 
 
+def _users(ties: Ties) -> list[str] | None:
+    return None if ties.users is None else list(ties.users)
+
+
 def _tied(others: Sequence[str]) -> Ties:
     return Ties(others=tuple(others)) if others else UNTIED
+
+
+def _with_users(ties: Sequence[Ties], users: Sequence[Sequence[str] | None]) -> Sequence[Ties]:
+    return [each if some is None else replace(each, users=tuple(some)) for each, some in zip(ties, users, strict=True)]
 
 
 def _parts_out(column: Sequence[KeyPart]) -> Sequence[Any]:

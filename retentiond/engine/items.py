@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from retentiond.domain.plan import Part
@@ -12,6 +12,7 @@ from retentiond.engine.context import Context
 from retentiond.engine.endings import read_ended
 from retentiond.engine.identifiers import Ended, items_of
 from retentiond.engine.itemrows import Rows, actions_of, done_of
+from retentiond.engine.leaving import owners_among
 from retentiond.evidence.commitment import item_hashes
 from retentiond.ports.rows import BatchRow
 
@@ -37,7 +38,10 @@ class Owner:
 
 
 def rows_of_owners(
-    owners: Mapping[str, Owner], parts: Sequence[Part], batches: Iterable[tuple[BatchRow, Ended]]
+    leaving: Collection[str],
+    owners: Mapping[str, Owner],
+    parts: Sequence[Part],
+    batches: Iterable[tuple[BatchRow, Ended]],
 ) -> Iterator[tuple[str, Part, list[bytes]]]:
     """Give the rows of accounts that have a receipt of their own, each under its receipt's key, from one reading.
 
@@ -48,9 +52,8 @@ def rows_of_owners(
         actions = actions_of(ended)
         places: defaultdict[str, list[int]] = defaultdict(list)
         for place, record in enumerate(done):
-            for account in record.accounts:
-                if account in owners:
-                    places[account].append(place)
+            for account in owners_among(leaving, record):
+                places[account].append(place)
         for account, own in places.items():
             records, taken = done.at(own), [actions[place] for place in own]
             hashes = item_hashes(owners[account].key, items_of(part.dataset, records), taken)

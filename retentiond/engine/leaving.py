@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 from retentiond.domain.account import KeptPart, Leaver, Remainder
 from retentiond.domain.dataset import Dataset
+from retentiond.domain.erasure import Person, Persons
 from retentiond.domain.plan import Trigger
 from retentiond.domain.record import Record
 from retentiond.engine.context import Context
-from retentiond.ports.rows import ClosureRow, PlanRow
+from retentiond.ports.rows import ClosureRow, ErasureRow, PlanRow
+
+Whom: TypeAlias = Mapping[str, Leaver] | Persons
+"""The accounts that leave, with what is known of each, or the people whose data is erased."""
 
 DUE, HELD, UNDETERMINED, WAITING = "due", "held", "undetermined", "waiting"
 
@@ -28,11 +33,27 @@ def account_of(ctx: Context, closure: ClosureRow) -> str:
     return ctx.wrapping.open(closure.account_sealed, _context(closure.id)).decode()
 
 
-def accounts_of(ctx: Context, plan: PlanRow) -> dict[str, Leaver]:
-    """Return the accounts whose closures a plan serves.
+def seal_person(ctx: Context, erasure_id: str, person: Person) -> bytes:
+    """Return the person of a request for erasure as the ledger keeps it until the request ends."""
+    return ctx.wrapping.seal(person.text.encode(), _erasure_context(erasure_id))
 
-    Those that were closed since have nothing in it any more.
+
+def person_of(ctx: Context, erasure: ErasureRow) -> str:
+    """Return the text of the person of a request that has not ended; empty once only commitments are left."""
+    if not erasure.subject_sealed:
+        return ""
+    return ctx.wrapping.open(erasure.subject_sealed, _erasure_context(erasure.id)).decode()
+
+
+def accounts_of(ctx: Context, plan: PlanRow) -> Whom:
+    """Return the accounts whose closures a plan serves; those that were closed since have nothing in it any more.
+
+    Of a plan that serves requests for erasure: their people.
     """
+    if plan.trigger is Trigger.ERASURE:
+        with ctx.ledger.begin() as tx:
+            asked = [tx.erasures.get(erasure) for erasure in tx.erasures.of_plan(plan.id)]
+        return Persons({text: row.id for row in asked if row is not None and (text := person_of(ctx, row))})
     if plan.trigger is not Trigger.CLOSURE:
         return {}
     with ctx.ledger.begin() as tx:
@@ -59,7 +80,12 @@ def leaver_of(closure: ClosureRow) -> Leaver:
 
 
 def owners_among(accounts: Collection[str], record: Record) -> list[str]:
-    """Return which of the accounts own a record; where not all of its owners can be read, those that can."""
+    """Return which of the accounts own a record; where not all of its owners can be read, those that can.
+
+    Of people who asked for erasure: whose data it is.
+    """
+    if isinstance(accounts, Persons):
+        return accounts.of_record(record)
     return [owner for owner in record.accounts or record.ties.named if owner in accounts]
 
 
@@ -82,7 +108,10 @@ class Left:
         """Count a record that stays, under each of its owners that leave."""
         if not self._accounts:
             return
-        owners = owners_among(self._accounts, record)
+        if why == UNDETERMINED and isinstance(self._accounts, Persons):
+            owners = self._accounts.perhaps_of(record)
+        else:
+            owners = owners_among(self._accounts, record)
         for owner in owners:
             self.counts[owner][why] += 1
         self.anybodys += not owners
@@ -135,6 +164,10 @@ class Left:
 
 def _by_date(part: KeptPart) -> tuple[datetime, str, str]:
     return part.until, part.dataset, part.reason
+
+
+def _erasure_context(erasure_id: str) -> bytes:
+    return f"erasure/{erasure_id}".encode()
 
 
 def _context(closure_id: str) -> bytes:

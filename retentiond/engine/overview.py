@@ -8,6 +8,7 @@ from datetime import datetime
 
 from retentiond.domain.account import AccountState
 from retentiond.domain.cron import Cron
+from retentiond.domain.erasure import OPEN, ErasureState
 from retentiond.domain.policy import Schedule
 from retentiond.domain.record import moment
 from retentiond.engine import approvers, chains
@@ -18,7 +19,7 @@ from retentiond.engine.pausing import Pause, paused
 from retentiond.engine.pending import pending
 from retentiond.engine.zeroing import ZeroStatus, zero_status
 from retentiond.ports.ledger import Transaction
-from retentiond.ports.rows import ClosureRow, HoldRow, PlanRow, RunRow
+from retentiond.ports.rows import ClosureRow, ErasureRow, HoldRow, PlanRow, RunRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,9 @@ class Status:
         approvers: Digest of a changed approvers file that is not in force, and how many signatures it lacks.
         closures_past_deadline: How many of the closures should have ended by now.
         closure_records_overdue: Records of accounts that leave that were due and still there at the last look.
+        erasures: Requests for erasure that are under way, by deadline.
+        erasures_past_deadline: How many of them should have ended by now.
+        erasures_near_deadline: How many are past it, or nearer to it than `erasure.alert_before`.
         zero_retention: How each rule stands that promises zero retention.
         reviews_overdue: Ids of holds that should have been reviewed by now; they are in force still.
         moved: Stores that went back or elsewhere, in the last days or not looked at again yet.
@@ -67,6 +71,9 @@ class Status:
     moved: Sequence[Look]
     closures_past_deadline: int = 0
     closure_records_overdue: int = 0
+    erasures: Sequence[ErasureRow] = ()
+    erasures_past_deadline: int = 0
+    erasures_near_deadline: int = 0
     reviews_overdue: tuple[str, ...] = ()
     zero_retention: tuple[ZeroStatus, ...] = ()
 
@@ -77,6 +84,8 @@ def status(ctx: Context) -> Status:
     left, moved, changed, halted = pending(ctx).records, looks(ctx), approvers.waiting(ctx), paused(ctx)
     with ctx.ledger.begin() as tx:
         closures, holds = tx.closures.in_state(AccountState.GRACE, AccountState.CLOSING), tx.holds.active()
+        erasures = tx.erasures.in_state(ErasureState.ASKED, *OPEN)
+        near = ctx.policies.erasure.alert_before.after(now)
         facts = {
             policy: (tx.facts.get(f"overdue:{policy}"), tx.facts.get(f"success:{policy}"), _last_run(tx, policy))
             for policy in ctx.policies.policies
@@ -97,6 +106,9 @@ def status(ctx: Context) -> Status:
             moved=moved,
             closures_past_deadline=sum(each.next_deadline < now for each in closures),
             closure_records_overdue=sum(each.remainder.overdue(now) for each in closures if each.remainder),
+            erasures=erasures,
+            erasures_past_deadline=sum(each.deadline_at <= now for each in erasures),
+            erasures_near_deadline=sum(each.deadline_at <= near for each in erasures),
             reviews_overdue=unreviewed(holds, now),
             zero_retention=tuple(zero_status(ctx, tx, now)),
         )

@@ -179,6 +179,11 @@ def _check_not_ended(plan: PlanRow) -> None:
             f"plan {plan.id} serves a closure, which would make it again",
             remedy="`retentiond pause` stops everything; `account cancel` ends a closure in its grace",
         )
+    if plan.trigger is Trigger.ERASURE and plan.state is not RunState.WAITING:
+        raise ApprovalError(
+            f"plan {plan.id} serves a request for erasure, which would make it again",
+            remedy="`retentiond pause` stops everything; `erasure refuse` ends a request",
+        )
 
 
 def _log_is_sound(ctx: Context) -> bool:

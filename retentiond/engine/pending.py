@@ -21,7 +21,7 @@ class Pending:
     Attributes:
         datasets: Those that the batches are of.
         by_policy: How many records, by policy.
-        of_closures: How many records that closures are to remove; nobody else is kept from planning these.
+        of_closures: How many records that closures and erasures are to remove; nobody else is kept from planning these.
     """
 
     datasets: frozenset[str] = frozenset()
@@ -41,7 +41,7 @@ def pending(ctx: Context) -> Pending:
     of_closures = 0
     for plan in _unended(ctx):
         for dataset, policy, records in _open_batches(ctx, plan):
-            if plan.trigger is Trigger.CLOSURE:
+            if plan.trigger in (Trigger.CLOSURE, Trigger.ERASURE):
                 of_closures += records
             else:
                 datasets.add(dataset)

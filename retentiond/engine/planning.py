@@ -14,6 +14,7 @@ from datetime import datetime
 
 from retentiond.domain.account import Leaver
 from retentiond.domain.dataset import Dataset
+from retentiond.domain.erasure import Persons
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.domain.policy import Policy
 from retentiond.engine import chains, guards
@@ -24,12 +25,13 @@ from retentiond.engine.drafting import Draft, Tallies, drafting
 from retentiond.engine.estimating import Estimate, estimate
 from retentiond.engine.graphing import graph_of
 from retentiond.engine.kinship import Kinship
-from retentiond.engine.leaving import Left
+from retentiond.engine.leaving import Left, Whom
 from retentiond.engine.manual import Manual
 from retentiond.engine.pending import Pending, pending
 from retentiond.engine.proposing import Proposal, propose
 from retentiond.engine.retrying import TRIES, pause_seconds
-from retentiond.engine.scanning import Subject, plan_dataset
+from retentiond.engine.scanning import plan_dataset
+from retentiond.engine.subjects import Subject
 from retentiond.engine.zeroing import remember_checks
 from retentiond.errors import ConnectorError, GuardStopped, UsageError
 from retentiond.evidence.canonical import rfc3339
@@ -44,7 +46,8 @@ class Request:
 
     Attributes:
         policies: Ids of the policies; empty for all.
-        leaving: For closures: the accounts that leave, each with its closure's id.
+        leaving: For closures: the accounts that leave, each with its closure's id; for erasures the people whose data
+            goes, each with the request's.
         leavers: What is known of those of them, where anything has to be kept of them.
         manual: What somebody asks to be purged; None where nobody does.
         closed: For a replay: closed accounts, each with the end of its closure, microseconds since the epoch.
@@ -60,10 +63,20 @@ class Request:
     acting: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a closure of nobody: policy would decide then what goes."""
-        if (self.trigger is Trigger.CLOSURE) != bool(self.leaving):
-            message = "a closure is of accounts that leave, and nothing else is"
+        """Refuse a closure or an erasure of nobody: policy would decide then what goes."""
+        if (self.trigger in (Trigger.CLOSURE, Trigger.ERASURE)) != bool(self.leaving):
+            message = "a closure is of accounts that leave, an erasure of people, and nothing else is"
             raise ValueError(message)
+        if (self.trigger is Trigger.ERASURE) != isinstance(self.leaving, Persons):
+            message = "an erasure is of people, and nothing else is"
+            raise ValueError(message)
+
+    @property
+    def who(self) -> Whom:
+        """The accounts that leave, with what is known of each, or the people whose data goes."""
+        if isinstance(self.leaving, Persons):
+            return self.leaving
+        return {account: self.leavers.get(account, Leaver()) for account in self.leaving}
 
     @property
     def by_policy(self) -> bool:
@@ -129,7 +142,8 @@ def make_plan(ctx: Context, request: Request) -> Planned:
     with drafting(ctx, reference, acting=request.acting, leaving=request.leaving) as draft, Kinship() as kin:
         plans, failures = _draft_all(ctx, draft, kin, subjects, reference)
         forecasts = _forecasts(plans)
-        above = guards.above_closure_cap(forecasts, draft.takes, ctx.policies.closure.max_percent)
+        most, setting = _most(ctx, request)
+        above = guards.above_closure_cap(forecasts, draft.takes, most, setting)
         apart = bool(above) and above.keys() != {account for _, account in draft.takes}
         since = sum(count.since for plan in plans for count in plan.counts)
         caps = (*_caps(above.values()), *_came_back(since))
@@ -212,6 +226,13 @@ def look_at_all(ctx: Context, policies: tuple[str, ...], only: tuple[str, ...], 
     return Looked(tuple(count for plan in plans for count in plan.counts), tuple(failures), decided, now)
 
 
+def _most(ctx: Context, request: Request) -> tuple[float | None, str]:
+    """Return the most of a dataset that one closure or erasure may take, and the setting that says so."""
+    if request.trigger is Trigger.ERASURE:
+        return ctx.policies.erasure.max_percent, "erasure.limits.max_percent"
+    return ctx.policies.closure.max_percent, "closure.limits.max_percent"
+
+
 def _came_back(since: int) -> tuple[str, ...]:
     """Return why a person has to look at a replay: an account that came back may have brought old records along."""
     if not since:
@@ -290,14 +311,13 @@ def _subjects(ctx: Context, request: Request) -> list[Subject]:
     wanted = request.policies or tuple(ctx.policies.policies)
     by_class = {policy.data_class: policy for policy in _policies(ctx, wanted)}
     subjects = []
-    leaving = {account: request.leavers.get(account, Leaver()) for account in request.leaving}
     for dataset in graph_of(ctx).children_first():
         if dataset.follows or not _concerns(request, dataset, by_class):
             continue
         follower = ctx.datamap.datasets[dataset.blobs.dataset] if dataset.blobs else None
         scope = request.manual.scope if request.manual else None
         closed = request.closed if request.trigger is Trigger.REPLAY and request.manual is None else None
-        subject = Subject(dataset, follower, by_class, leaving, closed, scope)
+        subject = Subject(dataset, follower, by_class, request.who, closed, scope)
         if request.manual is not None:
             subject = replace(subject, as_of=request.manual.as_of, exact=request.manual.exact)
         subjects.append(subject)

@@ -10,7 +10,7 @@ from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.domain.policy import Policy
 from retentiond.engine import guards
-from retentiond.engine.approvals import ask_kept, kept_asked, lists_commitment
+from retentiond.engine.approvals import ask_kept, erases_unapproved, kept_asked, lists_commitment
 from retentiond.engine.context import Context
 from retentiond.engine.drafting import Draft, PlanDraft
 from retentiond.engine.manual import Manual, remember
@@ -73,8 +73,9 @@ def propose(ctx: Context, proposal: Proposal) -> tuple[PlanRow, ...]:
         reasons = _reasons(ctx, tx, proposal, signed)
         rows = [_row(ctx, tx, proposal, each, reasons) for each in signed]
         for row, each in zip(rows, signed, strict=True):
-            closures = sorted({proposal.leaving[account] for _, account in each.draft.takes})
-            tx.plans.finish_draft(row, each.draft.parts, closures)
+            served = sorted({proposal.leaving[account] for _, account in each.draft.takes})
+            erases = proposal.trigger is Trigger.ERASURE
+            tx.plans.finish_draft(row, each.draft.parts, () if erases else served, served if erases else ())
             detail = {"records": row.records, "sha256": row.sha256, "plans": len(rows)}
             tx.events.append("plan.made", row.id, proposal.reference, detail)
         if proposal.trigger is Trigger.CLOSURE:
@@ -151,6 +152,9 @@ def _row(ctx: Context, tx: Transaction, proposal: Proposal, signed: _Signed, rea
 def _reasons(ctx: Context, tx: Transaction, proposal: Proposal, signed: Sequence[_Signed]) -> list[str]:
     if proposal.trigger is Trigger.CLOSURE:
         return [*proposal.caps, *(_not_approved(ctx.policies.policies[name]) for name in kept_asked(ctx, tx))]
+    if proposal.trigger is Trigger.ERASURE:
+        datasets = dict.fromkeys(dataset.name for each in signed for dataset in each.datasets)
+        return [*proposal.caps, *erases_unapproved(tx, (ctx.datamap.datasets[name] for name in datasets))]
     asked = proposal.manual
     if asked is not None and asked.as_of is not None:
         # Only what has these keys was looked at, so a share of it says nothing.

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from retentiond.domain.account import AccountState
+from retentiond.domain.erasure import OPEN, ErasureEvent, ErasureState, Person
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import RunState
 from retentiond.domain.scopes import read_scope
@@ -22,6 +23,7 @@ from retentiond.engine import (
     approvers,
     closure_receipts,
     closures,
+    erasures,
     guards,
     keychange,
     leaving,
@@ -30,11 +32,13 @@ from retentiond.engine import (
     retracting,
     undoing,
 )
+from retentiond.engine.affairs import ERASURES
 from retentiond.engine.context import Context
 from retentiond.engine.docket import row_of
 from retentiond.engine.finding import Surroundings
 from retentiond.engine.holds import RELEASE, REVIEW, settle_releases_in
 from retentiond.engine.retractions import retractions_in
+from retentiond.engine.signing import Signed
 from retentiond.errors import LogIntegrityError, RetentiondError
 from retentiond.evidence.entry import Entry, EntryKind
 from retentiond.ports.ledger import Transaction
@@ -42,6 +46,7 @@ from retentiond.ports.rows import (
     AnchorRow,
     ApprovalRow,
     ClosureRow,
+    ErasureRow,
     JournalRow,
     PendingRow,
     RetractionRow,
@@ -119,6 +124,7 @@ class Rebuilding:
         now = self._ctx.now()
         settle_releases_in(self._tx, len(self._entries), now)
         closures.settle_closures_in(self._tx, len(self._entries), now)
+        erasures.settle_erasures_in(self._tx, len(self._entries), now)
 
     def _record(self, index: int, found: Rebuilt) -> dict[str, Any] | None:
         """Return the record of an entry that is not applied yet; None where there is nothing to apply."""
@@ -199,6 +205,51 @@ class Rebuilding:
         if self._tx.closures.get(record["id"]) is not None:
             receipt = self._tx.receipts.get(record["receipt"])
             self._tx.closures.close(record["id"], receipt.id if receipt else "")
+
+    def _erasure(self, _index: int, record: Mapping[str, Any], at: datetime, _found: Rebuilt) -> None:
+        person, name = Person(record["account"], record["user"]), record["id"]
+        first, last, asked = (datetime.fromisoformat(record[each]) for each in ("firstAt", "lastAt", "askedAt"))
+        row = ErasureRow(
+            id=name,
+            commitment=erasures.person_commitment(self._ctx, person),
+            of_account=accounts.account_commitment(self._ctx, person.account),
+            subject_sealed=leaving.seal_person(self._ctx, name, person),
+            texts_sealed=b"",
+            law=record["law"],
+            state=ErasureState.VERIFIED if record["identity"] else ErasureState.RECEIVED,
+            received_on=record["receivedOn"],
+            asked_at=asked,
+            first_at=first,
+            last_at=last,
+            confirm_at=datetime.fromisoformat(record["confirmAt"]) if record["confirmAt"] else None,
+            deadline_at=first,
+        )
+        self._tx.erasures.add(row)
+        for verb, text in (("add", record["reason"]), ("verify", record["identity"])):
+            if text:
+                self._write(name, verb, text, record, at)
+
+    def _erasure_change(self, _index: int, record: Mapping[str, Any], at: datetime, _found: Rebuilt) -> None:
+        event = _ERASURE_EVENTS[record["kind"]]
+        if self._write(record["id"], event.value, record["reason"], record, at):
+            row = self._tx.erasures.get(record["id"])
+            if row is not None and not erasures.apply_event(self._tx, row, event, at):
+                self._tx.events.append("erasure.too-late", row.id, at, {"by": record["by"], "change": record["kind"]})
+
+    def _write(self, name: str, verb: str, text: str, record: Mapping[str, Any], at: datetime) -> bool:
+        """Add a line to what is written of a request; False where nothing is known of it."""
+        row = self._tx.erasures.get(name)
+        if row is None:
+            return False
+        signed = Signed(record["by"], record["signature"])
+        erasures.write_texts(self._ctx, self._tx, row, erasures.said(verb, signed, at, text))
+        return True
+
+    def _erased(self, _index: int, record: Mapping[str, Any], at: datetime, _found: Rebuilt) -> None:
+        row = self._tx.erasures.get(record["id"])
+        if row is not None and row.state in OPEN:
+            receipt = self._tx.receipts.get(record["receipt"])
+            self._tx.erasures.end(row.id, ErasureState.DONE, at, receipt.id if receipt else "")
 
     def _approval(self, index: int, record: Mapping[str, Any], at: datetime, found: Rebuilt) -> None:
         plan = self._tx.plans.get(record["plan"])
@@ -294,6 +345,12 @@ class Rebuilding:
             self._tx.facts.set(guards.CLOCK_HIGH_WATER, found.latest.isoformat())
 
 
+_ERASURE_EVENTS = {
+    erasures.VERIFY: ErasureEvent.VERIFY,
+    erasures.EXTEND: ErasureEvent.EXTEND,
+    erasures.REFUSE: ErasureEvent.REFUSE,
+    erasures.CANCEL: ErasureEvent.CANCEL,
+}
 _CLOSURE_TIMES = ("requestedAt", "dueAt", "deadlineAt")
 _APPLY: dict[str, Callable[[Rebuilding, int, Mapping[str, Any], datetime, Rebuilt], None]] = {
     "hold": Rebuilding._hold,  # noqa: SLF001 - one way for each kind of record
@@ -302,6 +359,9 @@ _APPLY: dict[str, Callable[[Rebuilding, int, Mapping[str, Any], datetime, Rebuil
     closures.CLOSE: Rebuilding._closure,  # noqa: SLF001
     closures.CANCEL: Rebuilding._cancel,  # noqa: SLF001
     closure_receipts.CLOSED: Rebuilding._closed,  # noqa: SLF001
+    erasures.ADD: Rebuilding._erasure,  # noqa: SLF001
+    **dict.fromkeys(_ERASURE_EVENTS, Rebuilding._erasure_change),  # noqa: SLF001
+    ERASURES.ended: Rebuilding._erased,  # noqa: SLF001
     "approval": Rebuilding._approval,  # noqa: SLF001
     approvers.TAKEN: Rebuilding._approvers,  # noqa: SLF001
     pausing.PAUSE: Rebuilding._pause,  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""What the verbs `run` and `apply` do: first finish what was begun, then closures, then what policy makes due."""
+"""What the verbs `run` and `apply` do: first finish what was begun, then closures and erasures, then policies."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from retentiond.domain.erasure import ErasureState
 from retentiond.domain.plan import Basis, Forecast, RunState, Trigger
 from retentiond.engine import chains, guards
 from retentiond.engine.anchoring import anchor_events
@@ -13,6 +14,7 @@ from retentiond.engine.approvals import find_plan, void
 from retentiond.engine.closing import Pass, close_due, due_closures, fresh_closures
 from retentiond.engine.context import Context
 from retentiond.engine.enforcement import Carried, carry_out_chain
+from retentiond.engine.erasing import due_erasures, erase_due, fresh_erasures
 from retentiond.engine.failover import counted, notice, uncounted
 from retentiond.engine.forgetting import forget_keys, forget_requests
 from retentiond.engine.keychange import publish_files
@@ -32,7 +34,7 @@ from retentiond.errors import (
     PurgeNotVerified,
     RetentiondError,
 )
-from retentiond.ports.rows import ClosureRow, PlanRow
+from retentiond.ports.rows import ClosureRow, ErasureRow, PlanRow
 
 _ASKED = (Trigger.MANUAL, Trigger.REPLAY)
 _BY_POLICY = (Trigger.SCHEDULE, Trigger.REPLAY)
@@ -106,7 +108,7 @@ def run_acting(ctx: Context, policies: tuple[str, ...] = ()) -> Session:
     session = take_up(ctx)
     if not policies:
         session.overdue = 0  # what these carried over is due again, and counted by what follows
-    _advance_due(ctx, session, due_closures(ctx))
+    _advance_due(ctx, session, due_closures(ctx), due_erasures(ctx))
     _run_policies(ctx, session, policies)
     session.overdue += pending(ctx).records
     tidy(ctx)
@@ -116,7 +118,7 @@ def run_acting(ctx: Context, policies: tuple[str, ...] = ()) -> Session:
 def go_on_acting(ctx: Context) -> Session:
     """Finish what was begun, advance closures and carry out what people approved; plan nothing by policy."""
     session = take_up(ctx)
-    _advance_due(ctx, session, fresh_closures(ctx))
+    _advance_due(ctx, session, fresh_closures(ctx), fresh_erasures(ctx))
     expire_plans(ctx)
     approved, _ = _open_plans(ctx)
     if approved is not None:
@@ -129,7 +131,9 @@ def go_on_acting(ctx: Context) -> Session:
 def has_work(ctx: Context) -> bool:
     """Tell whether something was begun or approved, or an account's grace is over: whether `go_on_acting` has work."""
     approved, _ = _open_plans(ctx)
-    return approved is not None or any(found(ctx) for found in (chains.begun, fresh_closures, _asked_for))
+    return approved is not None or any(
+        found(ctx) for found in (chains.begun, fresh_closures, fresh_erasures, _asked_for)
+    )
 
 
 def take_up(ctx: Context) -> Session:
@@ -148,7 +152,7 @@ def take_up(ctx: Context) -> Session:
     finish_bundles(ctx)
     notice(ctx)
     for plan in chains.begun(ctx):
-        if plan.trigger is not Trigger.CLOSURE:  # these go on with the closures that they serve
+        if plan.trigger not in (Trigger.CLOSURE, Trigger.ERASURE):  # these go on with what they serve
             _resume(ctx, session, plan)
     return session
 
@@ -159,8 +163,11 @@ def _check_history(ctx: Context) -> None:
     guards.check_journal(ctx)
 
 
-def _advance_due(ctx: Context, session: Session, closures: Sequence[ClosureRow]) -> None:
+def _advance_due(
+    ctx: Context, session: Session, closures: Sequence[ClosureRow], erasures: Sequence[ErasureRow]
+) -> None:
     _take(session, close_due(ctx, closures))
+    _take(session, erase_due(ctx, erasures))
     for plan in _asked_for(ctx):
         _resume(ctx, session, plan)
 
@@ -356,7 +363,7 @@ def _take(session: Session, closures: Pass) -> None:
     session.carried += closures.carried
     session.overdue += closures.overdue
     session.failures += closures.failures
-    session.left_out = closures.left_out
+    session.left_out = tuple(dict.fromkeys((*session.left_out, *closures.left_out)))
     for stop in closures.stops:
         if isinstance(stop, Deferred):
             session.deferred.append(stop)
@@ -367,6 +374,8 @@ def _take(session: Session, closures: Pass) -> None:
 def tidy(ctx: Context) -> None:
     """Let the ledger forget identifiers at the end of their time, unless a closure still needs them, and old keys."""
     with ctx.ledger.begin() as tx:
-        tx.batches.destroy_identifiers(ctx.terms.identifiers_keep.before(ctx.now()))
+        tx.erasures.forget_texts(ctx.policies.erasure.keep.before(ctx.now()))
+        if not tx.erasures.in_state(ErasureState.IN_PROGRESS):
+            tx.batches.destroy_identifiers(ctx.terms.identifiers_keep.before(ctx.now()))
     forget_keys(ctx)
     forget_requests(ctx)

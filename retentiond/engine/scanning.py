@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from retentiond.domain.account import Leaver
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.decision import KEPT, Case, Cases, Disposition, cases_of, manual_cases, named_cases, only_of
-from retentiond.domain.hold import Hold, HoldIndex, Scope
-from retentiond.domain.obligation import Keeping, leaving_cases
+from retentiond.domain.decision import KEPT, Case, Cases, Disposition, named_cases
+from retentiond.domain.erasure import Persons
+from retentiond.domain.hold import Hold, HoldIndex
+from retentiond.domain.obligation import Keeping
 from retentiond.domain.plan import Basis, Part
-from retentiond.domain.policy import REMOVING, Action, Policy
-from retentiond.domain.record import Key, Record, Ties
-from retentiond.domain.records import Records, columns_of
-from retentiond.domain.replay import SINCE, replay_cases
+from retentiond.domain.policy import REMOVING, Action
+from retentiond.domain.record import Record, Ties
+from retentiond.domain.records import Records, Same, columns_of
+from retentiond.domain.replay import SINCE
 from retentiond.domain.versions import MARKER, markers_last
 from retentiond.domain.zero import too_old
+from retentiond.engine.ahead import ahead
 from retentiond.engine.blobs import BlobIndex
 from retentiond.engine.context import Context
 from retentiond.engine.counting import Count, DatasetPlan, tally_of
@@ -28,70 +28,11 @@ from retentiond.engine.guards import ABSURD_CLOCKS
 from retentiond.engine.kinship import CHILD_REMAINS, Kinship
 from retentiond.engine.leaving import HELD, UNDETERMINED, WAITING, Left
 from retentiond.engine.selecting import windows
+from retentiond.engine.subjects import Subject
 from retentiond.engine.surveying import survey
 from retentiond.engine.waiting import waiting
 from retentiond.errors import DatasetRefused, GuardStopped
 from retentiond.ports.stores import UNNAMEABLE, Survey, Tally
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What is planned in one go: a dataset, and the one that its rows name objects of.
-
-    Attributes:
-        policies: The policies in question, by class.
-        accounts: The accounts that leave, with what is known of each; none where policy decides.
-        closed: After a restore: accounts that are closed, each with the end of its closure, microseconds since the
-            epoch; None where nothing was restored.
-        scope: What people ask to be purged; None where nobody does.
-        as_of: For what people had asked to be purged: the time of that purge; None for the reference time.
-        exact: Of what has the keys that the scope names, only these, as the store has them; none for all.
-        only: The accounts that are asked about, where policy decides; none for all.
-        seen_at: When it is looked at, where that is later than the reference time; None where it is not.
-    """
-
-    dataset: Dataset
-    follower: Dataset | None
-    policies: Mapping[str, Policy]
-    accounts: Mapping[str, Leaver] = field(default_factory=dict)
-    closed: Mapping[str, int] | None = None
-    scope: Scope | None = None
-    as_of: datetime | None = None
-    exact: frozenset[Key] = frozenset()
-    only: tuple[str, ...] = ()
-    seen_at: datetime | None = None
-
-    @property
-    def datasets(self) -> tuple[Dataset, ...]:
-        """The dataset, and the one that follows it."""
-        return (self.dataset, self.follower) if self.follower else (self.dataset,)
-
-    @property
-    def basis(self) -> Basis:
-        """Where its cases come from."""
-        if self.scope is not None:
-            return Basis.MANUAL
-        if self.closed is not None:
-            return Basis.REPLAY
-        return Basis.CLOSURE if self.accounts else Basis.POLICY
-
-    def cases(self, dataset: Dataset, reference: datetime) -> Cases:
-        """Return the cases of one of the two datasets."""
-        policy = self.policies.get(dataset.data_class)
-        if self.accounts:
-            return leaving_cases(self.accounts, policy, dataset, reference)
-        if self.closed is not None:
-            return replay_cases(self.closed, dataset, reference, policy)
-        if policy is None:
-            raise DatasetRefused(
-                f"no policy governs class {dataset.data_class}",
-                where=dataset.name,
-                remedy="write one, or plan all policies",
-            )
-        if self.scope is not None:
-            return manual_cases(self.scope.selects, dataset, self.as_of or reference, policy.floor)
-        cases = cases_of(policy, dataset, reference, self.seen_at)
-        return only_of(self.only, cases) if self.only and dataset.has_owner else cases
 
 
 def plan_dataset(ctx: Context, draft: Draft, kin: Kinship, subject: Subject, reference: datetime) -> DatasetPlan:
@@ -142,7 +83,8 @@ class _Scan:
         doubts = (index for index, case in enumerate(self._cases.cases) if case.disposition is Disposition.UNDETERMINED)
         self._doubts = frozenset(doubts if subject.accounts else ())  # to be told whose they are
         self._kept = frozenset(index for index, case in enumerate(self._cases.cases) if case.reason == KEPT)
-        self._keeping = Keeping(subject.accounts, subject.policies.get(subject.dataset.data_class))
+        leaving = {} if isinstance(subject.accounts, Persons) else subject.accounts
+        self._keeping = Keeping(leaving, subject.policies.get(subject.dataset.data_class))
         self._held_names: set[str] = set()
         self._buffers: defaultdict[int, Buffer] = defaultdict(lambda: Buffer(draft.batch_records))
         self._rows = self._count(subject.dataset)
@@ -180,7 +122,7 @@ class _Scan:
         dataset = self._subject.dataset
         self._ctx.reporter.start(f"scan {dataset.name}", None)
         connector = self._ctx.connector(dataset)
-        for window in windows(connector, dataset, self._cases, self._subject.scope, self._doubts | self._kept):
+        for window in ahead(windows(connector, dataset, self._cases, self._subject.scope, self._doubts | self._kept)):
             self._rows.examine(window)
             for case, records in window.groups():
                 free = self._free(records, case)
@@ -206,7 +148,7 @@ class _Scan:
         """Return the records that nothing keeps; the others are counted. Mostly nothing can keep any of them."""
         own = self._subject.dataset.name
         may_keep = self._holds or self._locked[own] or self._index is not None or self._subject.exact
-        if not may_keep and not any(ties.standing for ties in records.ties):
+        if not may_keep and not any(ties.standing for ties in _different(records.ties)):
             return records
         return columns_of([record for record in records if not self._is_kept(record, case)])
 
@@ -392,9 +334,14 @@ class _Scan:
             )
 
 
-_OWN = (Basis.POLICY, Basis.CLOSURE, Basis.MANUAL, Basis.REPLAY)
+_OWN = (Basis.POLICY, Basis.CLOSURE, Basis.MANUAL, Basis.ERASURE, Basis.REPLAY)
+
+
+def _different(ties: Sequence[Ties]) -> Sequence[Ties]:
+    """Return at least one of each kind; mostly all records have the same."""
+    return ties[:1] if isinstance(ties, Same) else ties
 
 
 def _owned_like(row: Record, each: Record) -> Record:
     """Return an object as its row's owners have it."""
-    return each._replace(account=row.account, ties=Ties(others=row.ties.others))
+    return each._replace(account=row.account, ties=Ties(others=row.ties.others, users=row.ties.users))

@@ -7,6 +7,7 @@ from retentiond.engine import approvers
 from retentiond.engine.approvals import settle_approvals
 from retentiond.engine.closures import settle_closures
 from retentiond.engine.context import Context
+from retentiond.engine.erasures import settle_erasures
 from retentiond.engine.holds import settle_releases
 from retentiond.engine.pausing import settle_stops
 from retentiond.engine.signing import deliver
@@ -31,6 +32,7 @@ def settle(ctx: Context) -> None:
     size = deliver(ctx)
     settle_releases(ctx, size)
     settle_closures(ctx, size)
+    settle_erasures(ctx, size)
     settle_stops(ctx, size)
     if changing:
         approvers.settle_approvers(ctx, size)

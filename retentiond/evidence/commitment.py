@@ -64,7 +64,8 @@ def encode_items(dataset: str, keys: Sequence[bytes], versions: Sequence[bytes])
     prefix = _length(name) + name
     if not any(versions):
         nothing = _length(b"")
-        return [prefix + len(key).to_bytes(4) + key + nothing for key in keys]
+        heads = {size: prefix + size.to_bytes(4) for size in {*map(len, keys)}}
+        return [heads[len(key)] + key + nothing for key in keys]
     return [
         b"%b%b%b%b%b" % (prefix, len(key).to_bytes(4), key, len(version).to_bytes(4), version)
         for key, version in zip(keys, versions, strict=True)

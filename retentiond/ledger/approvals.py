@@ -31,6 +31,12 @@ _NEWEST_PAIR = (
     .order_by(approved_pairs.c.sequence.desc())
     .limit(1)
 )
+_NEWEST_OF_DATASET = (
+    select(approved_pairs.c.dataset_sha256)
+    .where(approved_pairs.c.dataset == bindparam("of_dataset"))
+    .order_by(approved_pairs.c.sequence.desc())
+    .limit(1)
+)
 
 
 class SqlApprovals:
@@ -69,6 +75,11 @@ class SqlApprovals:
             return None
         sha256, _, lists = tuple(newest)
         return (sha256, lists) if sha256 else None
+
+    def approved_dataset(self, dataset: str) -> str | None:
+        """Return the sha256 of the form of a dataset that was approved last, under whatever policy."""
+        newest = self._session.row(_NEWEST_OF_DATASET, of_dataset=dataset)
+        return None if newest is None else str(newest.dataset_sha256) or None
 
     def is_approved(self, policy: tuple[str, str], dataset: tuple[str, str], lists: str) -> bool:
         """Tell whether exactly this was approved, and nothing else for the same names since."""

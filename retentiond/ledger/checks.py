@@ -104,6 +104,15 @@ _CONTRADICTIONS = (
         "SELECT id FROM closures WHERE state = 'closed' AND length(account_sealed) > 0",
     ),
     (
+        "erasure {0} is done, and has no receipt",
+        "SELECT id FROM erasures WHERE state = 'done' AND receipt IS NULL",
+    ),
+    (
+        "erasure {0} is {1}, and still holds the person",
+        """SELECT id, state FROM erasures
+           WHERE state IN ('done', 'refused', 'cancelled') AND length(subject_sealed) > 0""",
+    ),
+    (
         "the epoch of holds is missing",
         "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM hold_epoch)",
     ),

@@ -18,6 +18,7 @@ from retentiond.ledger.claims import SqlClaims
 from retentiond.ledger.closures import SqlClosures
 from retentiond.ledger.database import Database
 from retentiond.ledger.entries import SqlEntries, SqlLogState
+from retentiond.ledger.erasures import SqlErasures
 from retentiond.ledger.events import SqlEvents, SqlFacts
 from retentiond.ledger.holds import SqlHolds
 from retentiond.ledger.journal import SqlJournal, SqlPending
@@ -37,6 +38,7 @@ from retentiond.ports import ledger as port
 from retentiond.ports import recovery as recovery_port
 from retentiond.ports.audit import Anchors, Audits
 from retentiond.ports.closures import Closures
+from retentiond.ports.erasures import Erasures
 from retentiond.ports.log import Entries, LogState
 from retentiond.ports.orders import Orders, Role
 from retentiond.ports.receipts import Receipts
@@ -57,6 +59,7 @@ class SqlTransaction:
         self.approvals: port.Approvals = SqlApprovals(session)
         self.holds: port.Holds = SqlHolds(session)
         self.closures: Closures = SqlClosures(session)
+        self.erasures: Erasures = SqlErasures(session)
         self.receipts: Receipts = SqlReceipts(session)
         self.entries: Entries = SqlEntries(session)
         self.journal: recovery_port.Journals = SqlJournal(session)

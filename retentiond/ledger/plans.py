@@ -11,7 +11,7 @@ from sqlalchemy import Row, and_, bindparam, delete, exists, func, insert, liter
 
 from retentiond.domain.plan import Forecast, Part, RunState, Trigger
 from retentiond.ledger import schema
-from retentiond.ledger.schema import columns_of, drafts, facts, plan_closures, plans
+from retentiond.ledger.schema import columns_of, drafts, facts, plan_closures, plan_erasures, plans
 from retentiond.ledger.session import Session, values_of
 from retentiond.ports.rows import PlanRow
 
@@ -50,6 +50,7 @@ _PARTS = (
 )
 _ADD_PARTS = insert(schema.parts)
 _ADD_CLOSURES = insert(plan_closures)
+_ADD_ERASURES = insert(plan_erasures)
 _MOST_BOUND = 500
 
 _BEGIN_DRAFT = insert(drafts)
@@ -80,11 +81,14 @@ class SqlPlans:
             self._session.change(statement, names=names, begun_by=begun_by)
         return self._session.change(_DISCARD, names=names, begun_by=begun_by)
 
-    def finish_draft(self, plan: PlanRow, parts: Sequence[Part], closures: Sequence[str] = ()) -> None:
-        """Turn a draft into a plan that serves these closures; from now on it takes no more batches."""
+    def finish_draft(
+        self, plan: PlanRow, parts: Sequence[Part], closures: Sequence[str] = (), erasures: Sequence[str] = ()
+    ) -> None:
+        """Turn a draft into a plan that serves these closures and requests; from now on it takes no more batches."""
         self._session.insert(_ADD, asdict(plan))
         self._session.insert(_ADD_PARTS, [{"plan": plan.id, **asdict(part)} for part in parts])
         self._session.insert(_ADD_CLOSURES, [{"plan": plan.id, "closure": each} for each in closures])
+        self._session.insert(_ADD_ERASURES, [{"plan": plan.id, "erasure": each} for each in erasures])
 
     def get(self, reference: str) -> PlanRow | None:
         """Return a plan by its id or its sha256."""

@@ -19,12 +19,13 @@ from sqlalchemy import (
 )
 
 from retentiond.domain.account import AccountState
+from retentiond.domain.erasure import ErasureState
 from retentiond.domain.plan import Basis, BatchState, RunState, Trigger
 from retentiond.domain.policy import Action
 from retentiond.ledger.columns import AnyText, Moment, Reference, Structure, Whole, Word
 from retentiond.ports.orders import OrderState
 
-REVISION = "0010"
+REVISION = "0011"
 APPLICATION_ID = 0x72746E64  # "rtnd", in the header of the file
 
 metadata = MetaData()
@@ -227,6 +228,38 @@ closures = Table(
     Index("closures_by_state", "state", "deadline_at"),
 )
 
+erasures = Table(
+    "erasures",
+    metadata,
+    _sequence(),
+    Column("id", AnyText, nullable=False, unique=True),
+    *map(_text, ("commitment", "of_account")),
+    *map(_bytes, ("subject_sealed", "texts_sealed")),
+    _text("law"),
+    Column("state", Word(ErasureState), nullable=False),
+    _text("received_on"),
+    *map(_moment, ("asked_at", "first_at", "last_at")),
+    Column("confirm_at", Moment),
+    _moment("deadline_at"),
+    Column("extended_at", Moment),
+    Column("begun_at", Moment),
+    Column("ended_at", Moment),
+    _reference("receipt", "receipts.id"),
+    Column("remainder", Structure),
+    Index("erasures_by_commitment", "commitment"),
+    Index("erasures_by_account", "of_account"),
+    Index("erasures_by_state", "state", "deadline_at"),
+)
+
+# As `plan_closures`, of requests for erasure.
+plan_erasures = Table(
+    "plan_erasures",
+    metadata,
+    Column("erasure", AnyText, ForeignKey("erasures.id", deferrable=True, initially="DEFERRED"), primary_key=True),
+    Column("plan", AnyText, ForeignKey("plans.id"), primary_key=True),
+    Index("plan_erasures_by_plan", "plan"),
+)
+
 # Word for word as a query says it: only then does an engine see that the index is all it needs.
 HAS_KEY = text("length(commitment_key) > 0")
 
@@ -340,6 +373,7 @@ orders = Table(
 _HISTORY = (
     "plans", "parts", "runs", "approvals", "used_nonces", "approved_pairs", "holds", "closures", "receipts",
     "log_entries", "events", "batches", "journal", "plan_closures", "signed_checkpoints", "anchors", "retractions",
+    "erasures", "plan_erasures",
 )  # fmt: skip
 GUARDS = frozenset(
     (

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Column, Select, Table, Update, bindparam, func, select, update
 
-from retentiond.ledger.schema import batch_identifiers, closures, facts, holds, receipts, runs
+from retentiond.ledger.schema import batch_identifiers, closures, erasures, facts, holds, receipts, runs
 from retentiond.ledger.session import Session
 from retentiond.ports.seals import SealedRow
 
@@ -44,6 +44,8 @@ _PLACES = (
     _Place("receipt", receipts, (receipts.c.id,), receipts.c.commitment_key),
     _Place("batch", _BATCHES, (_BATCHES.c.plan, _BATCHES.c.ordinal), _BATCHES.c.sealed),
     _Place("closure", closures, (closures.c.id,), closures.c.account_sealed),
+    _Place("erasure", erasures, (erasures.c.id,), erasures.c.subject_sealed),
+    _Place("erasure-texts", erasures, (erasures.c.id,), erasures.c.texts_sealed),
     _Place("hold", holds, (holds.c.id,), holds.c.sealed),
     _Place("purge", facts, (facts.c.name,), facts.c.value),
 )

@@ -14,6 +14,7 @@ from typing import Protocol
 from retentiond.domain.plan import Part, RunState, Trigger
 from retentiond.ports.audit import Anchors, Audits
 from retentiond.ports.closures import Closures
+from retentiond.ports.erasures import Erasures
 from retentiond.ports.log import Entries, LogState
 from retentiond.ports.orders import OrderBook
 from retentiond.ports.receipts import Receipts
@@ -50,8 +51,10 @@ class Plans(Protocol):
         """
         ...
 
-    def finish_draft(self, plan: PlanRow, parts: Sequence[Part], closures: Sequence[str] = ()) -> None:
-        """Turn a draft into a plan that serves these closures."""
+    def finish_draft(
+        self, plan: PlanRow, parts: Sequence[Part], closures: Sequence[str] = (), erasures: Sequence[str] = ()
+    ) -> None:
+        """Turn a draft into a plan that serves these closures and requests for erasure."""
         ...
 
     def get(self, reference: str) -> PlanRow | None:
@@ -230,6 +233,10 @@ class Approvals(Protocol):
         """Return what was approved last of a policy for a dataset: its sha256, and the commitment to its lists."""
         ...
 
+    def approved_dataset(self, dataset: str) -> str | None:
+        """Return the sha256 of the form of a dataset that was approved last, under whatever policy."""
+        ...
+
     def is_approved(self, policy: tuple[str, str], dataset: tuple[str, str], lists: str) -> bool:
         """Tell whether exactly this was approved, and nothing else for the same names since."""
         ...
@@ -326,6 +333,7 @@ class Transaction(Protocol):
     approvals: Approvals
     holds: Holds
     closures: Closures
+    erasures: Erasures
     receipts: Receipts
     entries: Entries
     journal: Journals

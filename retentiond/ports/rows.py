@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from retentiond.domain.account import AccountState, Remainder
+from retentiond.domain.erasure import ErasureState
 from retentiond.domain.plan import BatchState, Forecast, RunState, Trigger
 
 
@@ -117,7 +118,7 @@ class JournalRow:
 
 @dataclass(frozen=True, slots=True)
 class PendingRow:
-    """A change that waits until its entry is published. `subject` is the hold or the closure that it changes."""
+    """A change that waits until its entry is published. `subject` is the hold, closure or erasure that it changes."""
 
     log_index: int
     kind: str
@@ -222,6 +223,47 @@ class ClosureRow:
         if found is None or not found.kept or not found.is_excused:
             return self.deadline_at
         return max(self.deadline_at, min(part.first for part in found.kept))
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureRow:
+    """A request for erasure. Whoever asks stands sealed until it ends; after that only commitments are left.
+
+    Attributes:
+        commitment: To the person, under the replay key.
+        of_account: To the person's account, likewise, as closures have it.
+        subject_sealed: The person; empty once the request has ended.
+        texts_sealed: What people wrote of it; empty once the time of that is over.
+        law: The law that it was made under, by its id.
+        received_on: The day of receipt where whoever answers is, as ISO 8601 writes it.
+        asked_at: When it was taken in here.
+        first_at, last_at: When the time without an extension ends, and with it.
+        confirm_at: By when its receipt is to be confirmed; None where that is not asked for.
+        deadline_at: Which of the two is in force.
+        extended_at: When it was extended; None where it was not.
+        begun_at: When removal began; None before that.
+        ended_at: When it was done, refused or cancelled; None before that.
+        remainder: What the last look found of the person; None where it found nothing, or nobody looked.
+    """
+
+    id: str
+    commitment: str
+    of_account: str
+    subject_sealed: bytes
+    texts_sealed: bytes
+    law: str
+    state: ErasureState
+    received_on: str
+    asked_at: datetime
+    first_at: datetime
+    last_at: datetime
+    confirm_at: datetime | None
+    deadline_at: datetime
+    extended_at: datetime | None = None
+    begun_at: datetime | None = None
+    ended_at: datetime | None = None
+    receipt: str = ""
+    remainder: Remainder | None = None
 
 
 @dataclass(frozen=True, slots=True)

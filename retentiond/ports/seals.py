@@ -12,8 +12,9 @@ class SealedRow:
     """Something sealed.
 
     Attributes:
-        kind: `run` or `receipt` (its commitment key), `batch` (its identifiers), `closure` (its account), `hold` (what
-            it is of), or `purge` (what a manual purge was asked for).
+        kind: `run` or `receipt` (its commitment key), `batch` (its identifiers), `closure` (its account), `erasure`
+            (its person), `erasure-texts` (what was written of it), `hold` (what it is of), or `purge` (what a manual
+            purge was asked for).
         key: What names it, such as (plan, ordinal); with the kind it is what it was sealed for.
     """
 

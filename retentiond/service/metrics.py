@@ -163,10 +163,23 @@ def of_status(found: Status, now: datetime, log_size: int) -> Iterator[Metric]:
     if found.closures:
         left = min((each.next_deadline - now).total_seconds() for each in found.closures)
         yield _gauge("closure_deadline_seconds", "Time to the next deadline of a closure; negative once missed.", left)
+    yield from _of_erasures(found, now)
     yield _gauge("plans_waiting", "Plans that wait for somebody's approval or for their run.", len(found.waiting))
     yield _gauge("pending_records", "Records of runs that were begun and go on with the next one.", found.pending)
     yield _gauge("stopped", "Whether the stop file is there.", found.stopped_by_file)
     yield _gauge("log_size", "Entries in the log.", log_size)
+
+
+def _of_erasures(found: Status, now: datetime) -> Iterator[Metric]:
+    yield _gauge("erasures_open", "Requests for erasure that are under way.", len(found.erasures))
+    late = "Requests for erasure that should have ended by now."
+    yield _gauge("erasures_past_deadline", late, found.erasures_past_deadline)
+    near = "Requests for erasure nearer to their deadline than erasure.alert_before, or past it."
+    yield _gauge("erasures_near_deadline", near, found.erasures_near_deadline)
+    if found.erasures:
+        left = min((each.deadline_at - now).total_seconds() for each in found.erasures)
+        text = "Time to the next deadline of a request for erasure; negative once missed."
+        yield _gauge("erasure_deadline_seconds", text, left)
 
 
 def _zero_retention(found: Status) -> Iterator[Metric]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 from pydantic import BaseModel
 
@@ -30,6 +31,8 @@ from retentiond.settings.document import read_document
 from retentiond.settings.problems import Problem, alternatives, declared, raise_first, validated
 from retentiond.settings.where_model import part
 
+_Whose: TypeAlias = tuple[tuple[OwnerSource, ...], tuple[OwnerSource, ...]]  # owners, and their users
+
 
 def load_datamap(path: Path, option_models: Mapping[str, type[BaseModel]]) -> DataMap:
     """Read the data map.
@@ -51,7 +54,9 @@ def load_datamap(path: Path, option_models: Mapping[str, type[BaseModel]]) -> Da
     before = children(model)
     datasets = {
         name: replace(
-            _dataset(name, each, stores[each.store], before.get(name, ()), owners(model, name)),
+            _dataset(
+                name, each, stores[each.store], before.get(name, ()), (owners(model, name), owners(model, name, "user"))
+            ),
             parents=parents(model, name),
         )
         for name, each in model.datasets.items()
@@ -86,9 +91,7 @@ def _store(name: str, model: StoreModel, options: Mapping[str, object]) -> Store
     return Store(name, model.kind, options, keep, model.backups is not None, pace)
 
 
-def _dataset(
-    name: str, given: DatasetModel, store: Store, before: Sequence[Child], whose: tuple[OwnerSource, ...]
-) -> Dataset:
+def _dataset(name: str, given: DatasetModel, store: Store, before: Sequence[Child], whose: _Whose) -> Dataset:
     model = given if given.clock else given.model_copy(update={"clock": Clock(modified=True)})
     link = BlobLink(model.blobs.column, model.blobs.dataset) if model.blobs else None
     return Dataset(
@@ -102,9 +105,12 @@ def _dataset(
         prefix=model.prefix or "",
         key=tuple(model.key),
         key_pattern=model.key_pattern or "",
-        owners=whose,
+        owners=whose[0],
         nobody=next((each.nobody for each in model.account or () if each.nobody), ""),
         account_field=next((each.pattern or each.label for each in model.account or ()), ""),
+        users=whose[1],
+        user_field=next((each.pattern or each.label for each in model.user or ()), ""),
+        no_users=next((each.nobody for each in model.user or () if each.nobody), ""),
         attributes={
             name: each if isinstance(each, str) else label_of(each.tag, each.metadata)
             for name, each in model.attributes.items()
@@ -120,7 +126,7 @@ def _dataset(
 
 
 def _canonical(
-    name: str, model: DatasetModel, store: Store, before: Sequence[Child], whose: Sequence[OwnerSource]
+    name: str, model: DatasetModel, store: Store, before: Sequence[Child], whose: _Whose
 ) -> Mapping[str, object]:
     """Return what is approved and published: with it the dataset moves to another database or bucket only visibly.
 
@@ -135,8 +141,9 @@ def _canonical(
     }
     if before:
         found["children"] = [_child(child) for child in before]
-    if any(each.inherits for each in model.account or ()):
-        found["owners"] = [_way(each) for each in whose]
+    for name_of, places, sources in (("owners", model.account, whose[0]), ("users", model.user, whose[1])):
+        if any(each.inherits for each in places or ()):
+            found[name_of] = [_way(each) for each in sources]
     return found
 
 

@@ -8,7 +8,7 @@ from itertools import combinations
 
 from retentiond.domain.keypattern import KeyPattern
 from retentiond.domain.part import apart
-from retentiond.settings.datamap_links import link_problems, same_table
+from retentiond.settings.datamap_links import WHO, link_problems, places_of, same_table
 from retentiond.settings.datamap_model import Account, DataMapFile, DatasetModel
 from retentiond.settings.document import Trail
 from retentiond.settings.problems import Problem, alternatives
@@ -65,6 +65,14 @@ def _dataset_problems(model: DataMapFile, name: str, dataset: DatasetModel) -> I
     yield from _label_problems(path, dataset, store.kind, shape)
     yield from _pattern_problems(path, dataset, shape)
     yield from _link_problems(model, name, dataset)
+    yield from _user_problems(path, dataset)
+
+
+def _user_problems(path: Trail, dataset: DatasetModel) -> Iterator[Problem]:
+    """Yield what says of users that cannot be so: they are users of somebody."""
+    if dataset.user and not dataset.user[0].nobody and not dataset.account:
+        what = "it says whose of an account's users a record is, and of no account"
+        yield Problem((*path, "user"), what, "declare `account:` too: a user is named inside an account", key=True)
 
 
 def _no_store(path: Trail, name: str, model: DataMapFile) -> Problem:
@@ -165,6 +173,7 @@ def _label_problems(path: Trail, dataset: DatasetModel, kind: str, shape: _Shape
     asked = {
         "clock": bool(dataset.clock and dataset.clock.label),
         "account": any(each.label for each in dataset.account or ()),
+        "user": any(each.label for each in dataset.user or ()),
         "attributes": any(not isinstance(each, str) for each in dataset.attributes.values()),
     }
     for field in (name for name, wanted in asked.items() if wanted):
@@ -176,17 +185,19 @@ def _in_key(accounts: list[Account] | None) -> str | None:
 
 
 def _pattern_problems(path: Trail, dataset: DatasetModel, shape: _Shape) -> Iterator[Problem]:
-    account = _in_key(dataset.account)
+    named = {"account": _in_key(dataset.account), "user": _in_key(dataset.user)}
     clock = dataset.clock.pattern if dataset.clock else None
     if shape.tables:
-        if account is not None:
-            yield Problem((*path, "account"), "the owner of a row stands in a column", "write `account: column`")
+        for field in (field for field, part in named.items() if part is not None):
+            yield Problem((*path, field), f"the {WHO[field]} of a row stands in a column", f"write `{field}: column`")
         return
-    if dataset.account and account is None and not (dataset.account[0].label or dataset.account[0].nobody):
-        remedy = "write `account: {pattern: …}`, or in a bucket {tag: …} or {metadata: …}"
-        yield Problem((*path, "account"), "an object has no columns", remedy)
+    for field in WHO:
+        places = places_of(dataset, field)
+        if places and named[field] is None and not (places[0].label or places[0].nobody):
+            remedy = f"write `{field}: {{pattern: …}}`, or in a bucket {{tag: …}} or {{metadata: …}}"
+            yield Problem((*path, field), "an object has no columns", remedy)
     if dataset.key_pattern is None:
-        for field, value in (("account", account), ("clock", clock)):
+        for field, value in (*named.items(), ("clock", clock)):
             if value is not None:
                 yield Problem(
                     (*path, field), f"there is no key_pattern that {value!r} could stand in", "add `key_pattern:`"
@@ -202,11 +213,11 @@ def _pattern_problems(path: Trail, dataset: DatasetModel, shape: _Shape) -> Iter
 
 
 def _named_parts(path: Trail, dataset: DatasetModel, pattern: KeyPattern) -> Iterator[Problem]:
-    account = _in_key(dataset.account)
     clock = dataset.clock.pattern if dataset.clock else None
-    if account is not None and account not in pattern.names - pattern.times:
-        remedy = alternatives(account, pattern.names - pattern.times, "names in the pattern")
-        yield Problem((*path, "account"), f"the key_pattern has no {{{account}}}", remedy)
+    for field, named in (("account", _in_key(dataset.account)), ("user", _in_key(dataset.user))):
+        if named is not None and named not in pattern.names - pattern.times:
+            remedy = alternatives(named, pattern.names - pattern.times, "names in the pattern")
+            yield Problem((*path, field), f"the key_pattern has no {{{named}}}", remedy)
     if clock is not None and clock not in pattern.times:
         remedy = alternatives(clock, pattern.times, "times in the pattern, such as {date:%Y-%m-%d}")
         yield Problem((*path, "clock"), f"the key_pattern has no time called {clock!r}", remedy)

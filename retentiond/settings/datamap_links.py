@@ -12,7 +12,8 @@ from retentiond.settings.document import Trail
 from retentiond.settings.problems import Problem, alternatives
 from retentiond.settings.where_model import part
 
-_OWN_COLUMN = "name its column: `account: COLUMN`"
+_OWN_COLUMN = "name its column: `{}: COLUMN`"
+WHO = {"account": "owner", "user": "user"}
 _DEFAULT_SCHEMAS = {"sqlite": "main", "postgresql": "public"}
 
 
@@ -53,12 +54,18 @@ def _links_of(model: DataMapFile, name: str, dataset: DatasetModel) -> Iterator[
         for partner in datasets_of(model, dataset.store, dataset.clock.via):
             if partner != name:
                 yield Link(name, partner, pairs(dataset.clock.on or {}), (*path, "clock", "via"))
-    for number, account in enumerate(dataset.account or ()):
+    for field, number, account in _persons(dataset):
         if account.through is not None:
-            yield from _links_through(model, name, account.through, (*path, "account", number, "through"))
+            yield from _links_through(model, name, account.through, (*path, field, number, "through"))
         for partner in partners_of(model, dataset, account):
             if partner != name and account.on is not None:
-                yield Link(name, partner, pairs(account.on), (*path, "account", number, "via"))
+                yield Link(name, partner, pairs(account.on), (*path, field, number, "via"))
+
+
+def _persons(dataset: DatasetModel) -> Iterator[tuple[str, int, Account]]:
+    """Yield the places in which owners and their users stand, each with its field and number."""
+    for field in WHO:
+        yield from ((field, number, place) for number, place in enumerate(places_of(dataset, field)))
 
 
 def _links_through(model: DataMapFile, name: str, steps: Sequence[StepModel], path: Trail) -> Iterator[Link]:
@@ -128,12 +135,12 @@ def link_problems(model: DataMapFile) -> Iterator[Problem]:
         for number, parent in enumerate(dataset.parent or ()):
             yield from _parent_problems(model, name, dataset, (parent.dataset, number))
         yield from _clock_problems(model, name, dataset)
-        for number, account in enumerate(dataset.account or ()):
-            path = ("datasets", name, "account", number)
+        for field, number, account in _persons(dataset):
+            path = ("datasets", name, field, number)
             if name in partners_of(model, dataset, account):
-                yield Problem((*path, "via"), "the other table is the dataset's own", _OWN_COLUMN)
+                yield Problem((*path, "via"), "the other table is the dataset's own", _OWN_COLUMN.format(field))
             if account.inherits:
-                yield from _inheriting_problems(model, dataset, (*path, "via"))
+                yield from _inheriting_problems(model, dataset, field, (*path, "via"))
             yield from _way_problems(model, name, account.through or (), (*path, "through"))
     yield from _circles(model)
 
@@ -145,18 +152,20 @@ def _clock_problems(model: DataMapFile, name: str, dataset: DatasetModel) -> Ite
         yield Problem(("datasets", name, "clock", "via"), "the other table is the dataset's own", remedy)
 
 
-def _inheriting_problems(model: DataMapFile, dataset: DatasetModel, path: Trail) -> Iterator[Problem]:
+def _inheriting_problems(model: DataMapFile, dataset: DatasetModel, field: str, path: Trail) -> Iterator[Problem]:
+    who = WHO[field]
     if dataset.parent is None:
         remedy = "add `parent: {dataset: …, on: {…}}`; a table that is called parent needs `on` and `take`"
-        yield Problem(path, "it takes its owner from its parent, and names none", remedy)
+        yield Problem(path, f"it takes its {who} from its parent, and names none", remedy)
         return
     if len(dataset.parent) > 1:
-        remedy = "name the owner's own place, or declare one parent"
-        yield Problem(path, "it takes its owner from its parent, and has several", remedy)
+        remedy = f"name the {who}'s own place, or declare one parent"
+        yield Problem(path, f"it takes its {who} from its parent, and has several", remedy)
     parent = model.datasets.get(dataset.parent[0].dataset)
-    if parent is not None and (not parent.account or parent.account[0].nobody):
-        what = f"it takes its owner from its parent {dataset.parent[0].dataset!r}, which has none"
-        yield Problem(path, what, "add `account:` to the parent, or name the owner's own place")
+    places = places_of(parent, field) if parent else ()
+    if parent is not None and (not places or places[0].nobody):
+        what = f"it takes its {who} from its parent {dataset.parent[0].dataset!r}, which has none"
+        yield Problem(path, what, f"add `{field}:` to the parent, or name the {who}'s own place")
 
 
 def _way_problems(model: DataMapFile, name: str, steps: Sequence[StepModel], path: Trail) -> Iterator[Problem]:
@@ -165,7 +174,8 @@ def _way_problems(model: DataMapFile, name: str, steps: Sequence[StepModel], pat
     for number, step in enumerate(steps):
         here = datasets_of(model, model.datasets[name].store, step.table)
         if name in here:
-            yield Problem((*path, number, "table"), "the way leads through the dataset's own table", _OWN_COLUMN)
+            remedy = _OWN_COLUMN.format(path[2])
+            yield Problem((*path, number, "table"), "the way leads through the dataset's own table", remedy)
         if here and not before:
             what = (
                 f"{here[0]!r} could go before the rows whose owner it knows: {steps[number - 1].table.name!r} between"
@@ -175,16 +185,25 @@ def _way_problems(model: DataMapFile, name: str, steps: Sequence[StepModel], pat
         before = here
 
 
-def owners(model: DataMapFile, name: str) -> tuple[OwnerSource, ...]:
-    """Return where the owners of a dataset's rows stand; those that its parent's rows have, by the way to these."""
+def places_of(dataset: DatasetModel, field: str) -> Sequence[Account]:
+    """Return what a dataset declares of its owners (`account`) or its users (`user`)."""
+    return (dataset.account if field == "account" else dataset.user) or ()
+
+
+def owners(model: DataMapFile, name: str, field: str = "account") -> tuple[OwnerSource, ...]:
+    """Return where the owners of a dataset's rows stand; those that its parent's rows have, by the way to these.
+
+    Args:
+        field: `account` for owners, `user` for their users.
+    """
     dataset = model.datasets[name]
     found: list[OwnerSource] = []
-    for account in dataset.account or ():
+    for account in places_of(dataset, field):
         if account.inherits and dataset.parent:
             above = dataset.parent[0]
             table = model.datasets[above.dataset].table or TableName(name=" ")
             step = Step(table.name, pairs(above.on), table.schema_name)
-            found += (_optional(through(step, each), account) for each in owners(model, above.dataset))
+            found += (_optional(through(step, each), account) for each in owners(model, above.dataset, field))
         elif not (account.pattern or account.label or account.nobody):
             found.append(_owner(account))
     return tuple(found)

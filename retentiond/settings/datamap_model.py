@@ -212,18 +212,31 @@ def _accounts(value: object) -> object:
     return [{"column": each} if isinstance(each, str) else each for each in listed]
 
 
-def _owners(value: list[Account]) -> list[Account]:
+_PLACES = BeforeValidator(_accounts, json_schema_input_type=Account | str | list[Account | str])
+
+
+def _places(value: list[Account], who: str, field: str) -> list[Account]:
     if not value:
-        raise refuse("no owner is named", "name a column, or remove `account`")
+        raise refuse(f"no {who} is named", f"name a column, or remove `{field}`")
     if any(each in value[:number] for number, each in enumerate(value)):
-        raise refuse("an owner is named twice in the same place", "name each place once")
+        raise refuse(f"the same {who} is named twice in one place", "name each place once")
     if any(each.nobody for each in value) and (len(value) > 1 or value[0].optional):
-        raise refuse("it says that the records are nobody's, and more", "write `account: {nobody: REASON}` alone")
-    if len(value) == 1 and value[0].optional:
-        raise refuse("the only owner is never optional", "remove `optional`: a record without an owner is kept")
-    if len(value) > 1 and any(each.pattern or each.label for each in value):
-        raise refuse("an object has one owner", "write one `account: {pattern: …}`, {tag: …} or {metadata: …}")
+        raise refuse("it says that the records are nobody's, and more", f"write `{field}: {{nobody: REASON}}` alone")
+    if any(each.pattern or each.label for each in value) and len(value) > 1:
+        raise refuse(f"an object has one {who}", f"write one `{field}: {{pattern: …}}`, {{tag: …}} or {{metadata: …}}")
     return value
+
+
+def _owners(value: list[Account]) -> list[Account]:
+    if len(value) == 1 and value[0].optional and not value[0].nobody:
+        raise refuse("the only owner is never optional", "remove `optional`: a record without an owner is kept")
+    return _places(value, "owner", "account")
+
+
+def _users(value: list[Account]) -> list[Account]:
+    if any(each.optional and (each.pattern or each.label) for each in value):
+        raise refuse("an object has one user, always", "remove `optional`")
+    return _places(value, "user", "user")
 
 
 def _one_or_all(value: list[Any], plain: SerializerFunctionWrapHandler) -> Any:  # noqa: ANN401 -- JSON
@@ -290,7 +303,7 @@ def _attributes(value: dict[str, str | ObjectLabel]) -> dict[str, str | ObjectLa
 class DatasetModel(Declared):
     """The records in one store that share a shape, an owner and a clock."""
 
-    newer: ClassVar[frozenset[str]] = frozenset(("parent", "where"))
+    newer: ClassVar[frozenset[str]] = frozenset(("parent", "user", "where"))
     later: ClassVar[Mapping[str, str]] = {
         "enforce": "removal by the store's own rule",
     }
@@ -306,15 +319,8 @@ class DatasetModel(Declared):
     clock: (
         Annotated[Clock, _word_or_mapping("a clock", Clock | Literal["modified", "none"], "modified", "none")] | None
     ) = None
-    account: (
-        Annotated[
-            list[Account],
-            BeforeValidator(_accounts, json_schema_input_type=Account | str | list[Account | str]),
-            AfterValidator(_owners),
-            WrapSerializer(_one_or_all),
-        ]
-        | None
-    ) = None
+    account: Annotated[list[Account], _PLACES, AfterValidator(_owners), WrapSerializer(_one_or_all)] | None = None
+    user: Annotated[list[Account], _PLACES, AfterValidator(_users), WrapSerializer(_one_or_all)] | None = None
     attributes: Annotated[dict[Name, Column | ObjectLabel], AfterValidator(_attributes)] = Field(default_factory=dict)
     tombstone: Annotated[Tombstone, _word_or_mapping("a tombstone", Tombstone | Literal["marker"], "marker")] | None = (
         None

@@ -17,6 +17,7 @@ from retentiond.domain.policy import (
     Rule,
     Schedule,
 )
+from retentiond.domain.statute import BUILT_IN, ErasureTerms, Law
 from retentiond.errors import ConfigError, PolicyError
 from retentiond.settings.canonical import canonical
 from retentiond.settings.closing import KeptReading, closure_problems, closure_terms
@@ -24,6 +25,7 @@ from retentiond.settings.content import order_problems, window_problems, windows
 from retentiond.settings.document import Document, Trail, decode, read_bytes, read_document
 from retentiond.settings.parts_model import PromiseModel
 from retentiond.settings.policy_model import (
+    ErasureModel,
     KeptModel,
     ListModel,
     PoliciesFile,
@@ -60,7 +62,8 @@ def load_policies(path: Path, datamap: DataMap) -> PolicySet:
     problems = [problem for reading in readings.values() for problem in reading.problems(model.floor)]
     raise_first(document, [*_shared_classes(model), *problems, *closure_problems(model, lists)], PolicyError)
     policies = {name: reading.policy(model.floor) for name, reading in readings.items()}
-    return PolicySet(policies, closure_terms(model.closure, lists), model.limits.chain_records)
+    closing = closure_terms(model.closure, lists)
+    return PolicySet(policies, closing, model.limits.chain_records, _erasure(model.erasure))
 
 
 def uncovered_classes(datamap: DataMap, policies: PolicySet) -> tuple[str, ...]:
@@ -253,3 +256,10 @@ def _fields(dataset: Dataset, datamap: DataMap) -> frozenset[str]:
 
 def _promise(model: PromiseModel | None) -> Promise | None:
     return Promise(model.live, model.backups) if model else None
+
+
+def _erasure(model: ErasureModel) -> ErasureTerms:
+    own = {name: Law(name, each.name, each.answer, each.extension, each.confirm) for name, each in model.laws.items()}
+    limits = model.limits
+    laws = {**BUILT_IN, **own}
+    return ErasureTerms(laws, model.zone, model.alert_before, limits.per_day, limits.max_percent, model.keep)

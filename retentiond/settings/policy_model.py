@@ -10,15 +10,18 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from retentiond.domain.cron import Cron
 from retentiond.domain.period import Period
 from retentiond.domain.policy import MAX_RECORDS, Action
+from retentiond.domain.statute import BUILT_IN, ONE_WEEK, THREE_YEARS
 from retentiond.settings.content_model import ContentModel
 from retentiond.settings.parts_model import PromiseModel, When
 from retentiond.settings.problems import refuse, shown
 from retentiond.settings.values import (
     Count,
+    DayPeriod,
     Declared,
     FixedPeriod,
     Grace,
     Label,
+    MaybeDayPeriod,
     MaybeFixedPeriod,
     MaybePeriod,
     Name,
@@ -231,6 +234,44 @@ def _check_time(grace: Period | None, deadline: Period, whose: str) -> None:
         raise refuse(what, "shorten the grace, or give more time")
 
 
+class LawModel(Declared):
+    """Within what time a law has requests for erasure answered."""
+
+    name: Label
+    answer: DayPeriod
+    extension: MaybeDayPeriod = None
+    confirm: Count | None = None
+
+
+class ErasureLimits(Declared):
+    """Caps of requests for erasure."""
+
+    per_day: Count = 100
+    max_percent: Percent | None = None
+
+
+_Laws = dict[Name, LawModel]
+
+
+class ErasureModel(Declared):
+    """How requests for erasure are answered."""
+
+    zone: Zone = "UTC"
+    alert_before: FixedPeriod = ONE_WEEK
+    keep: PeriodValue = THREE_YEARS
+    laws: Annotated[_Laws, empty_if_blank(dict, _Laws)] = Field(default_factory=dict)
+    limits: ErasureLimits = ErasureLimits()
+
+    @model_validator(mode="after")
+    def _own_names(self) -> ErasureModel:
+        for name in self.laws:
+            if name in BUILT_IN:
+                raise refuse(
+                    f"the law {name!r} is built in, and its time is what it says", "declare it by another name"
+                )
+        return self
+
+
 def _member(value: str) -> str:
     if not value:
         raise refuse("a member of a list is blank", "write it, or remove it")
@@ -291,5 +332,6 @@ class PoliciesFile(Declared):
     policies: Annotated[_Policies, empty_if_blank(dict, _Policies)] = Field(default_factory=dict)
     lists: Annotated[_Lists, empty_if_blank(dict, _Lists)] = Field(default_factory=dict)
     closure: ClosureModel = ClosureModel()
+    erasure: ErasureModel = ErasureModel()
     floor: PeriodValue = Period(seconds=3600)
     limits: PlanLimits = PlanLimits()

@@ -113,6 +113,13 @@ def read_fixed_period(value: object) -> Period:
     return period
 
 
+def _day_period(value: object) -> Period:
+    period = read_period(value)
+    if period.seconds:
+        raise refuse(f"{period} is no number of whole days", "write it in days, weeks, months or years")
+    return period
+
+
 def _iso(period: Period | None) -> str | None:
     return None if period is None else period.iso()
 
@@ -213,6 +220,8 @@ PeriodValue = Annotated[Period, PlainValidator(read_period), _PERIOD_TEXT, _PERI
 MaybePeriod = Annotated[Period | None, PlainValidator(read_period), _PERIOD_TEXT, _PERIOD_SCHEMA]
 FixedPeriod = Annotated[Period, PlainValidator(read_fixed_period), _PERIOD_TEXT, _PERIOD_SCHEMA]
 MaybeFixedPeriod = Annotated[Period | None, PlainValidator(read_fixed_period), _PERIOD_TEXT, _PERIOD_SCHEMA]
+DayPeriod = Annotated[Period, PlainValidator(_day_period), _PERIOD_TEXT, _PERIOD_SCHEMA]
+MaybeDayPeriod = Annotated[Period | None, PlainValidator(_day_period), _PERIOD_TEXT, _PERIOD_SCHEMA]
 Grace = Annotated[Period | None, PlainValidator(_grace), _PERIOD_TEXT, _OPTIONAL_PERIOD_SCHEMA]
 Name = Annotated[str, AfterValidator(check_name)]
 Text = Annotated[str, AfterValidator(_some_text)]

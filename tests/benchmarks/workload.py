@@ -14,6 +14,7 @@ import resource
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -24,7 +25,7 @@ from typing import Any
 from retentiond.bootstrap import initialise, open_context
 from retentiond.connectors.postgresql.store import PostgresqlStore
 from retentiond.connectors.sqlite.store import SqliteStore
-from retentiond.engine import approvals, batches, drafting, manifest, planning, receipts, residue, running
+from retentiond.engine import approvals, batches, drafting, planning, receipts, residue, running, scanning
 from retentiond.engine.planning import Request
 from retentiond.ports.rows import PlanRow
 from retentiond.telemetry import configure
@@ -188,6 +189,8 @@ class Stopwatch:
     def _timed(self, function: Callable[..., Any], phase: str) -> Callable[..., Any]:
         def wrapped(*arguments: Any, **named: Any) -> Any:
             outer = self._inside
+            if threading.current_thread() is not threading.main_thread():  # it works beside some other phase
+                return function(*arguments, **named)
             if outer and phase != "residue":
                 return function(*arguments, **named)
             self._inside, started = phase, perf_counter()
@@ -205,15 +208,15 @@ class Stopwatch:
 
 def _watch_all(watch: Stopwatch) -> None:
     for store in (SqliteStore, PostgresqlStore):
-        watch.watch_iterator(store, "scan", "scan")
         watch.watch(store, "act", "act")
         watch.watch(store, "verify", "verify")
         watch.watch(store, "settle", "settle")
     watch.watch(drafting.Draft, "write", "draft")
     watch.watch(batches, "_claim", "claim")
     watch.watch(batches, "_finish", "finish")
-    watch.watch(residue, "_look_again", "residue")
-    watch.watch(manifest, "write_manifest", "receipt")
+    watch.watch_iterator(scanning, "ahead", "scan")  # how long a window is waited for
+    watch.watch_iterator(residue, "asked_ahead", "residue")
+    watch.watch(receipts, "_write_manifest", "receipt")
     watch.watch(receipts, "_finish_bundle", "receipt")
 
 

@@ -123,6 +123,26 @@ def a_closure_of_more_than_its_share(world: World) -> None:
     assert world.files_left() == world.files_kept(without=["acct-b"])
 
 
+@guard("erasure-approval")
+def an_erasure_in_a_dataset_that_changed(world: World) -> None:
+    first_pass(world)
+    edit(
+        world,
+        "datamap.yaml",
+        "    table: api_requests\n",
+        "    table: api_requests\n    user: {nobody: asked by machines}\n",
+    )
+    words = ("--account", "acct-b", "--all", "--law", "gdpr", "--reason", "letter", "--identity", "seen")
+    world("erasure", "add", *words, "--ssh-key", world.ssh_key)
+    world("run", code=4)
+    (plan,) = (each["plan"] for each in world("status")["waiting"])
+    says = f"plan {plan} of a request for erasure waits for approval: "
+    refused(world, "run", guard="erasure-approval", says=says, remedy=f"retentiond approve {plan}")
+    approve(world, plan)
+    world("run")
+    assert world.rows_left() == world.rows_kept(without=["acct-b"])
+
+
 @guard("held")
 def all_that_is_due_is_held(world: World) -> None:
     first_pass(world)

@@ -88,6 +88,7 @@ REMOVALS: Mapping[str, Removal] = {
     "plan-foreign": Removal("engine.guards:check_own", SILENT),
     "held": Removal("domain.hold:HoldIndex.ids", NOTHING),
     "held-after-approval": Removal("engine.batches:HoldIndex", _without_holds),
+    "erasure-approval": Removal("engine.proposing:erases_unapproved", giving([])),
     "closure-cap": Removal("engine.guards:above_closure_cap", giving({})),
     "clock-range": Removal("engine.scanning:_Scan._check_clocks", SILENT),
 }

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from retentiond.connectors.files.layout import Parts, Place, key_of
 from retentiond.domain.dataset import ClockFormat, Dataset
 from retentiond.domain.keypattern import KeyPattern
-from retentiond.domain.record import NO_ATTRIBUTES, Record, Value, micros
+from retentiond.domain.record import NO_ATTRIBUTES, UNTIED, Record, Ties, Value, micros
 from retentiond.errors import DatasetRefused
 
 _NANOSECONDS_A_MICROSECOND = 1_000
@@ -43,7 +43,12 @@ class Reader:
             place=place.text,
             tombstoned=place.hidden_at,
             attributes=self._attributes(named),
+            ties=self._ties(named),
         )
+
+    def _ties(self, named: Mapping[str, str]) -> Ties:
+        user = named.get(self._dataset.user_field)
+        return Ties(users=(user,)) if user else UNTIED
 
     def _clock(self, key: str | None, status: os.stat_result) -> int | None:
         source = self._dataset.clock
@@ -71,7 +76,9 @@ def _complaints(dataset: Dataset, pattern: KeyPattern | None) -> Iterator[tuple[
         yield f"its key pattern has no time {clock.field!r}", "add {date:%Y/%m/%d} or the like to the key_pattern"
     if dataset.owners:
         yield "a file has no columns to read its owner from", "write `account: {pattern: NAME}`"
-    wanted = {dataset.account_field, *dataset.attributes.values()} - {""}
+    if dataset.users:
+        yield "a file has no columns to read its user from", "write `user: {pattern: NAME}`"
+    wanted = {dataset.account_field, dataset.user_field, *dataset.attributes.values()} - {""}
     for missing in sorted(wanted - names):
         yield f"its key pattern has no part {missing!r}", f"add {{{missing}}} to the key_pattern"
     if dataset.tombstone and not dataset.tombstone.directory:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from operator import itemgetter
 from typing import Any
 
 from retentiond.connectors.postgresql import bulk, kin
@@ -20,7 +21,7 @@ from retentiond.connectors.postgresql.fields import NOTHING, Field, Kind
 from retentiond.connectors.postgresql.layout import Source
 from retentiond.connectors.postgresql.names import quoted
 from retentiond.connectors.postgresql.session import Transaction
-from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, NAMED, TOMBSTONED, fields
+from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, NAMED, TOMBSTONED, USER, fields
 from retentiond.domain.content import Change
 from retentiond.domain.decision import Cases
 from retentiond.domain.record import NO_ATTRIBUTES, UNTIED, Key, Record, Ties, Value
@@ -95,7 +96,7 @@ class Judge:
         asked = dict.fromkeys(cases.changes() if cases else ())
         inside = {stands(each): Field(Kind.BOOLEAN, stands_sql(source, each), costly=True) for each in asked}
         self._stands = stands_sql(source, change) if change else UNKNOWN
-        self._fields = {**source.fields, **inside}
+        self._fields = {**_asked(source.fields, cases), **inside}
         self._names = {field: f"f{number}" for number, field in enumerate(self._fields)}
         self._unread = self._unread_tombstone()
         self.verdict = self._verdict_of_mine if source.part else self._verdict()
@@ -145,7 +146,7 @@ class Judge:
         """Return how rows of exactly these keys are found."""
         column = self.source.key[0]
         if len(self.source.key) == 1 and column.plain:
-            array = f"{self.parameters.bind(bulk.array_text(key[0] for key in keys))}::{bulk.array_type(column)}[]"
+            array = f"{self.parameters.bind(bulk.array_text(map(itemgetter(0), keys)))}::{bulk.array_type(column)}[]"
             return Located("", f"{column.of} = ANY({array})", bulk.key_sql(column), column, keys)
         return Located(self.batch(keys), self.matches(), "b.n::int8", None, keys)
 
@@ -250,7 +251,7 @@ class Judge:
         bulks["size"] = bulk.integers("g.size")
         if source.dataset.blobs:
             bulks["blob"] = bulk.values("g.blob")
-        for name, field in source.fields.items():
+        for name, field in self._fields.items():
             if name in (CLOCK, TOMBSTONED):
                 bulks[name] = bulk.times(field, f"g.{names[name]}")
             elif field.kind is Kind.TEXTS:
@@ -261,7 +262,7 @@ class Judge:
 
     def _records(self, lists: Mapping[str, Sequence[Any]]) -> Records:
         source, size = self.source, len(lists["size"])
-        if NAMED in source.fields or source.dataset.parents or source.relations.children:
+        if {NAMED, USER} & self._fields.keys() or source.dataset.parents or source.relations.children:
             return columns_of(list(self._tied(lists)))
         account, clock, hidden = (lists.get(name) or Same(None, size) for name in (ACCOUNT, CLOCK, TOMBSTONED))
         return Records(
@@ -287,7 +288,8 @@ class Judge:
             several = tuple(dict.fromkeys(owners)) if isinstance(owners, list) else (owners,)
             named = tuple(dict.fromkeys((lists.get(NAMED) or none)[row] or ()))
             links, standing = kin.links(source, lists, row), kin.standing(source, lists, row)
-            ties = Ties(several[1:], named, links, standing)
+            users = (lists.get(USER) or none)[row]
+            ties = Ties(several[1:], named, links, standing, None if users is None else tuple(dict.fromkeys(users)))
             key = tuple(lists[f"k{number}"][row] for number in range(len(source.key)))
             clock, hidden, blob = ((lists.get(name) or none)[row] for name in (CLOCK, TOMBSTONED, "blob"))
             blobs = (blob,) if blob else ()
@@ -299,6 +301,13 @@ class Judge:
             return repeat(NO_ATTRIBUTES)
         columns = (lists[ATTRIBUTE + name] for name in names)
         return (dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True))
+
+
+def _asked(known: Mapping[str, Field], cases: Cases | None) -> Mapping[str, Field]:
+    """Return the fields that a decision needs: whose users' data a row is costs something, and few ask."""
+    if cases is None or any(USER in fields(case.when) for case in cases.cases):
+        return known
+    return {name: field for name, field in known.items() if name != USER}
 
 
 def _same(column: Column, part: str) -> str:

@@ -14,7 +14,7 @@ from retentiond.connectors.postgresql.catalog import (
 from retentiond.connectors.postgresql.clocking import clock_elsewhere, clock_here
 from retentiond.connectors.postgresql.fields import NEVER, Field, account_field, attribute_field, clock_field
 from retentiond.connectors.postgresql.names import shown, table_candidates
-from retentiond.connectors.postgresql.owning import families_of, owner_fields
+from retentiond.connectors.postgresql.owning import families_of, owner_fields, user_fields
 from retentiond.connectors.postgresql.parting import part_problems, part_sql
 from retentiond.connectors.postgresql.relations import (
     Relations,
@@ -108,9 +108,10 @@ def inspect(tx: Transaction, dataset: Dataset) -> tuple[Layout | None, list[Find
     if problems:
         return None, problems
     relations = Relations(
-        partners(tx, dataset, table, problems),
+        partners(tx, dataset, table, "account", problems),
         child_tables(tx, dataset, table, problems),
         clock_table(tx, dataset, table, problems),
+        partners(tx, dataset, table, "user", problems),
     )
     problems += _type_problems(dataset, table)
     if problems:
@@ -142,12 +143,13 @@ def _source(dataset: Dataset, table: Table, place: str, tombstone: Column | None
 
 
 def _owners(dataset: Dataset, table: Table, relations: Relations) -> Mapping[str, Field | None]:
+    users = user_fields(dataset.users, table, relations.users) if dataset.users else {}
     if not dataset.owners:
-        return {}
+        return users
     column = table.column(dataset.plain_owner)
     if column is not None:
-        return {ACCOUNT: account_field(column)}
-    return owner_fields(dataset.owners, table, relations.partners)
+        return {ACCOUNT: account_field(column), **users}
+    return {**owner_fields(dataset.owners, table, relations.partners), **users}
 
 
 def _clock_of(dataset: Dataset, table: Table, relations: Relations) -> Field | None:
@@ -173,6 +175,7 @@ def _roles(dataset: Dataset) -> list[tuple[str, str]]:
     roles += [("clock", mine) for mine, _ in dataset.clock.via.on] if dataset.clock.via else []
     roles += [("where", only.column) for only in dataset.where]
     roles += [("account", name) for name in columns_of(dataset.owners)]
+    roles += [("user", name) for name in columns_of(dataset.users)]
     roles += [(f"link to {parent.dataset}", mine) for parent in dataset.parents for mine, _ in parent.on]
     roles += [(f"link from {child.dataset}", theirs) for child in dataset.children for _, theirs in child.on]
     roles += [(f"attribute {name!r}", column) for name, column in dataset.attributes.items()]
@@ -215,7 +218,7 @@ def _reading_problems(dataset: Dataset, columns: Mapping[str, Column]) -> Iterat
 
 
 def _owner_problems(dataset: Dataset, columns: Mapping[str, Column]) -> Iterator[Finding]:
-    for owner in dataset.owners:
+    for owner in (*dataset.owners, *dataset.users):
         if owner.via is not None:
             continue
         column = columns[owner.column]

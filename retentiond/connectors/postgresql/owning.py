@@ -2,6 +2,7 @@
 
 Each place is a subquery of one row: the `names` found there, and whether that is all it says (`complete`). Together
 they give two fields: all owners (ACCOUNT), or those that are known where not all are (NAMED), each an array or NULL.
+Users (USER) are read from the same places; nobody is an empty array.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from retentiond.connectors.postgresql.fields import Field, Kind
 from retentiond.connectors.postgresql.joining import equal_sql
 from retentiond.connectors.postgresql.jsons import WHOLE, said_sql, value_sql
 from retentiond.connectors.postgresql.names import quoted
-from retentiond.domain.condition import ACCOUNT, NAMED
+from retentiond.domain.condition import ACCOUNT, NAMED, USER
 from retentiond.domain.owner import OwnerSource, Step
 
 OWNER_FAMILIES = frozenset((Family.TEXT, Family.INTEGER, Family.UUID, Family.ENUM))
@@ -36,16 +37,26 @@ def owner_fields(
     Args:
         partners: For each owner in another table the tables on the way to it, none for the others.
     """
-    places = [_place(owner, table, partner) for owner, partner in zip(owners, partners, strict=True)]
-    rows = ", ".join(f"({place}) AS s{number}" for number, place in enumerate(places))
-    names = " || ".join(f"s{number}.names" for number in range(len(places)))
-    complete = " AND ".join(f"s{number}.complete" for number in range(len(places)))
-    together = f"FROM (SELECT {names} AS names, {complete} AS complete FROM {rows} OFFSET 0) AS o"
+    together = _together(owners, table, partners)
     known = "cardinality(o.names) > 0"
     return {
         ACCOUNT: _field(f"(SELECT CASE WHEN {known} AND o.complete THEN o.names END {together})"),
         NAMED: _field(f"(SELECT CASE WHEN {known} AND NOT o.complete THEN o.names END {together})"),
     }
+
+
+def user_fields(users: Sequence[OwnerSource], table: Table, partners: Sequence[Sequence[Table]]) -> Mapping[str, Field]:
+    """Return the field USER."""
+    together = _together(users, table, partners)
+    return {USER: _field(f"(SELECT CASE WHEN o.complete THEN o.names END {together})")}
+
+
+def _together(owners: Sequence[OwnerSource], table: Table, partners: Sequence[Sequence[Table]]) -> str:
+    places = [_place(owner, table, partner) for owner, partner in zip(owners, partners, strict=True)]
+    rows = ", ".join(f"({place}) AS s{number}" for number, place in enumerate(places))
+    names = " || ".join(f"s{number}.names" for number in range(len(places)))
+    complete = " AND ".join(f"s{number}.complete" for number in range(len(places)))
+    return f"FROM (SELECT {names} AS names, {complete} AS complete FROM {rows} OFFSET 0) AS o"
 
 
 def _field(sql: str) -> Field:

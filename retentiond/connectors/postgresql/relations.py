@@ -45,17 +45,19 @@ class Relations:
         partners: For each of its owners the tables on the way to it; none where the row itself knows it.
         children: Rows that go first.
         clock: The table in which its clock stands; None where the row itself has it, or none.
+        users: As `partners`, of its users.
     """
 
     partners: tuple[tuple[Table, ...], ...] = ()
     children: tuple[ChildTables, ...] = ()
     clock: Table | None = None
+    users: tuple[tuple[Table, ...], ...] = ()
 
     @property
     def tables(self) -> tuple[Table, ...]:
         """All of them."""
         kin = [table for each in self.children for table in (each.live, each.hidden)]
-        known = [*(table for way in self.partners for table in way), self.clock]
+        known = [*(table for way in (*self.partners, *self.users) for table in way), self.clock]
         return tuple(table for table in (*known, *kin) if table is not None)
 
 
@@ -116,13 +118,16 @@ def _joinable(
         )
 
 
-def partners(tx: Transaction, dataset: Dataset, table: Table, problems: list[Finding]) -> tuple[tuple[Table, ...], ...]:
-    """Find the tables on the way to owners."""
-    return tuple(_way(tx, dataset, table, owner, problems) if owner.via else () for owner in dataset.owners)
+def partners(
+    tx: Transaction, dataset: Dataset, table: Table, role: str, problems: list[Finding]
+) -> tuple[tuple[Table, ...], ...]:
+    """Find the tables on the way to owners (`account`) or users (`user`)."""
+    places = dataset.owners if role == "account" else dataset.users
+    return tuple(_way(tx, dataset, table, each, role, problems) if each.via else () for each in places)
 
 
 def _way(
-    tx: Transaction, dataset: Dataset, table: Table, owner: OwnerSource, problems: list[Finding]
+    tx: Transaction, dataset: Dataset, table: Table, owner: OwnerSource, role: str, problems: list[Finding]
 ) -> tuple[Table, ...]:
     found: list[Table] = []
     steps, take = (owner.via.steps, owner.via.take) if owner.via else ((), "")
@@ -132,7 +137,7 @@ def _way(
         if partner is None:
             return ()
         columns = [*(theirs for _, theirs in step.on), *looked_with]
-        lacking = list(lacking_columns(dataset, partner, columns, f"account (via {step.table})"))
+        lacking = list(lacking_columns(dataset, partner, columns, f"{role} (via {step.table})"))
         problems += lacking or _joinable(tx, dataset, found[-1] if found else table, partner, step.on)
         found.append(partner)
     problems += _taken_problems(dataset, owner, found[-1].column(take), found[-1].title)

@@ -35,7 +35,7 @@ class Reading:
     def __init__(self, bucket: Bucket, dataset: Dataset) -> None:
         self._bucket = bucket
         self._records = RecordReader(dataset)
-        declared = {dataset.clock.field, dataset.account_field, *dataset.attributes.values()}
+        declared = {dataset.clock.field, dataset.account_field, dataset.user_field, *dataset.attributes.values()}
         self._tags = any(each.startswith(TAG) for each in declared)
         self._metadata = any(each.startswith(METADATA) for each in declared)
 

@@ -10,7 +10,7 @@ from retentiond.connectors.s3.names import NULL, UPLOAD, key_of
 from retentiond.domain.dataset import ClockFormat, ClockSource, Dataset
 from retentiond.domain.instant import read_clock
 from retentiond.domain.keypattern import KeyPattern
-from retentiond.domain.record import NO_ATTRIBUTES, Record, Value, micros
+from retentiond.domain.record import NO_ATTRIBUTES, UNTIED, Record, Ties, Value, micros
 from retentiond.domain.versions import MARKER, NONCURRENT
 from retentiond.errors import DatasetRefused
 
@@ -58,12 +58,13 @@ class RecordReader:
         return Record(
             key=key_of(each.key),
             version=each.version.encode(),
-            account=self._account(each.key, said),
+            account=self._named(self._dataset.account_field, each.key, said),
             clock=clock,
             size_bytes=each.size_bytes,
             place=_place(each, newer),
             tombstoned=tombstoned,
             attributes=self._attributes(said),
+            ties=self._ties(each.key, said),
         )
 
     def _upload(self, each: Version) -> Record:
@@ -71,22 +72,26 @@ class RecordReader:
         return Record(
             key=key_of(each.key),
             version=each.version.encode(),
-            account=self._account(each.key, {}),
+            account=self._named(self._dataset.account_field, each.key, {}),
             clock=each.modified,
             place=UPLOAD,
             tombstoned=each.modified,
             attributes=self._attributes({}),
+            ties=self._ties(each.key, {}),
         )
 
-    def _account(self, key: str, said: Mapping[str, str]) -> str | None:
-        field = self._dataset.account_field
+    def _ties(self, key: str, said: Mapping[str, str]) -> Ties:
+        user = self._named(self._dataset.user_field, key, said)
+        return Ties(users=(user,)) if user else UNTIED
+
+    def _named(self, field: str, key: str, said: Mapping[str, str]) -> str | None:
         if not field:
             return None
         if is_label(field):
-            account = said.get(field) or None
+            name = said.get(field) or None
         else:
-            account = (self._pattern.match(key) or {}).get(field) if self._pattern else None
-        return account if account is not None and key_of(account) == (account,) else None
+            name = (self._pattern.match(key) or {}).get(field) if self._pattern else None
+        return name if name is not None and key_of(name) == (name,) else None
 
     def _clock(self, each: Version, said: Mapping[str, str]) -> int | None:
         source = self._dataset.clock
@@ -143,10 +148,10 @@ def _pattern_of(dataset: Dataset) -> KeyPattern | None:
             pattern.clock("", source.field, source.zone)
     except (KeyError, ValueError) as error:
         raise _unsuitable(dataset, f"`key_pattern` and clock do not fit together: {error}") from error
-    in_key = dataset.account_field and not is_label(dataset.account_field)
+    in_key = any(field and not is_label(field) for field in (dataset.account_field, dataset.user_field))
     if pattern is None and (source.format is ClockFormat.PATTERN or in_key):
         raise _unsuitable(dataset, "clock or owner stand in the key, and there is no `key_pattern`")
-    if dataset.owners or not all(map(is_label, dataset.attributes.values())):
+    if dataset.owners or dataset.users or not all(map(is_label, dataset.attributes.values())):
         raise _unsuitable(dataset, "objects have no columns: owner and attributes stand in the key, tags or metadata")
     if not is_label(source.field) and source.format not in (
         ClockFormat.AUTO,

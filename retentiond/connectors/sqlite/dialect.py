@@ -8,7 +8,7 @@ from retentiond.connectors.sqlite.database import Database, quoted
 from retentiond.connectors.sqlite.layout import Source
 from retentiond.connectors.sqlite.owning import OwnersInSql, same
 from retentiond.connectors.sqlite.schema import Table
-from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, NAMED, TOMBSTONED, Literal, Operator
+from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, NAMED, TOMBSTONED, USER, Literal, Operator
 from retentiond.domain.content import Change
 from retentiond.domain.dataset import ClockFormat, ClockSource
 from retentiond.domain.instant import FIRST_SECOND, LAST_SECOND, MICROSECONDS, UNITS_PER_SECOND
@@ -66,8 +66,11 @@ class SqliteDialect:
         changes: Mapping[Change, str],
         *,
         plain_owner: bool,
+        users: bool = False,
     ) -> None:
-        self._owners = None if plain_owner else OwnersInSql(parameters.bind_list)
+        owners = OwnersInSql(parameters.bind_list)
+        self._lists = {} if plain_owner else {ACCOUNT: owners, NAMED: owners}
+        self._lists |= {USER: OwnersInSql(parameters.bind_list, "users")} if users else {}
         self._columns = {ACCOUNT: "account", CLOCK: "clock", TOMBSTONED: "tombstoned"}
         self._columns |= {ATTRIBUTE + name: column for name, column in attributes.items()}
         self._parameters = parameters
@@ -78,15 +81,15 @@ class SqliteDialect:
         if isinstance(literal, str) and operator is not Operator.EQUAL:
             message = f"{field} {operator} {literal!r}: order is for integers and times, not for text"
             raise TypeError(message)
-        if self._owners and field in (ACCOUNT, NAMED):
-            return self._owners.compare(field, operator, literal, bind)
+        if field in self._lists:
+            return self._lists[field].compare(field, operator, literal, bind)
         column = self._columns.get(field, "NULL")
         return _if_typed(column, literal, f"{column} {operator.value} {bind(literal)}")
 
     def any_of(self, field: str, literals: Sequence[Literal], bind: Callable[[Value], str]) -> str:
         """Return an expression that is true, false or NULL."""
-        if self._owners and field in (ACCOUNT, NAMED):
-            return self._owners.any_of(field, literals, bind)
+        if field in self._lists:
+            return self._lists[field].any_of(field, literals, bind)
         column = self._columns.get(field)
         if column is None:  # a long list need not be handed over for nothing
             return "NULL"
@@ -99,8 +102,8 @@ class SqliteDialect:
 
     def missing(self, field: str) -> str:
         """Return an expression that is true or false."""
-        if self._owners and field in (ACCOUNT, NAMED):
-            return self._owners.missing(field)
+        if field in self._lists:
+            return self._lists[field].missing(field)
         return f"({self._columns.get(field, 'NULL')} IS NULL)"
 
 

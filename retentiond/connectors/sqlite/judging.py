@@ -24,9 +24,9 @@ from retentiond.connectors.sqlite.dialect import (
 )
 from retentiond.connectors.sqlite.kin import is_left_sql, links_of, links_sql, standing_of, standing_sql
 from retentiond.connectors.sqlite.layout import Source
-from retentiond.connectors.sqlite.owning import named_in, owners_sql
+from retentiond.connectors.sqlite.owning import named_in, owners_sql, users_sql
 from retentiond.connectors.sqlite.parting import part_sql
-from retentiond.domain.condition import ACCOUNT, NAMED, TOMBSTONED, fields
+from retentiond.domain.condition import ACCOUNT, NAMED, TOMBSTONED, USER, fields
 from retentiond.domain.content import Change
 from retentiond.domain.dataset import ClockSource
 from retentiond.domain.decision import Cases
@@ -65,21 +65,29 @@ class Judge:
     """Judges the rows of one table on one connection.
 
     Args:
+        cases: The decision; None to look at rows without judging them.
         change: What is asked about besides: whether something stands in a row that it would remove.
+        users: Whether records say whose users' data they are, though the decision does not ask.
     """
 
-    def __init__(self, db: Database, source: Source, cases: Cases | None, change: Change | None = None) -> None:
+    def __init__(
+        self, db: Database, source: Source, cases: Cases | None, change: Change | None = None, *, users: bool = False
+    ) -> None:
         self._db = db
         self._source = source
         self._parameters = Parameters()
         self._is_plain = not source.dataset.owners or bool(source.dataset.plain_owner)
+        wanted = users or any(USER in fields(case.when) for case in (cases.cases if cases else ()))
+        self._users = wanted and bool(source.dataset.users)
         self._address = [f"a{index}" for index in range(len(source.table.address))]
         self._attributes = {name: f"v{index}" for index, name in enumerate(source.dataset.attributes)}
         asked = dict.fromkeys((*(cases.changes() if cases else ()), *((change,) if change else ())))
         self._changes = {each: f"s{index}" for index, each in enumerate(asked)}
         self._stands = self._changes[change] if change else "NULL"
         self._selected = ", ".join((*self._addresses(), *self._fields(cases)))
-        dialect = SqliteDialect(self._attributes, self._parameters, self._changes, plain_owner=self._is_plain)
+        dialect = SqliteDialect(
+            self._attributes, self._parameters, self._changes, plain_owner=self._is_plain, users=self._users
+        )
         self._case = cases.sql(dialect, self._parameters.bind) if cases else "0"
         self._parameters.provide(db)
         self._empty()
@@ -100,6 +108,8 @@ class Judge:
         yield f"{hidden_since} AS tombstoned"
         yield f"{self._clock()} AS clock"
         yield f"{self._owner()} AS {'account' if self._is_plain else 'owners'}"
+        users = users_sql(self._db, dataset.users, self._source.relations.users) if self._users else "NULL"
+        yield f"{users} AS users"
         for name, alias in self._attributes.items():
             yield f"{attribute_sql(f't.{quoted(dataset.attributes[name])}')} AS {alias}"
         for change, alias in self._changes.items():
@@ -120,15 +130,15 @@ class Judge:
         return owners_sql(self._db, owners, self._source.relations.partners)
 
     def _empty(self) -> None:
-        self._db.fill("judged", ("n", "c", *self._address, "clock", "tombstoned", "account", "stands"), ())
+        self._db.fill("judged", ("n", "c", *self._address, "clock", "tombstoned", "account", "users", "stands"), ())
 
     def _judge(self, first: str, rows: str, parameters: dict[str, object]) -> int:
         columns = ", ".join((*self._address, "clock", "tombstoned"))
         return self._db.run(
             f"WITH field AS MATERIALIZED (SELECT {first} AS n, {self._selected} FROM {rows}) "
-            f"INSERT INTO temp.judged (n, c, {columns}, account, stands) "
+            f"INSERT INTO temp.judged (n, c, {columns}, account, users, stands) "
             f"SELECT n, CASE WHEN NOT mine THEN {ELSEWHERE} WHEN sound THEN {self._case} ELSE {UNNAMEABLE} END, "
-            f"{columns}, {'account' if self._is_plain else 'owners'}, {self._stands} FROM field",
+            f"{columns}, {'account' if self._is_plain else 'owners'}, users, {self._stands} FROM field",
             self._parameters.values | parameters,
         )
 
@@ -231,16 +241,16 @@ class Judge:
         links, standing = links_sql(source), standing_sql(source)
         columns = ", ".join((*keys, *values, *links, *standing))
         rows = self._db.rows(
-            f"SELECT j.account, {blob}, j.clock, j.tombstoned, {source.table.size}, {columns} "
+            f"SELECT j.account, j.users, {blob}, j.clock, j.tombstoned, {source.table.size}, {columns} "
             f"FROM temp.judged AS j CROSS JOIN {source.table.sql} AS t ON {self.matches('j')} "
             f"WHERE {condition} ORDER BY j.n"
         )
         # Texts are checked together: one that is not UTF-8 is rare, and only then each is looked at by itself.
         all_named = _are_utf8(
-            value for account, name, _, _, _, *rest in rows for value in (account, name, *rest[:key_size])
+            value for account, _, name, _, _, _, *rest in rows for value in (account, name, *rest[:key_size])
         )
-        has_more = bool(links or standing or not self._is_plain)
-        for account, name, clock, hidden, size, *rest in rows:
+        has_more = bool(links or standing or not self._is_plain or self._users)
+        for account, users, name, clock, hidden, size, *rest in rows:
             key = tuple(rest[:key_size])
             attributes = (
                 dict(zip(self._attributes, rest[key_size:], strict=False)) if self._attributes else NO_ATTRIBUTES
@@ -249,12 +259,13 @@ class Judge:
             owner = account if self._is_plain else None
             record = Record(key, b"", owner, clock, size, source.place, hidden, blobs, attributes)
             if has_more:
-                record = self._related(record, account, rest[key_size + len(self._attributes) :])
+                record = self._related(record, (account, users), rest[key_size + len(self._attributes) :])
             yield record, all_named or _are_utf8((account, name, *key))
 
-    def _related(self, record: Record, owners: object, values: Sequence[str | int]) -> Record:
+    def _related(self, record: Record, persons: tuple[object, object], values: Sequence[str | int]) -> Record:
         """Return a record with what a plain column does not say: several owners, and the rows it is linked to."""
         links = len(self._source.dataset.parents)
+        owners, users = persons
         first, others = record.account, list[str]()
         if not self._is_plain:
             first, *others = named_in(ACCOUNT, owners) or (None,)
@@ -263,6 +274,7 @@ class Judge:
             named=named_in(NAMED, owners) if not self._is_plain else (),
             parents=links_of(self._source, [str(each) for each in values[:links]]),
             standing=standing_of(self._source, values[links:]),
+            users=None if users is None else named_in(USER, users),
         )
         return record._replace(account=first, ties=ties)
 

@@ -10,7 +10,7 @@ from retentiond.connectors.sqlite.database import Database, quoted
 from retentiond.connectors.sqlite.schema import Table, has_index_on, is_unique, read_table, resolve, table_names
 from retentiond.domain.dataset import Child, ClockFormat, Dataset
 from retentiond.domain.instant import text_reader
-from retentiond.domain.owner import Via, columns_of
+from retentiond.domain.owner import OwnerSource, Via, columns_of
 from retentiond.errors import DatasetRefused
 from retentiond.ports.stores import Finding
 
@@ -35,11 +35,13 @@ class Relations:
         partners: For each of its owners the tables on the way to it; none where the row itself knows it.
         children: Rows that go first.
         clock: The table in which its clock stands; None where the row itself has it, or none.
+        users: As `partners`, of its users.
     """
 
     partners: tuple[tuple[Table, ...], ...] = ()
     children: tuple[ChildTables, ...] = ()
     clock: Table | None = None
+    users: tuple[tuple[Table, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,10 @@ def inspect(db: Database, dataset: Dataset) -> tuple[Layout | None, list[Finding
         return None, problems
     problems += _column_problems(db, dataset, table)
     relations = Relations(
-        _partners(db, dataset, problems), _children(db, dataset, problems), _clock_table(db, dataset, problems)
+        _partners(db, dataset, dataset.owners, "account", problems),
+        _children(db, dataset, problems),
+        _clock_table(db, dataset, problems),
+        _partners(db, dataset, dataset.users, "user", problems),
     )
     live = Source(dataset, table, "", dataset.tombstone.column if dataset.tombstone else "", relations)
     quarantine = _quarantine(db, live, problems)
@@ -172,12 +177,14 @@ def _unfound(db: Database, dataset: Dataset, table: Table, columns: Sequence[str
         yield refusal(dataset, f"no index finds rows of {table.name!r} by {', '.join(columns)}", create)
 
 
-def _partners(db: Database, dataset: Dataset, problems: list[Finding]) -> tuple[tuple[Table, ...], ...]:
-    """Find the tables on the way to owners; each must find its rows by an index."""
-    return tuple(_way(db, dataset, owner.via, problems) if owner.via else () for owner in dataset.owners)
+def _partners(
+    db: Database, dataset: Dataset, owners: Sequence[OwnerSource], role: str, problems: list[Finding]
+) -> tuple[tuple[Table, ...], ...]:
+    """Find the tables on the way to owners, or users; each must find its rows by an index."""
+    return tuple(_way(db, dataset, owner.via, role, problems) if owner.via else () for owner in owners)
 
 
-def _way(db: Database, dataset: Dataset, via: Via, problems: list[Finding]) -> tuple[Table, ...]:
+def _way(db: Database, dataset: Dataset, via: Via, role: str, problems: list[Finding]) -> tuple[Table, ...]:
     found: list[Table] = []
     wanted = [[mine for mine, _ in step.on] for step in via.further]
     for step, looked_with in zip(via.steps, [*wanted, [via.take]], strict=True):
@@ -185,7 +192,7 @@ def _way(db: Database, dataset: Dataset, via: Via, problems: list[Finding]) -> t
         if table is None:
             return ()
         joined = [theirs for _, theirs in step.on]
-        lacking = list(_lacking(dataset, table, [*joined, *looked_with], f"account (via {step.table})"))
+        lacking = list(_lacking(dataset, table, [*joined, *looked_with], f"{role} (via {step.table})"))
         problems += lacking or _unfound(db, dataset, table, joined)
         found.append(table)
     return tuple(found)
@@ -227,6 +234,7 @@ def _roles(dataset: Dataset) -> list[tuple[str, str]]:
     roles += [("clock", mine) for mine, _ in dataset.clock.via.on] if dataset.clock.via else []
     roles += [("where", only.column) for only in dataset.where]
     roles += [("account", name) for name in columns_of(dataset.owners)]
+    roles += [("user", name) for name in columns_of(dataset.users)]
     roles += [(f"link to {parent.dataset}", mine) for parent in dataset.parents for mine, _ in parent.on]
     roles += [(f"link from {child.dataset}", theirs) for child in dataset.children for _, theirs in child.on]
     roles += [(f"attribute {name!r}", column) for name, column in dataset.attributes.items()]

@@ -1,8 +1,9 @@
-"""Owners of rows in SQL: one plain column, or whatever else the data map declares, read by one function of ours.
+"""Owners of rows, and their users, in SQL: one plain column, or whatever else is declared, read by a function of ours.
 
 Owners that are not one plain column stand in the column `owners` of what `Judge` puts side by side, as a letter and a
 JSON array of their UTF-8 in hexadecimals: `A` where these are all owners, `N` where others could not be read. Names of
-any kind compare byte for byte so, and nothing in them can end one name or begin another.
+any kind compare byte for byte so, and nothing in them can end one name or begin another. Users stand likewise in the
+column `users`, as `A` or not at all.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from collections.abc import Callable, Sequence
 
 from retentiond.connectors.sqlite.database import Database, quoted
 from retentiond.connectors.sqlite.schema import Table
-from retentiond.domain.condition import ACCOUNT, NAMED, Literal, Operator
-from retentiond.domain.owner import UNREADABLE, OwnerSource, Step, Via, read_owners
+from retentiond.domain.condition import ACCOUNT, NAMED, USER, Literal, Operator
+from retentiond.domain.owner import UNREADABLE, OwnerSource, Step, Via, read_owners, read_users
 from retentiond.domain.record import Value
 
-_LETTERS = {ACCOUNT: "A", NAMED: "N"}
+_LETTERS = {ACCOUNT: "A", NAMED: "N", USER: "A"}
 
 
 def owners_sql(db: Database, owners: Sequence[OwnerSource], partners: Sequence[Sequence[Table]]) -> str:
@@ -25,8 +26,17 @@ def owners_sql(db: Database, owners: Sequence[OwnerSource], partners: Sequence[S
     Args:
         partners: For each owner in another table the tables on the way to it, none for the others.
     """
-    arguments = [argument for each in zip(owners, partners, strict=True) for argument in _arguments(*each)]
-    return f"{_understand(db, tuple(owners))}({', '.join(arguments)})"
+    return _call(_understand(db, tuple(owners)), owners, partners)
+
+
+def users_sql(db: Database, users: Sequence[OwnerSource], partners: Sequence[Sequence[Table]]) -> str:
+    """Return an expression for the users of row `t`, NULL where they cannot be told; arguments as for owners."""
+    return _call(_understand_users(db, tuple(users)), users, partners)
+
+
+def _call(function: str, sources: Sequence[OwnerSource], partners: Sequence[Sequence[Table]]) -> str:
+    arguments = [argument for each in zip(sources, partners, strict=True) for argument in _arguments(*each)]
+    return f"{function}({', '.join(arguments)})"
 
 
 def _arguments(source: OwnerSource, partners: Sequence[Table]) -> tuple[str, str]:
@@ -82,6 +92,15 @@ def _understand(db: Database, owners: tuple[OwnerSource, ...]) -> str:
     return db.teach(owners, 2 * len(owners), read)
 
 
+def _understand_users(db: Database, users: tuple[OwnerSource, ...]) -> str:
+    def read(*arguments: object) -> str | None:
+        values = [_value(kind, raw, db.encoding) for kind, raw in zip(arguments[::2], arguments[1::2], strict=True)]
+        found = read_users(values, users)
+        return None if found is None else _LETTERS[USER] + json.dumps([hexed(name) for name in found])
+
+    return db.teach((USER, users), 2 * len(users), read)
+
+
 def _value(kind: object, raw: object, encoding: str) -> object:
     if kind == "null":
         return None
@@ -113,31 +132,34 @@ def named_in(field: str, owners: object) -> tuple[str, ...]:
 
 
 class OwnersInSql:
-    """Comparisons with the column `owners`."""
+    """Comparisons with the column `owners`, or `users`."""
 
-    def __init__(self, bind_list: Callable[[Sequence[Literal], Callable[[Value], str]], str]) -> None:
+    def __init__(
+        self, bind_list: Callable[[Sequence[Literal], Callable[[Value], str]], str], column: str = "owners"
+    ) -> None:
         self._bind_list = bind_list
+        self._column = column
 
     def compare(self, field: str, operator: Operator, literal: Literal, bind: Callable[[Value], str]) -> str:
         """Return an expression that is true, false or NULL."""
         if operator is not Operator.EQUAL or not isinstance(literal, str):
             return "NULL"
-        return _known(field, f"instr(owners, {bind(chr(34) + hexed(literal) + chr(34))}) > 0")
+        return self._known(field, f"instr({self._column}, {bind(chr(34) + hexed(literal) + chr(34))}) > 0")
 
     def any_of(self, field: str, literals: Sequence[Literal], bind: Callable[[Value], str]) -> str:
         """Return an expression that is true, false or NULL."""
         if not literals:
-            return _known(field, "FALSE")
+            return self._known(field, "FALSE")
         texts = [hexed(each) for each in literals if isinstance(each, str)]
         if len(texts) < len(literals):
             return "NULL"
         listed = self._bind_list(texts, bind)
-        return _known(field, f"EXISTS (SELECT 1 FROM json_each(substr(owners, 2)) AS o WHERE o.value IN ({listed}))")
+        each = f"json_each(substr({self._column}, 2)) AS o"
+        return self._known(field, f"EXISTS (SELECT 1 FROM {each} WHERE o.value IN ({listed}))")
 
     def missing(self, field: str) -> str:
         """Return an expression that is true or false."""
-        return f"(coalesce(substr(owners, 1, 1), '') <> '{_LETTERS[field]}')"
+        return f"(coalesce(substr({self._column}, 1, 1), '') <> '{_LETTERS[field]}')"
 
-
-def _known(field: str, expression: str) -> str:
-    return f"(CASE WHEN substr(owners, 1, 1) = '{_LETTERS[field]}' THEN {expression} END)"
+    def _known(self, field: str, expression: str) -> str:
+        return f"(CASE WHEN substr({self._column}, 1, 1) = '{_LETTERS[field]}' THEN {expression} END)"

@@ -89,7 +89,7 @@ def find(db: Database, layout: Layout, typed: str) -> Sequence[Record]:
     with explained(layout.dataset.name), db.reading():
         load_batch(db, len(layout.dataset.key), candidates)
         for source in layout.sources:
-            judge = Judge(db, source, None)
+            judge = Judge(db, source, None, users=True)
             judge.judge_batch()
             found.extend(judge.records())
     return found

@@ -17,6 +17,8 @@ from retentiond.domain.condition import (
     ACCOUNT,
     ALWAYS,
     NAMED,
+    USER,
+    And,
     AnyOf,
     Compare,
     Condition,
@@ -154,6 +156,43 @@ def test_several_owners_read_alike_in_sql_and_python(make_on_each: Callable[[str
         for window in app.open().scan(dataset, cases, frozenset((0, 1, 2))):
             for record, case in window.found:
                 assert in_python(record) == case, (condition, record)
+
+
+USERS = (
+    OwnerSource("more", array=True, optional=True),
+    OwnerSource("meta", JsonPath.parse("$.o"), optional=True),
+    OwnerSource(via=Via("tokens", (("k", "token"),), "owner"), optional=True),
+)
+
+
+def test_users_read_alike_in_sql_and_python(make_on_each: Callable[[str], App]) -> None:
+    app = make_on_each(MIXED)
+    everything_with_everything(app)
+    app.open(window_rows=1_000)
+    dataset = requests(owners=(OwnerSource("u"),), users=USERS)
+    assert app.refusals(dataset) == []
+    assert all(record.ties.users is None for record in app.scan(dataset, EVERYTHING)[0])  # nobody asked
+    conditions: list[Condition] = [
+        *(Compare(USER, Operator.EQUAL, literal) for literal in (*NAMES, "c", "", "nobody", "nul\0", 7, True)),
+        *(AnyOf(USER, some) for some in ((), NAMES[:3], ("nobody", "c"), (7, 8), ("nul\0",))),
+        And((AnyOf(ACCOUNT, ("a", "b")), AnyOf(USER, ("c", '"')))),
+        Missing(USER),
+    ]
+    seen = set[int | None]()
+    for condition in conditions:
+        cases = Cases(
+            (
+                Case(Disposition.PURGE, condition, "true"),
+                Case(Disposition.PURGE, Unknown(condition), "unknown"),
+                Case(Disposition.PURGE, ALWAYS, "false"),
+            )
+        )
+        in_python = cases.python()
+        for window in app.open().scan(dataset, cases, frozenset((0, 1, 2))):
+            for record, case in window.found:
+                assert in_python(record) == case, (condition, record)
+                seen.add(None if record.ties.users is None else len(record.ties.users))
+    assert seen >= {None, 0, 1, 2, 3}
 
 
 def test_a_closure_takes_what_is_shared_and_leaves_what_cannot_be_told(make_on_each: Callable[[str], App]) -> None:

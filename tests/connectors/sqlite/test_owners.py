@@ -19,6 +19,7 @@ from retentiond.domain.condition import (
     ACCOUNT,
     ALWAYS,
     NAMED,
+    USER,
     And,
     AnyOf,
     Compare,
@@ -52,8 +53,12 @@ DATASET = Dataset(
         OwnerSource("meta", JsonPath.parse("$.o"), optional=True),
         OwnerSource(via=Via("tokens", (("k", "token"),), "owner"), optional=True),
     ),
+    users=(
+        OwnerSource("more", array=True, optional=True),
+        OwnerSource(via=Via("tokens", (("k", "token"),), "owner"), optional=True),
+    ),
 )  # fmt: skip
-FIELDS = st.sampled_from([ACCOUNT, NAMED])
+FIELDS = st.sampled_from([ACCOUNT, NAMED, USER])
 WANTED = st.sampled_from([*OWNERS, "c", "", "nobody", "no\ud800body"])
 leaves = st.one_of(
     st.builds(Compare, FIELDS, st.just(Operator.EQUAL), st.one_of(WANTED, st.just(7), st.booleans())),
@@ -94,6 +99,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(condition=conditions)
 @example(condition=Compare(ACCOUNT, Operator.EQUAL, "61"))
 @example(condition=AnyOf(ACCOUNT, ()))
+@example(condition=AnyOf(USER, ()))
+@example(condition=And((Compare(ACCOUNT, Operator.EQUAL, "a"), AnyOf(USER, ("61", "c")))))
 def test_both_readings_agree_on_every_row(table: Path, condition: Condition) -> None:
     cases = Cases(
         (
@@ -116,6 +123,7 @@ def test_the_table_above_has_owners_of_every_make(table: Path) -> None:
         records = [each for number in range(len(RAW) * len(LISTS)) for each in store.find(DATASET, str(number))]
     assert {len(record.accounts) for record in records} >= {0, 1, 2, 3, 4}
     assert any(record.ties.named for record in records)
+    assert {None if record.ties.users is None else len(record.ties.users) for record in records} >= {None, 0, 1, 2, 3}
 
 
 SCHEMA = """
