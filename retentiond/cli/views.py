@@ -86,6 +86,7 @@ def _forecast_document(forecast: Forecast) -> dict[str, Any]:
         "waiting": forecast.waiting,
         "bytes": forecast.size_bytes,
         "doubts": dict(forecast.doubts),
+        "actions": dict(forecast.actions),
     }
 
 

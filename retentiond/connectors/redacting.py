@@ -9,23 +9,40 @@ from retentiond.domain.plan import Sighting
 from retentiond.domain.traces import samples, stands_in
 
 AGAIN = "what is to be redacted stands in another column of the row, too: name that column in the content window"
+OF_ANOTHER = "it is of another account since it was planned"
 NOTHING_ASKED = "the order does not say what is to be redacted"
 METHOD, METHOD_KNOWING = "select-by-key", "select-by-key+search-row"
 
 
 def traces_of(
-    change: Change, columns: Sequence[str], rows: Iterable[tuple[int, Sequence[object]]]
-) -> tuple[Mapping[int, frozenset[str]], set[int]]:
-    """Return samples of what goes from each row, and which rows say it in what stays of them, too."""
+    change: Change,
+    columns: Sequence[str],
+    rows: Iterable[tuple[int, Sequence[object]]],
+    pseudonyms: Mapping[str, str],
+) -> tuple[Mapping[int, frozenset[str]], set[int], set[int]]:
+    """Look at rows before they are changed.
+
+    Args:
+        pseudonyms: Of the accounts that are known.
+
+    Returns:
+        Samples of what goes from each row, which rows say it in what stays of them, too, and which are by now of an
+        account that has no pseudonym.
+    """
     traces: dict[int, frozenset[str]] = {}
     again: set[int] = set()
+    strangers: set[int] = set()
     for number, values in rows:
         row = dict(zip(columns, values, strict=True))
+        owners = [row[target.column] for target in change.targets if target.pseudonym]
+        if any(owner is not None and str(owner) not in pseudonyms for owner in owners):
+            strangers.add(number)
+            continue
         found = frozenset[str]().union(*map(samples, change.going(row)))
         traces[number] = found
         if stands_in(found, change.staying(row)):
             again.add(number)
-    return traces, again
+    return traces, again, strangers
 
 
 def remaining(traces: Mapping[int, frozenset[str]], rows: Iterable[tuple[int, Sequence[object]]]) -> set[int]:

@@ -10,6 +10,10 @@ from functools import cached_property
 from retentiond.domain.jsonpath import JsonPath, Unreadable, parse_json
 
 Content = bool | None
+PSEUDONYM = "pseudonym-"
+PSEUDONYM_DIGITS = 32
+_UUID_VERSION = "8"
+_UUID_VARIANT = "8"
 
 
 @dataclass(frozen=True)
@@ -19,11 +23,13 @@ class Target:
     Attributes:
         json: Where in the column's JSON; None for the column itself.
         constant: The JSON text of what stands there afterwards; None for nothing: NULL, or `null` inside JSON.
+        pseudonym: Whether a pseudonym of the account that stands there takes its place.
     """
 
     column: str
     json: JsonPath | None = None
     constant: str | None = None
+    pseudonym: bool = False
 
     @property
     def name(self) -> str:
@@ -87,6 +93,11 @@ class Change:
     required: bool = True
 
     @property
+    def pseudonymises(self) -> bool:
+        """Whether accounts give way to pseudonyms."""
+        return any(target.pseudonym for target in self.targets)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The columns that it changes, each once."""
         return tuple(dict.fromkeys(target.column for target in self.targets))
@@ -120,6 +131,13 @@ class Change:
         for target in self.targets:
             found.setdefault(target.column, []).append(target)
         return found
+
+
+def as_uuid(pseudonym: str) -> str:
+    """Return a pseudonym as a UUID of version 8 (RFC 9562), for columns that hold nothing else."""
+    digits = pseudonym.removeprefix(PSEUDONYM)
+    digits = digits[:12] + _UUID_VERSION + digits[13:16] + _UUID_VARIANT + digits[17:]
+    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def rewritten(document: str, targets: Iterable[Target]) -> str:

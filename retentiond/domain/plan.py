@@ -145,6 +145,7 @@ class Forecast:
         doubts: Undetermined records by reason.
         oldest: Microseconds since the epoch of the oldest record that is due; None when none is.
         follows: The dataset whose rows name these objects; empty for none.
+        actions: How many of those that are due go in which way.
         waiting: Records that are due, and that their store does not let go before a date; they are in no plan till
             then.
     """
@@ -161,3 +162,4 @@ class Forecast:
     oldest: int | None = None
     follows: str = ""
     waiting: int = 0
+    actions: tuple[tuple[str, int], ...] = ()

@@ -33,6 +33,10 @@ REMOVING = frozenset((Action.PURGE, Action.TOMBSTONE))
 """What takes a record away from its place; the others leave it, and whatever it names or is named by."""
 
 
+CHANGING = frozenset((Action.REDACT, Action.PSEUDONYMISE))
+"""What changes parts of a record."""
+
+
 @dataclass(frozen=True, slots=True)
 class Promise:
     """The longest time that anything may be recoverable, as told to customers; None where nothing is promised."""
@@ -77,6 +81,7 @@ class ContentWindow:
         datasets: The datasets that it is of.
         promise: In place of the policy's promise, which is of whole records; None where nothing is promised of it.
         text: The window's condition in words, for people.
+        keys: How long a key of pseudonyms lasts; None for as long as nobody replaces it.
     """
 
     number: int
@@ -87,6 +92,7 @@ class ContentWindow:
     when: Condition = ALWAYS
     promise: Promise | None = None
     text: str = "every record"
+    keys: Period | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,7 +179,7 @@ def _done(start: datetime, policy: Policy, windows: Sequence[ContentWindow], ter
     for window in windows:
         due = due_after(start, window.after)
         end = due + run
-        for begins, ends in others:
+        for begins, ends in sorted(others):
             if begins < end and ends > due:
                 end += run
         others.append((due, end))

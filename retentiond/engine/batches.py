@@ -29,6 +29,7 @@ from retentiond.engine.leaving import Whom, owners_among
 from retentiond.engine.manual import cases_of_request
 from retentiond.engine.positions import encode_verification, note_position
 from retentiond.engine.preparing import NOTHING_PREPARED, Prepared
+from retentiond.engine.pseudonyms import pseudonyms_of
 from retentiond.engine.retrying import TRIES, pause_seconds
 from retentiond.engine.verdicts import NOT_VERIFIED, judge_all
 from retentiond.engine.waiting import remember
@@ -175,6 +176,9 @@ def _attempt(ctx: Context, work: Work, batch: BatchRow, claim: Claim) -> BatchRo
     fate = _excused(ctx, work, batch, dataset, claim)
     places = fate.open_places()
     order = _order(ctx, work, batch, claim, places)
+    if part.action is Action.PSEUDONYMISE:
+        owners = (owner for record in order.records for owner in record.accounts)
+        order = replace(order, pseudonyms=pseudonyms_of(ctx, owners))
     acted = ctx.connector(dataset).act(order)
     with ctx.ledger.begin() as tx:
         tx.batches.mark_acted(batch.plan, batch.ordinal, batch.token)

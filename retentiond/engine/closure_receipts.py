@@ -24,6 +24,8 @@ from retentiond.engine.context import Context, new_id
 from retentiond.engine.failover import confirm
 from retentiond.engine.itemrows import commitment_under
 from retentiond.engine.items import Owner, read_all, rows_of_owners
+from retentiond.engine.leaving import account_of
+from retentiond.engine.pseudonyms import end_salt
 from retentiond.engine.receipts import issuer, manifest_base, not_covered, receipt_context
 from retentiond.engine.retractions import retractions_in
 from retentiond.engine.signing import deliver, record_state
@@ -251,6 +253,9 @@ def _close(
     if affair.trigger is Trigger.ERASURE:
         return _end(ctx, tx, leaver, row)
     tx.receipts.add(row)
+    closure = tx.closures.get(leaver.closure)
+    if closure is not None:
+        end_salt(ctx, tx, account_of(ctx, closure))
     tx.closures.close(leaver.closure, row.id)
     tx.events.append("closure.completed", leaver.closure, receipt.issued_at, {"receipt": row.id})
     record_state(ctx, tx, {"kind": CLOSED, "id": leaver.closure, "receipt": row.id})

@@ -121,6 +121,7 @@ class Context:
     issuer: Signer
     wrapping: Sealer
     replay: Committer
+    pseudonym: Committer
     datamap: DataMap
     policies: PolicySet
     approvers: Approvers

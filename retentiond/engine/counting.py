@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import OTHERS, Cases, Disposition
 from retentiond.domain.plan import Forecast
+from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
 from retentiond.domain.records import columns_of
 from retentiond.domain.replay import SINCE
@@ -24,6 +25,7 @@ class Count:
         kept: What policy keeps of the rows that were asked about.
         since: After a restore: rows of closed accounts that were written since their closure, and stay.
         too_old: By rule that promises zero retention, what an earlier check should have removed, and is not held.
+        actions: How many records were planned, by what is to be done.
         doubts: What is undetermined, by the rule that could not be asked; 0 where none could.
     """
 
@@ -38,6 +40,12 @@ class Count:
     since: int = 0
     too_old: dict[int, Tally] = field(default_factory=dict)
     doubts: Counter[int] = field(default_factory=Counter)
+    actions: Counter[str] = field(default_factory=Counter)
+
+    def plan(self, action: Action | None, records: Sequence[Record]) -> None:
+        """Add records that were planned."""
+        self.planned = self.planned.plus(tally_of(records))
+        self.actions[action or Action.PURGE] += len(records)
 
     def examine(self, window: Window) -> None:
         """Add a window of a scan."""
@@ -84,6 +92,7 @@ class Count:
             oldest=self.planned.oldest,
             follows=self.dataset.follows,
             waiting=self.waiting,
+            actions=tuple(sorted((str(action), count) for action, count in self.actions.items() if count)),
         )
 
 

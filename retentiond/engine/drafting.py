@@ -25,6 +25,7 @@ from retentiond.evidence.statement import POLICIES_LIMIT
 from retentiond.ports.rows import BatchRow
 
 BATCH_RECORDS = 5_000
+BATCHES_AT_ONCE = 4  # as many as a window gives; each transaction waits for the disk once
 ACTING = "drafts:acting"  # a fact: the drafts of the process that acts, or acted last
 
 
@@ -100,6 +101,7 @@ class Draft:
         self._acting = acting
         self._leaving = leaving
         self._groups = 0
+        self._unwritten: list[tuple[BatchRow, bytes]] = []
         self.begun: list[str] = []
         self.plans: list[PlanDraft] = []
         self._begin_plan()
@@ -131,6 +133,7 @@ class Draft:
 
     def go_back(self, mark: Bookmark) -> None:
         """Drop everything after a bookmark."""
+        self.flush()
         plan = self.plans[mark.plans - 1]
         with self._ctx.ledger.begin() as tx:
             tx.batches.drop_draft_from(plan.id, mark.batches)
@@ -178,9 +181,18 @@ class Draft:
         known = plan.count(part, records, self._leaving)
         plan.digest.extend(items_of(known.dataset, records))
         batch = BatchRow(plan.id, plan.batches, part, group, objects, len(records))
-        with self._ctx.ledger.begin() as tx:
-            tx.batches.add(batch, encode_records(records))
+        self._unwritten.append((batch, encode_records(records)))
         plan.batches += 1
+        if len(self._unwritten) >= BATCHES_AT_ONCE:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits: before a plan is made of the draft, all of it stands in the ledger."""
+        waiting, self._unwritten = self._unwritten, []
+        if waiting:
+            with self._ctx.ledger.begin() as tx:
+                for batch, identifiers in waiting:
+                    tx.batches.add(batch, identifiers)
 
     def _begin_plan(self) -> None:
         plan = PlanDraft.begun(new_id(self._at))

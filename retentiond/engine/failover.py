@@ -17,7 +17,7 @@ from retentiond.domain.content import Change
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import cases_of, named_cases
 from retentiond.domain.plan import BatchState, Part, Sighting
-from retentiond.domain.policy import Action
+from retentiond.domain.policy import CHANGING, Action
 from retentiond.domain.records import chosen
 from retentiond.engine.batches import Work
 from retentiond.engine.context import Context
@@ -36,11 +36,13 @@ _DONE = {
     Action.PURGE: frozenset((Final.PURGED, Final.ALREADY_GONE)),
     Action.TOMBSTONE: frozenset((Final.TOMBSTONED,)),
     Action.REDACT: frozenset((Final.REDACTED, Final.ALREADY_GONE)),
+    Action.PSEUDONYMISE: frozenset((Final.PSEUDONYMISED, Final.ALREADY_GONE)),
 }
 _STILL = {
     Action.PURGE: frozenset((Sighting.ABSENT,)),
     Action.TOMBSTONE: frozenset((Sighting.ABSENT, Sighting.HIDDEN)),
     Action.REDACT: frozenset((Sighting.ABSENT, Sighting.CLEARED)),
+    Action.PSEUDONYMISE: frozenset((Sighting.ABSENT, Sighting.CLEARED)),
 }
 
 
@@ -182,7 +184,7 @@ def _look(ctx: Context, store: str, move: Move) -> None:
         rows = tx.lookback.ended_since(move.since)
     for row, part in _in_store(ctx, store, rows):
         change = _change(ctx, row.batch, part) if part else None
-        if part is None or not row.readable or (part.action is Action.REDACT and change is None):
+        if part is None or not row.readable or (part.action in CHANGING and change is None):
             look.unreadable += 1
             continue
         look.batches += 1
@@ -223,7 +225,7 @@ def _change(ctx: Context, batch: BatchRow, part: Part) -> Change | None:
     policy, dataset = ctx.policies.policies.get(part.policy), ctx.datamap.datasets[part.dataset]
     with ctx.ledger.begin() as tx:
         plan = tx.plans.get(batch.plan)
-    if part.action is not Action.REDACT or policy is None or plan is None:
+    if part.action not in CHANGING or policy is None or plan is None:
         return None
     if (policy.id, policy.sha256) not in plan.policies:
         return None

@@ -75,6 +75,8 @@ def rotate(ctx: Context, kind: str, overlap: str, key_file: Path | None, *, dest
         return _signing(ctx, role, _period(overlap), key_file, destroy=destroy)
     if kind == "replay":
         turned = rewrapping.rotate_replay(ctx, key_file)
+    elif kind == "pseudonym":
+        turned = rewrapping.rotate_pseudonym(ctx, key_file, destroy=destroy)
     else:
         turned = rewrapping.rotate_wrapping(ctx, key_file, destroy=destroy)
     return Rotated(turned.key, turned.went_on, None, turned.sealed, turned.older, turned.destroyed, turned.journal)

@@ -14,7 +14,7 @@ from datetime import datetime
 
 from retentiond.domain.account import Leaver
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.erasure import Persons
+from retentiond.domain.erasure import Person, Persons
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.domain.policy import Policy
 from retentiond.engine import chains, guards
@@ -50,7 +50,7 @@ class Request:
             goes, each with the request's.
         leavers: What is known of those of them, where anything has to be kept of them.
         manual: What somebody asks to be purged; None where nobody does.
-        closed: For a replay: closed accounts, each with the end of its closure, microseconds since the epoch.
+        gone: For a replay: closed accounts and erased users, each with the end of that, microseconds since the epoch.
         acting: Whether whoever asks is the process that acts on the ledger.
     """
 
@@ -59,7 +59,7 @@ class Request:
     leaving: Mapping[str, str] = field(default_factory=dict)
     leavers: Mapping[str, Leaver] = field(default_factory=dict)
     manual: Manual | None = None
-    closed: Mapping[str, int] = field(default_factory=dict)
+    gone: Mapping[Person, int] = field(default_factory=dict)
     acting: bool = False
 
     def __post_init__(self) -> None:
@@ -316,8 +316,8 @@ def _subjects(ctx: Context, request: Request) -> list[Subject]:
             continue
         follower = ctx.datamap.datasets[dataset.blobs.dataset] if dataset.blobs else None
         scope = request.manual.scope if request.manual else None
-        closed = request.closed if request.trigger is Trigger.REPLAY and request.manual is None else None
-        subject = Subject(dataset, follower, by_class, request.who, closed, scope)
+        gone = request.gone if request.trigger is Trigger.REPLAY and request.manual is None else None
+        subject = Subject(dataset, follower, by_class, request.who, gone, scope)
         if request.manual is not None:
             subject = replace(subject, as_of=request.manual.as_of, exact=request.manual.exact)
         subjects.append(subject)
@@ -329,7 +329,7 @@ def _concerns(request: Request, dataset: Dataset, by_class: Mapping[str, Policy]
         return dataset.name == request.manual.scope.dataset
     if request.leaving:
         return dataset.has_owner
-    return dataset.data_class in by_class or bool(request.closed and dataset.has_owner)
+    return dataset.data_class in by_class or bool(request.gone and dataset.has_owner)
 
 
 def _draft_all(

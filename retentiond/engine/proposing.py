@@ -64,6 +64,7 @@ def propose(ctx: Context, proposal: Proposal) -> tuple[PlanRow, ...]:
 
     Caps and approvals are of all of them together, and stand in the first: its statement names the others.
     """
+    proposal.draft.flush()
     first, *others = (plan for plan in proposal.draft.plans if plan.records)
     further = [_signed(ctx, proposal, plan, chain_of=first.id) for plan in others]
     signed = [_signed(ctx, proposal, first, chain=tuple(each.envelope.sha256 for each in further)), *further]

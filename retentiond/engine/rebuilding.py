@@ -37,6 +37,8 @@ from retentiond.engine.context import Context
 from retentiond.engine.docket import row_of
 from retentiond.engine.finding import Surroundings
 from retentiond.engine.holds import RELEASE, REVIEW, settle_releases_in
+from retentiond.engine.leaving import account_of
+from retentiond.engine.pseudonyms import end_salt
 from retentiond.engine.retractions import retractions_in
 from retentiond.engine.signing import Signed
 from retentiond.errors import LogIntegrityError, RetentiondError
@@ -202,7 +204,10 @@ class Rebuilding:
             self._tx.closures.cancel(closure.id)
 
     def _closed(self, _index: int, record: Mapping[str, Any], _at: datetime, _found: Rebuilt) -> None:
-        if self._tx.closures.get(record["id"]) is not None:
+        closure = self._tx.closures.get(record["id"])
+        if closure is not None:
+            if closure.account_sealed:
+                end_salt(self._ctx, self._tx, account_of(self._ctx, closure))
             receipt = self._tx.receipts.get(record["receipt"])
             self._tx.closures.close(record["id"], receipt.id if receipt else "")
 

@@ -70,6 +70,20 @@ def rotate_replay(ctx: Context, key_file: Path | None) -> Turned:
     return Turned(key, 0, tuple(ctx.keys.older("replay")), (), {})
 
 
+def rotate_pseudonym(ctx: Context, key_file: Path | None, *, destroy: bool) -> Turned:
+    """Make a new key for pseudonyms: the same account has another one from now on.
+
+    Args:
+        destroy: Whether those before it are removed, so that nobody can tell any more whose the older pseudonyms are.
+    """
+    guards.before_planning(ctx, signing=False)
+    key = _turn(ctx, "pseudonym", key_file)
+    older = tuple(ctx.keys.older("pseudonym"))
+    for each in older if destroy else ():
+        ctx.keys.destroy("pseudonym", each)
+    return Turned(key, 0, () if destroy else older, older if destroy else (), {})
+
+
 def make_missing(ctx: Context, kind: str) -> str:
     """Make a wrapping or replay key where there is none; return its id.
 

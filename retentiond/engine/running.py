@@ -21,6 +21,7 @@ from retentiond.engine.keychange import publish_files
 from retentiond.engine.overview import known_overdue, remember_idle, remember_run
 from retentiond.engine.pending import OPEN_BATCHES, pending
 from retentiond.engine.planning import Planned, Request, expire_plans, make_plan
+from retentiond.engine.pseudonyms import renew_key
 from retentiond.engine.receipts import finish_bundles
 from retentiond.engine.settling import settle
 from retentiond.engine.sweeping import remember_swept
@@ -105,6 +106,7 @@ def run_all(ctx: Context, policies: tuple[str, ...] = ()) -> Session:
 
 def run_acting(ctx: Context, policies: tuple[str, ...] = ()) -> Session:
     """Do that in a process that acts already."""
+    renew_key(ctx)
     session = take_up(ctx)
     if not policies:
         session.overdue = 0  # what these carried over is due again, and counted by what follows

@@ -21,7 +21,7 @@ from retentiond.domain.zero import too_old
 from retentiond.engine.ahead import ahead
 from retentiond.engine.blobs import BlobIndex
 from retentiond.engine.context import Context
-from retentiond.engine.counting import Count, DatasetPlan, tally_of
+from retentiond.engine.counting import Count, DatasetPlan
 from retentiond.engine.docket import holds_in_force
 from retentiond.engine.drafting import Buffer, Draft, packed
 from retentiond.engine.guards import ABSURD_CLOCKS
@@ -232,7 +232,7 @@ class _Scan:
             self._draft.write(self._part(self._subject.dataset, case, basis, index), records, group=group)
             if self._subject.dataset.parents and case.action in REMOVING:
                 self._kin.take(self._subject.dataset, case.action, records)
-            self._rows.planned = self._rows.planned.plus(tally_of(records))
+            self._rows.plan(case.action, records)
 
     def _packed(self, case: Case, rows: Records) -> Sequence[tuple[Sequence[Record], Sequence[Record]]]:
         """Return rows with the objects that go before them, as much as one plan holds at a time."""
@@ -265,7 +265,7 @@ class _Scan:
             return
         basis = Basis.HIDDEN_WITH_ROW if case.action is Action.TOMBSTONE else Basis.NAMED
         self._draft.write(self._part(follower, case, basis, 0), objects, group=group, objects=True)
-        count.planned = count.planned.plus(tally_of(objects))
+        count.plan(case.action, objects)
 
     def _plan_orphans(self) -> None:
         follower = self._subject.follower
@@ -305,7 +305,7 @@ class _Scan:
             for some, _ in packed([(record, ()) for record in records], self._draft.batch_records):
                 group = self._draft.new_group(len(some), count.policy)
                 self._draft.write(self._part(follower, cases.cases[index], basis, index), some, group=group)
-            count.planned = count.planned.plus(tally_of(records))
+            count.plan(cases.cases[index].action, records)
 
     def _orphan_held(self, record: Record) -> bool:
         if record.account is None and self._subject.dataset.has_owner and self._follower_holds.by_account:

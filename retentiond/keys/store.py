@@ -73,6 +73,7 @@ class LocalKeys:
     Attributes:
         wrapping: Seals and opens.
         replay: Commits.
+        pseudonym: Makes pseudonyms of accounts.
 
     Raises:
         KeyFileError: A key is missing, can be read by others, is not the kind of key that it must be, or the published
@@ -93,9 +94,11 @@ class LocalKeys:
         self._held = {role: held_signers(sources, role, may_miss=mending) for role in ROLES}
         _require_different(sources.directory, self._held)
         self._in_use: dict[KeyRole, Signer] = {role: self._written_down(role, may_miss=mending) for role in ROLES}
-        watched = RingFile(sources, "wrapping"), RingFile(sources, "replay")
+        watched = RingFile(sources, "wrapping"), RingFile(sources, "replay"), RingFile(sources, "pseudonym")
         self.wrapping = LocalSealer(*ring(sources, "wrapping", may_miss=mending), newer=watched[0])
         self.replay = LocalCommitter(*ring(sources, "replay", may_miss=mending), newer=watched[1])
+        # One is made when it is first needed, and most instances never need one.
+        self.pseudonym = LocalCommitter(*ring(sources, "pseudonym", may_miss=True), newer=watched[2])
         self._history_file = files.read_public(sources.directory / HISTORY)
         self._known: dict[bytes, tuple[KeyRecord, ...]] = {}
 
@@ -281,8 +284,10 @@ class LocalKeys:
         files.remove(coming)  # of a rotation that was interrupted before it was used
         files.create(coming, f"{new.hex()}\n".encode(), files.PRIVATE_MODE)
         files.move(coming, path)
-        ring_of: LocalSealer | LocalCommitter = self.wrapping if kind == "wrapping" else self.replay
-        ring_of.turn(new)
+        ring_of: dict[str, LocalSealer | LocalCommitter] = {
+            "wrapping": self.wrapping, "replay": self.replay, "pseudonym": self.pseudonym,
+        }  # fmt: skip
+        ring_of[kind].turn(new)
         return file_id(new)
 
     def older(self, kind: str) -> Sequence[str]:

@@ -141,7 +141,7 @@ def plan_row(row: Row[Any]) -> PlanRow:
 
 
 def _forecast(written: dict[str, Any]) -> Forecast:
-    return Forecast(**{**written, "doubts": _pairs(written["doubts"])})
+    return Forecast(**{**written, "doubts": _pairs(written["doubts"]), "actions": _pairs(written.get("actions", []))})
 
 
 def _pairs(written: list[list[Any]]) -> tuple[tuple[Any, Any], ...]:

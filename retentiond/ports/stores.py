@@ -98,7 +98,8 @@ class Order:
         fence: Called right before each statement or request that changes the store; it raises when a hold, a stop
             or a newer claim forbids going on, and the connector lets that pass through without acting.
         marks: For `Action.RESTORE`: what `Acted.marks` said of each record when it was hidden, by index.
-        change: For `Action.REDACT`: what is done to each record.
+        change: For `Action.REDACT` and `Action.PSEUDONYMISE`: what is done to each record.
+        pseudonyms: For `Action.PSEUDONYMISE`: the pseudonym of each account; a record of another one is left.
         traces: To verify that: what `Acted.traces` said of each record, by index.
     """
 
@@ -112,6 +113,7 @@ class Order:
     marks: Mapping[int, str] = field(default_factory=dict)
     change: Change | None = None
     traces: Mapping[int, frozenset[str]] = field(default_factory=dict, repr=False)
+    pseudonyms: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +124,8 @@ class Acted:
         reasons: Words for those that need them, by index.
         marks: For `Action.TOMBSTONE`: by index, what tells the store later that a tombstone is this one, where neither
             its place nor its time does. The engine keeps it sealed, and hands it back in `Order.marks`.
-        traces: For `Action.REDACT`: by index, samples of the texts that were removed. They stay in memory, go to
-            `verify` in `Order.traces`, and are written nowhere.
+        traces: For those that change parts: by index, samples of the texts that were removed. They stay in memory, go
+            to `verify` in `Order.traces`, and are written nowhere.
     """
 
     outcomes: Sequence[Outcome]
@@ -302,7 +304,7 @@ class Connector(Protocol):
 
 @runtime_checkable
 class Redacting(Protocol):
-    """A connector that can change parts of records and leave the rest: its `act` and `verify` know `Action.REDACT`."""
+    """A connector that can change parts of records and leave the rest: its `act` and `verify` know those actions."""
 
     def survey_changes(self, dataset: Dataset, changes: Sequence[Change]) -> Sequence[Finding]:
         """Look at what changes need of a dataset, and at whatever reacts to them; changes nothing.

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from retentiond.domain.condition import ALWAYS
 from retentiond.domain.content import Change, Target
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.policy import ContentWindow, Promise
+from retentiond.domain.policy import Action, ContentWindow, Promise
 from retentiond.settings.content_model import ContentModel
 from retentiond.settings.document import Trail
 from retentiond.settings.problems import Problem, alternatives
 from retentiond.settings.when import Clause
+
+_OWNER = "account"
 
 
 def windows_of(
@@ -33,6 +35,8 @@ def _window(index: int, model: ContentModel, datasets: Sequence[Dataset], clause
         after=model.after,
         change=Change(model.targets, required=model.datasets is not None or len(names) == 1),
         datasets=names,
+        action=Action(model.word),
+        keys=model.keys,
         when=clause.condition if clause else ALWAYS,
         promise=Promise(model.promise.live, model.promise.backups) if model.promise else None,
         text=clause.text if clause else "every record",
@@ -42,11 +46,25 @@ def _window(index: int, model: ContentModel, datasets: Sequence[Dataset], clause
 def _of(model: ContentModel, datasets: Sequence[Dataset]) -> list[Dataset]:
     """Return the datasets that a window is of: those it names, else all tables of the class."""
     wanted = model.datasets
-    return [each for each in datasets if each.table and (wanted is None or each.name in wanted)]
+    tables = [each for each in datasets if each.table and (wanted is None or each.name in wanted)]
+    if model.pseudonymise is None or wanted is not None:
+        return tables
+    return [each for each in tables if set(model.pseudonymise) & _plain_owners(each)]
 
 
-def window_problems(path: Trail, model: ContentModel, datasets: Sequence[Dataset]) -> Iterator[Problem]:
-    """Yield what is wrong with a window, looked at by itself."""
+def _plain_owners(dataset: Dataset) -> set[str]:
+    return {owner.column for owner in dataset.owners if owner.is_plain}
+
+
+def window_problems(
+    path: Trail, model: ContentModel, datasets: Sequence[Dataset], others: Iterable[Dataset]
+) -> Iterator[Problem]:
+    """Yield what is wrong with a window, looked at by itself.
+
+    Args:
+        datasets: Those of its class.
+        others: All datasets.
+    """
     tables = [dataset.name for dataset in datasets if dataset.table]
     for number, name in enumerate(model.datasets or ()):
         if name not in tables:
@@ -54,13 +72,34 @@ def window_problems(path: Trail, model: ContentModel, datasets: Sequence[Dataset
             yield Problem((*path, "datasets", number), what, alternatives(name, tables, "tables of the class"))
     if datasets and not tables:
         what = "nothing can be redacted in the objects of a bucket or the files of a directory"
-        yield Problem((*path, "redact"), what, "remove the window; a rule removes whole objects", key=True)
+        yield Problem((*path, model.word), what, "remove the window; a rule removes whole objects", key=True)
+    if model.pseudonymise is not None:
+        yield from _owner_problems((*path, model.word), model.pseudonymise, _of(model, datasets), others)
     for dataset in _of(model, datasets):
         for target in model.targets:
             for role, needed in _roles(dataset):
-                if needed.overlaps(target):
+                if needed.overlaps(target) and not (target.pseudonym and role == _OWNER):
                     what = f"{target.name!r} is the {role} of the dataset {dataset.name!r}"
-                    yield Problem((*path, "redact"), what, "leave it out: no row could be told or judged without it")
+                    yield Problem((*path, model.word), what, "leave it out: no row could be told or judged without it")
+
+
+def _owner_problems(
+    path: Trail, columns: Sequence[str], datasets: Sequence[Dataset], others: Iterable[Dataset]
+) -> Iterator[Problem]:
+    """Yield columns that are not an account as it is, and those that other datasets find their accounts in."""
+    if not datasets:
+        yield Problem(path, f"no table of the class has its account in {columns[0]!r}", "name a column of `account:`")
+    for dataset in datasets:
+        for column in columns:
+            if column not in _plain_owners(dataset):
+                what = f"{column!r} does not hold the account of {dataset.name!r} as it is"
+                yield Problem(path, what, "name a column of `account:`, redact it, or name the `datasets:`")
+    for other in others:
+        for via in (owner.via for owner in other.owners if owner.via):
+            taken = [each for each in datasets if (each.store, each.table) == (other.store, via.table)]
+            if taken and via.take in columns:
+                what = f"the dataset {other.name!r} finds its account in {via.take!r} of {taken[0].name!r}"
+                yield Problem(path, what, "it would be nobody's any more: leave this column as it is")
 
 
 def order_problems(path: Trail, models: Sequence[ContentModel]) -> Iterator[Problem]:
@@ -80,7 +119,7 @@ def _roles(dataset: Dataset) -> Iterator[tuple[str, Target]]:
     yield "clock", Target(dataset.clock.column, dataset.clock.json)
     for owner in dataset.owners:
         for column in [mine for mine, _ in owner.via.on] if owner.via else [owner.column]:
-            yield "account", Target(column, owner.json)
+            yield _OWNER, Target(column, owner.json)
     for name, column in dataset.attributes.items():
         yield f"attribute {name!r}", Target(column)
     if dataset.tombstone and dataset.tombstone.column:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from retentiond.domain.content import Target
 from retentiond.domain.jsonpath import JsonPath
 from retentiond.evidence.canonical import MAX_INTEGER
 from retentiond.settings.parts_model import PromiseModel, When
 from retentiond.settings.problems import refuse, shown
-from retentiond.settings.values import Declared, Name, PeriodValue
+from retentiond.settings.values import Declared, MaybePeriod, Name, PeriodValue, Text
 
 _INSIDE = ".$"
 _CONSTANT = "write a text, a whole number, true or false, [] or {}; a list of columns leaves nothing"
@@ -69,9 +69,15 @@ def _check_constant(value: object) -> None:
         raise refuse(f"{shown(value)} cannot stand in a column's place", _CONSTANT)
 
 
+def _as_written(value: dict[str, object]) -> object:
+    """Return a list where nothing has a constant: canonical forms that are read again leave out what says nothing."""
+    return value if any(constant is not None for constant in value.values()) else list(value)
+
+
 Redact = Annotated[
     dict[str, Any],
     BeforeValidator(_redact),
+    PlainSerializer(_as_written),
     WithJsonSchema(
         {
             "description": "Columns, or places in their JSON, that become empty; or each with what it becomes.",
@@ -88,13 +94,19 @@ class ContentModel(Declared):
     """A part of a record that goes sooner than the record."""
 
     when: When = None
-    redact: Redact
+    redact: Redact | None = None
+    pseudonymise: Annotated[list[Text], Field(min_length=1)] | None = None
     after: PeriodValue
+    keys: MaybePeriod = None
     datasets: Annotated[list[Name], Field(min_length=1)] | None = None
     promise: PromiseModel | None = None
 
     @model_validator(mode="after")
     def _apart(self) -> ContentModel:
+        if (self.redact is None) == (self.pseudonymise is None):
+            raise refuse("a content window needs exactly one of redact, pseudonymise", _EXAMPLE)
+        if self.keys and self.redact:
+            raise refuse("`keys` says how long a key of pseudonyms lasts", "remove it: nothing is pseudonymised here")
         for number, target in enumerate(self.targets):
             for other in self.targets[:number]:
                 if target.overlaps(other):
@@ -103,5 +115,12 @@ class ContentModel(Declared):
 
     @property
     def targets(self) -> tuple[Target, ...]:
-        """What is redacted."""
-        return tuple(read_target(name, constant) for name, constant in self.redact.items())
+        """What is redacted, or pseudonymised."""
+        if self.pseudonymise is not None:
+            return tuple(Target(name, pseudonym=True) for name in self.pseudonymise)
+        return tuple(read_target(name, constant) for name, constant in (self.redact or {}).items())
+
+    @property
+    def word(self) -> str:
+        """The field that says what is done."""
+        return "redact" if self.pseudonymise is None else "pseudonymise"

@@ -132,6 +132,7 @@ class Reading:
     ) -> None:
         self._name = name
         self._model = model
+        self._all = tuple(datamap.datasets.values())
         self._datasets = [each for each in datamap.datasets.values() if each.data_class == model.data_class]
         self._fields = {each.name: _fields(each, datamap) for each in self._datasets}
         known = frozenset[str]().union(*self._fields.values())
@@ -158,7 +159,7 @@ class Reading:
             )
             if clause:
                 self._clauses[trail] = clause
-            yield from window_problems(trail, content, self._datasets)
+            yield from window_problems(trail, content, self._datasets, self._all)
             yield from _below_floor((*trail, "after"), content.after, floor)
             if shortest_seconds(content.after) >= longest:
                 what = f"no record is kept as long as {content.after}: every rule removes it whole before that"

@@ -1,4 +1,4 @@
-"""The contract of connectors that change parts of records: what is to go from a record goes, and nothing else of it.
+"""The contracts of connectors that change parts of records: what is to go from a record goes, and nothing else of it.
 
 The harness's table has three columns besides: `prompt`, a text that may be empty, `meta`, which holds JSON, and
 `other`, a text that no window names.
@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 
 import pytest
 
-from retentiond.domain.content import Change, Target
+from retentiond.domain.content import PSEUDONYM, Change, Target
 from retentiond.domain.decision import Cases, Disposition, cases_of
 from retentiond.domain.jsonpath import JsonPath
 from retentiond.domain.period import Period
@@ -44,6 +44,10 @@ class RedactingHarness(ChangingHarness, Protocol):
         """Return the three columns as they stand in the store, JSON as its text."""
         ...
 
+    def owner(self, key: Key) -> str | None:
+        """Return what stands in a record's owner column."""
+        ...
+
     def damage(self, key: Key) -> bool:
         """Write into `meta` what is no JSON; False where its type takes nothing of the kind."""
         ...
@@ -59,9 +63,9 @@ def meta(secret: str | None, **more: object) -> str:
     return json.dumps({"kept": 1, "a": [0, {"b c": secret, "n": 2}], **more})
 
 
-def windows(harness: Harness, change: Change = CHANGE) -> Cases:
+def windows(harness: Harness, change: Change = CHANGE, action: Action = Action.REDACT) -> Cases:
     """Return the cases of a policy that redacts after a week and purges after a year."""
-    window = ContentWindow(1, Period(days=7), change, frozenset((harness.dataset.name,)))
+    window = ContentWindow(1, Period(days=7), change, frozenset((harness.dataset.name,)), action)
     policy = Policy("contract", harness.dataset.data_class, (Rule(1, Period(days=365)),), content=(window,))
     return cases_of(policy, harness.dataset, harness.now)
 
@@ -182,6 +186,9 @@ class RedactContract(BaseContract):
         (record,) = connector.find(harness.dataset, harness.spell(key))
         assert list(connector.contents(harness.dataset, (CHANGE,), [record])) == [{CHANGE: None}]
         assert list(connector.act(redaction(harness, [record])).outcomes) == [Outcome.CHANGED]
+        harness.write(key, None, meta(None), None)
+        harness.damage(key)
+        assert list(connector.verify(redaction(harness, [record])).sightings) == [Sighting.CHANGED]
 
     def test_a_record_that_is_written_anew_after_the_plan_is_left(
         self, connector: RedactingConnector, harness: RedactingHarness
@@ -235,3 +242,47 @@ class RedactContract(BaseContract):
         with pytest.raises(ConnectorError):
             scan(connector, harness, windows(harness, missing))
         assert scan(connector, harness, windows(harness, replace(missing, required=False))).records == []
+
+
+def pseudonymisation(connector: Connector, harness: Harness, *accounts: str) -> Order:
+    """Return the order to pseudonymise all that is due, with a pseudonym of each of these accounts."""
+    (owner,) = harness.dataset.owners
+    change = Change((Target(owner.column, pseudonym=True),))
+    cases = windows(harness, change, Action.PSEUDONYMISE)
+    case = next(index for index in cases.due if cases.cases[index].change)
+    records, at = scan(connector, harness, cases).records, harness.now
+    names = {account: f"{PSEUDONYM}{number:032x}" for number, account in enumerate(accounts, 1)}
+    made = Order(harness.dataset, Action.PSEUDONYMISE, cases, case, records, at, lambda: None, change=change)
+    return replace(made, pseudonyms=names)
+
+
+class PseudonymContract(BaseContract):
+    """For connectors that have `Redacting`, and whose harness has its owners in a column of text."""
+
+    def test_accounts_give_way_to_their_pseudonyms_and_are_not_due_again(
+        self, connector: RedactingConnector, harness: RedactingHarness
+    ) -> None:
+        accounts = ("account-1-of-many", "account'; --\U0001f5d1", "account-1-of-many")
+        keys = [harness.put(Entry(f"r-{n}", account=account, age_days=DUE)) for n, account in enumerate(accounts)]
+        young = harness.put(Entry("young", account=accounts[0], age_days=YOUNG))
+        asked = pseudonymisation(connector, harness, *accounts[:2])
+        assert {record.key for record in asked.records} == set(keys)
+        acted = connector.act(asked)
+        assert set(acted.outcomes) == {Outcome.DONE}
+        assert [harness.owner(key) for key in keys] == [asked.pseudonyms[account] for account in accounts]
+        assert harness.owner(young) == accounts[0]
+        assert set(connector.verify(replace(asked, traces=acted.traces)).sightings) == {Sighting.CLEARED}
+        assert set(connector.act(asked).outcomes) == {Outcome.ALREADY_GONE}
+        assert pseudonymisation(connector, harness).records == []
+
+    def test_a_record_of_an_account_without_a_pseudonym_and_one_that_names_its_account_twice_are_left(
+        self, connector: RedactingConnector, harness: RedactingHarness
+    ) -> None:
+        other, twice = (
+            harness.put(Entry(name, account=f"account-{name}", age_days=DUE)) for name in ("other", "twice")
+        )
+        harness.write(twice, None, None, "a note of account-twice, with more")
+        asked = pseudonymisation(connector, harness, "account-twice")
+        assert set(connector.act(asked).outcomes) == {Outcome.REFUSED}
+        assert (harness.owner(other), harness.owner(twice)) == ("account-other", "account-twice")
+        assert set(connector.verify(asked).sightings) == {Sighting.DUE}

@@ -28,7 +28,12 @@ def measure(due: int, accounts: int) -> Figures:
         make_table(database, shape)
         figures = run_path(make_instance(Path(name), database, shape))
     peak = figures.peak_bytes / 2**20
-    print(f"{figures.due:>9,} due, {accounts:>5,} accounts: peak {peak:6.1f} MiB, {figures.seconds:6.1f} s", flush=True)
+    beside = figures.beside_bytes / 2**20
+    print(
+        f"{figures.due:>9,} due, {accounts:>5,} accounts: peak {peak:6.1f} MiB, and {beside:5.1f} MiB beside it,"
+        f" {figures.seconds:6.1f} s",
+        flush=True,
+    )
     return figures
 
 

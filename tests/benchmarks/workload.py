@@ -17,9 +17,10 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 from retentiond.bootstrap import initialise, open_context
@@ -27,6 +28,7 @@ from retentiond.connectors.postgresql.store import PostgresqlStore
 from retentiond.connectors.sqlite.store import SqliteStore
 from retentiond.engine import approvals, batches, drafting, planning, receipts, residue, running, scanning
 from retentiond.engine.planning import Request
+from retentiond.engine.preparing import Preparing
 from retentiond.ports.rows import PlanRow
 from retentiond.telemetry import configure
 
@@ -110,6 +112,7 @@ class Figures:
     apply: float = 0.0
     due: int = 0
     purged: int = 0
+    beside_bytes: int = 0
     peak_bytes: int = 0
     phases: dict[str, float] = field(default_factory=dict)
 
@@ -231,13 +234,32 @@ class Silent:
         sys.stderr.write(f"{text}\n")
 
 
-def peak_bytes() -> int:
-    """Return the most memory that this process ever held (resident set)."""
-    status = Path("/proc/self/status")
+def _watch_beside(figures: Figures) -> None:
+    """Note the most memory that the process beside the run held: it tells the peak for as long as it lives."""
+
+    def watch(process: subprocess.Popen[bytes]) -> None:
+        while process.poll() is None:
+            with suppress(OSError):  # it has just ended
+                figures.beside_bytes = max(figures.beside_bytes, peak_bytes(process.pid))
+            sleep(0.02)
+
+    def begun(self: Preparing, key: bytes, directory: Path) -> None:
+        begin(self, key, directory)
+        threading.Thread(target=watch, args=(self._process,), daemon=True).start()
+
+    begin = Preparing.__init__
+    setattr(Preparing, "__init__", begun)  # noqa: B010 - mypy has a word on it
+
+
+def peak_bytes(pid: int | str = "self") -> int:
+    """Return the most memory that a process ever held (resident set); of another one only on Linux while it lives."""
+    status = Path(f"/proc/{pid}/status")
     if status.exists():  # getrusage may tell the peak of the process that started this one
         found = PEAK.search(status.read_text("ascii"))
         if found:
             return int(found[1]) * 1024
+    if pid != "self":  # it has just ended
+        return 0
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
@@ -246,6 +268,7 @@ def _path(config: Path) -> Figures:
     configure(sys.stderr, verbose=False)
     watch, figures = Stopwatch(), Figures()
     _watch_all(watch)
+    _watch_beside(figures)
     with open_context(config, os.environ, Silent(), lambda: False) as ctx:
         gc.freeze()  # as the command line does
         started = perf_counter()

@@ -27,7 +27,7 @@ from retentiond.testing.contract import (
     FailureContract,
     TombstoneContract,
 )
-from retentiond.testing.contract_redact import RedactContract
+from retentiond.testing.contract_redact import PseudonymContract, RedactContract
 from retentiond.testing.contract_undo import DeniedRestoreContract, FailingRestoreContract, RestoreContract
 from retentiond.testing.harness import Entry
 from tests.servers.postgres import Server
@@ -321,6 +321,11 @@ class ContentHarness(PostgresqlHarness):
             (found,) = app.execute(select, key[:1]).fetchall()
         return found[0], found[1], found[2]
 
+    def owner(self, key: Key) -> str | None:
+        with self.app() as app:
+            ((found,),) = app.execute(f"SELECT owner FROM {self.sql} WHERE id = %s", key[:1]).fetchall()
+        return None if found is None else str(found)
+
     def damage(self, _key: Key) -> bool:
         return False
 
@@ -338,7 +343,7 @@ class PartedContentHarness(PartitionedHarness, ContentHarness):
         return True
 
 
-class _ContentContracts(RedactContract):
+class _ContentContracts(RedactContract, PseudonymContract):
     make: type[PostgresqlHarness]
 
     @pytest.fixture

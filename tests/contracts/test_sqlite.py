@@ -24,7 +24,7 @@ from retentiond.testing.contract import (
     FailureContract,
     TombstoneContract,
 )
-from retentiond.testing.contract_redact import RedactContract
+from retentiond.testing.contract_redact import PseudonymContract, RedactContract
 from retentiond.testing.contract_undo import DeniedRestoreContract, FailingRestoreContract, RestoreContract
 from retentiond.testing.harness import Entry
 
@@ -236,13 +236,18 @@ class ContentHarness(SqliteHarness):
             ).fetchone()
         return prompt, meta, other
 
+    def owner(self, key: Key) -> str | None:
+        with self.app() as app:
+            found: str | None = app.execute(f"SELECT owner FROM {self._sql} WHERE id = ?", key).fetchone()[0]
+        return found
+
     def damage(self, key: Key) -> bool:
         with self.app() as app:
             app.execute(f"UPDATE {self._sql} SET meta = substr(meta, 2) WHERE id = ?", key)
         return True
 
 
-class TestContent(RedactContract):
+class TestContent(RedactContract, PseudonymContract):
     @pytest.fixture
     def harness(self, tmp_path: Path) -> ContentHarness:
         return ContentHarness(tmp_path)

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from time import perf_counter
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from retentiond.domain.content import Change, Target
 from retentiond.domain.period import Period
-from retentiond.domain.policy import Action, Limits, Policy, Promise, Rule, Schedule
+from retentiond.domain.policy import Action, ContentWindow, Limits, Policy, Promise, Rule, Schedule
 from retentiond.domain.promise import (
     EffectiveRetention,
     StoreTerms,
@@ -40,6 +43,54 @@ def only(
     policy = Policy("p", "c", (rule,), promise, schedule or Schedule(every=hours(6)))
     (found,) = effective_retention(policy, terms or StoreTerms())
     return found
+
+
+def content(*windows: ContentWindow, rule: Rule | None = None, promise: Promise | None = None) -> list[str]:
+    """Return how long the parts of each window last."""
+    rules = (rule or Rule(1, months(13)),)
+    policy = Policy("p", "c", rules, promise or Promise(), Schedule(every=hours(6)), content=windows)
+    return [each.live.text for each in effective_retention(policy, StoreTerms()) if each.window]
+
+
+def window(number: int, after: Period, *columns: str, **more: Any) -> ContentWindow:
+    change = Change(tuple(map(Target, columns)))
+    return ContentWindow(number, after, change, more.pop("datasets", frozenset(("d",))), **more)
+
+
+# --- content windows -------------------------------------------------------------------------------------------------
+
+
+def test_a_window_lasts_after_interval_and_longest_run() -> None:
+    assert content(window(1, days(3), "a")) == ["3 days 8 hours"]
+
+
+def test_windows_that_come_due_together_wait_for_each_other_in_their_order() -> None:
+    together = [window(number, days(3), f"c{number}") for number in (1, 2, 3)]
+    assert content(*together) == ["3 days 8 hours", "3 days 16 hours", "4 days"]
+    apart = [replace(each, datasets=frozenset((f"d{each.number}",))) for each in together]
+    assert content(*apart) == ["3 days 8 hours"] * 3
+
+
+def test_windows_that_are_done_before_are_not_waited_for() -> None:
+    assert content(window(1, days(3), "a"), window(2, days(4), "b")) == ["3 days 8 hours", "4 days 8 hours"]
+    assert content(window(1, days(4), "a"), window(2, days(3), "b")) == ["4 days 8 hours", "3 days 8 hours"]
+    nearly = (window(1, days(3), "a"), window(2, Period(days=3, seconds=7 * 3600), "b"))
+    assert content(*nearly) == ["3 days 8 hours", "3 days 23 hours"]
+
+
+def test_a_tombstone_that_comes_due_together_goes_first() -> None:
+    hides = Rule(1, days(7), then=Action.TOMBSTONE, grace=days(5))
+    assert content(window(1, days(7), "a"), rule=hides) == ["7 days 16 hours"]
+    assert content(window(1, days(3), "a"), rule=hides) == ["3 days 8 hours"]
+
+
+def test_a_window_has_a_promise_of_its_own_only() -> None:
+    policy = Policy("p", "c", (Rule(1, days(20)),), Promise(live=days(21)), Schedule(every=hours(6)))
+    without, strict = window(1, days(19), "a"), window(2, days(3), "b", promise=Promise(live=days(3)))
+    found = effective_retention(replace(policy, content=(without, strict)), StoreTerms())
+    assert [(each.window, each.live.promised, each.fits) for each in found] == [
+        (0, days(21), True), (1, None, True), (2, days(3), False),
+    ]  # fmt: skip
 
 
 # --- the formula ---------------------------------------------------------------------------------------------------

@@ -12,15 +12,16 @@ import pytest
 from retentiond.domain.hold import Scope
 from retentiond.domain.plan import Outcome
 from retentiond.engine.checking import check
+from retentiond.engine.comparing import compare
 from retentiond.engine.explaining import PartClock, explain
 from retentiond.engine.holds import add_hold
 from retentiond.engine.running import Session, run_all
-from retentiond.errors import DatasetRefused, Interrupted, PolicyError
+from retentiond.errors import DatasetRefused, Interrupted
 from retentiond.ports.stores import Acted, Order, Verified
 from tests.engine.handed_out import read, verdict
 from tests.engine.office import DATAMAP, Office, Proxy, carry, make_office, outcomes, plan
 
-SECRET = "the patient's name is Ada \U0001f5d1 '; DROP TABLE requests; --"
+TEXT = "the patient's name is Ada \U0001f5d1 '; DROP TABLE requests; --"
 WINDOW = '      - {redact: [messages, response, "metadata.$.prompt"], after: 3 days, promise: {live: 4 days}}\n'
 POLICIES = """
 policies:
@@ -54,7 +55,7 @@ def with_windows(office: Office, windows: str) -> Office:
     return office
 
 
-def fill(office: Office, key: str, days: float, text: str = SECRET, **more: Any) -> None:
+def fill(office: Office, key: str, days: float, text: str = TEXT, **more: Any) -> None:
     with office.db() as db:
         row = {
             "id": key, "account": "acct-a", "created": office.ago(days), "flagged": 0, "messages": f"{text} {key}",
@@ -80,13 +81,13 @@ def test_prompts_go_after_three_days_and_their_rows_after_thirteen_months(office
         fill(office, f"r-{number}", days, flagged=1)
     assert outcomes(carry(office)) == {"requests": {"purged": 1, "redacted": 4}}
     young, *_ = (row(office, f"r-{number}") for number in range(5))
-    assert SECRET in young["messages"]
+    assert TEXT in young["messages"]
     for number in range(1, 5):
         left = row(office, f"r-{number}")
         assert (left["messages"], left["response"]) == (None, None)
         assert left["metadata"] == '{"prompt": null, "tokens": 1.5}'
         assert (left["account"], left["model"], left["flagged"]) == ("acct-a", "m", 1)
-    assert SECRET.encode() not in b"".join(
+    assert TEXT.encode() not in b"".join(
         json.dumps(row(office, f"r-{n}"), ensure_ascii=False).encode() for n in range(1, 5)
     )
     with office.open() as ctx:
@@ -106,7 +107,7 @@ def test_the_receipt_says_redacted_and_verifies(office: Office) -> None:
     assert verdict(office, file).valid
     bundle, predicate = read(file)
     assert (predicate["kind"], predicate["outcome"], predicate["evidence"]) == ("run", "complete", "deleted")
-    assert SECRET not in json.dumps(bundle, ensure_ascii=False) + json.dumps(annex(office), ensure_ascii=False)
+    assert TEXT not in json.dumps(bundle, ensure_ascii=False) + json.dumps(annex(office), ensure_ascii=False)
 
 
 def test_the_text_is_in_no_file_of_ours_and_in_none_of_the_store(office: Office) -> None:
@@ -124,6 +125,9 @@ def test_a_hidden_row_is_redacted_and_a_row_that_goes_is_not(office: Office) -> 
     fill(office, "due", 21)
     fill(office, "over", 40)
     office.hide("over", 8)
+    with office.open() as ctx:
+        (found, _) = plan(ctx).forecasts
+    assert found.actions == (("purge", 1), ("redact", 1), ("tombstone", 1))
     assert outcomes(carry(office)) == {"requests": {"redacted": 1, "tombstoned": 1, "purged": 1}}
     assert row(office, "hidden")["messages"] is None
     assert row(office, "due")["messages"] is not None
@@ -137,11 +141,11 @@ def test_a_hold_wins(office: Office) -> None:
     with office.open() as ctx:
         add_hold(ctx, Scope(accounts=("acct-held",)), "Case-1", "", None)
     assert outcomes(carry(office)) == {"requests": {"redacted": 1}}
-    assert SECRET in row(office, "held")["messages"]
+    assert TEXT in row(office, "held")["messages"]
 
 
 def test_what_cannot_be_read_is_counted_and_left_as_it_is(office: Office) -> None:
-    fill(office, "broken", 4, metadata='{"prompt": "' + SECRET)
+    fill(office, "broken", 4, metadata='{"prompt": "' + TEXT)
     fill(office, "twice", 4, metadata='{"prompt": "a", "prompt": "b"}')
     fill(office, "bytes", 4, metadata=b'{"prompt": "x"}')
     fill(office, "young", 1, metadata="{")
@@ -152,14 +156,8 @@ def test_what_cannot_be_read_is_counted_and_left_as_it_is(office: Office) -> Non
 
 
 COPIES = {
-    "plain": {"model": f"{SECRET} r"},
-    "inside": {"model": f"see: {SECRET} r."},
-    "json": {"model": json.dumps({"a": [f"{SECRET} r"]})},
-    "json in json": {"model": json.dumps({"a": json.dumps([f"{SECRET} r"])})},
-    "cut off": {"model": json.dumps({"a": f"{SECRET} r"})[:-1]},
-    "bytes": {"model": f"{SECRET} r".encode()},
-    "beside the path": {"metadata": json.dumps({"prompt": SECRET, "raw": f"{SECRET} r"})},
-    "from inside": {"messages": json.dumps([{"role": "user", "content": SECRET}]), "model": SECRET},
+    "in another column": {"model": json.dumps({"a": json.dumps([f"{TEXT} r"])})},
+    "beside the path": {"metadata": json.dumps({"prompt": TEXT, "raw": f"{TEXT} r"})},
 }
 
 
@@ -173,12 +171,6 @@ def test_a_row_that_says_it_twice_stays_and_is_overdue(office: Office, more: dic
     assert row(office, "r") == before
     assert session.overdue == 1
     assert "stands in another column" in annex(office)["carriedOver"][0]["reason"]
-
-
-def test_words_that_other_columns_have_in_their_own_right_do_not_count(office: Office) -> None:
-    body = json.dumps({"model": "claude-3-5-sonnet-20241022", "role": "assistant", "at": "2026-05-01 10:00:00"})
-    fill(office, "r", 4, messages=body, model="claude-3-5-sonnet-20241022", metadata='{"role": "assistant"}')
-    assert outcomes(carry(office)) == {"requests": {"redacted": 1}}
 
 
 def test_an_update_that_was_not_made_is_not_verified(office: Office) -> None:
@@ -201,7 +193,7 @@ def test_what_comes_back_in_another_column_before_the_look_is_not_gone(office: O
         def act(self, order: Order) -> Acted:
             acted = super().act(order)
             with office.db() as db:
-                db.execute("UPDATE requests SET model = ?", (f"again: {SECRET} r",))
+                db.execute("UPDATE requests SET model = ?", (f"again: {TEXT} r",))
             return acted
 
     office.wraps["app"] = Late
@@ -256,7 +248,7 @@ def test_the_first_window_that_matches_governs_a_column(tmp_path: Path) -> None:
         db.execute("UPDATE requests SET metadata = NULL WHERE id <> 'plain'")
     first: Session = carry(office)
     assert outcomes(first) == {"requests": {"redacted": 3}}
-    assert row(office, "flagged")["messages"] == f"{SECRET} flagged"  # its messages have their own window
+    assert row(office, "flagged")["messages"] == f"{TEXT} flagged"  # its messages have their own window
     assert row(office, "flagged")["response"] is None
     assert (row(office, "old")["messages"], row(office, "old")["response"]) == (None, "fine")
     assert (row(office, "plain")["messages"], row(office, "plain")["response"]) == ("[redacted]", "fine")
@@ -293,35 +285,26 @@ def test_a_window_is_checked_against_its_own_promise(office: Office) -> None:
     assert (found.where, "3 days 8 hours" in found.what) == ("policy content, content window 1", True)
 
 
-TROUBLE = {
-    "ALTER TABLE requests ADD body TEXT NOT NULL DEFAULT ''": ("redact: [body]", "NOT NULL"),
-    "CREATE UNIQUE INDEX u ON requests (model)": ("redact: [model]", "unique index"),
-    "ALTER TABLE requests ADD short TEXT AS (substr(messages, 1, 4))": ("redact: [short]", "computed"),
-    "CREATE TABLE c (m REFERENCES requests (model)); CREATE UNIQUE INDEX u ON requests (model)": (
-        "redact: [model]", "the unique index 'u'"),
-    "CREATE TABLE p (i PRIMARY KEY); ALTER TABLE requests ADD p REFERENCES p (i)": ("redact: [p]", "foreign key"),
-    "CREATE TRIGGER t AFTER UPDATE ON requests BEGIN SELECT 1; END": ("redact: [model]", "trigger 't'"),
-    "SELECT 1": ("redact: [nowhere]", "no column 'nowhere'"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("script", "window", "what"), [(k, *v) for k, v in TROUBLE.items()], ids=range(len(TROUBLE)))
-def test_what_cannot_be_redacted_safely_is_refused(tmp_path: Path, script: str, window: str, what: str) -> None:
-    office = with_windows(make_office(tmp_path), f"      - {{{window}, after: 3 days}}\n")
-    office.edit("datamap.yaml", "pattern: feedback", 'pattern: "[!r]*"')
+def test_what_cannot_be_redacted_safely_leaves_its_dataset_out(office: Office) -> None:
     with office.db() as db:
-        db.executescript(script)
+        db.execute("CREATE TRIGGER t AFTER UPDATE ON requests BEGIN SELECT 1; END")
     fill(office, "r", 4)
     with office.open() as ctx:
-        with pytest.raises(DatasetRefused, match=what):
+        with pytest.raises(DatasetRefused, match="trigger 't'"):
             plan(ctx)
-        findings = [each for each in check(ctx).findings if what in each.what]
-    assert findings
-    assert all(each.refuses and each.remedy for each in findings)
+        (found,) = [each for each in check(ctx).findings if "trigger 't'" in each.what]
+    assert found.refuses
+    assert "DROP TRIGGER" in found.remedy
 
 
-@pytest.mark.parametrize("column", ["id", "created", "account", "flagged", "payload", "deleted", "account.$.x"])
-def test_what_a_row_is_known_by_is_not_redacted(tmp_path: Path, column: str) -> None:
-    office = with_windows(make_office(tmp_path), f"      - {{redact: ['{column}'], after: 3 days}}\n")
-    with pytest.raises(PolicyError, match=f"'{column[:5]}.*of the dataset 'requests'"), office.open():
-        pass
+def test_a_wider_window_is_more_than_the_one_in_force(office: Office) -> None:
+    fill(office, "r", 4)
+    fill(office, "s", 4, messages=None, response=None, metadata=None)
+    carry(office)
+    fill(office, "t", 4)
+    fill(office, "u", 2)
+    office.edit("policies.yaml", "after: 3 days", "after: 1 day")
+    with office.open() as ctx:
+        _, differences = compare(ctx, ())
+        (found,) = [each for each in differences if each.dataset == "requests"]
+    assert (found.trouble, found.changed, found.more, found.less) == ("", True, 1, 0)

@@ -101,8 +101,9 @@ def test_content_windows_of_the_design_are_read(policies_of: Load) -> None:
     written = json.loads(policy.canonical)["content"]
     assert written == [
         {
-            "when": {"flagged": False}, "redact": {"messages": None, "response": None, "metadata.$.prompt": None},
-            "after": "P3D", "datasets": None, "promise": {"live": "P4D", "backups": "P39D"},
+            "when": {"flagged": False}, "redact": ["messages", "response", "metadata.$.prompt"],
+            "after": "P3D", "promise": {"live": "P4D", "backups": "P39D"},
+            "datasets": None, "keys": None, "pseudonymise": None,
         }
     ]  # fmt: skip
 

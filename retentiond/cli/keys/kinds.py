@@ -4,4 +4,4 @@ from __future__ import annotations
 
 import click
 
-KIND = click.Choice(("issuer", "log", "wrapping", "replay"))
+KIND = click.Choice(("issuer", "log", "wrapping", "replay", "pseudonym"))

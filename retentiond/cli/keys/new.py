@@ -14,7 +14,7 @@ from retentiond.engine import keyverbs
 @click.argument("kind", type=KIND)
 @shared_options
 def new(kind: str) -> None:
-    """Make the key that the next rotation takes (issuer, log), or one where none is left (wrapping, replay)."""
+    """Make the key that the next rotation takes (issuer, log), or one where there is none (the other kinds)."""
     with working(mending=True) as ctx:
         made = keyverbs.make(ctx, kind)
     document = {"kind": kind, "key_id": made.key, "public_key": made.public or None}

@@ -25,6 +25,7 @@ def rotate(kind: str, overlap: str, ssh_key: Path | None, *, destroy_old: bool) 
     """Have a new key take the place of the one in use, or go on with a rotation that was interrupted.
 
     issuer, log: it is logged before it signs. wrapping: the ledger is sealed anew. replay: the keys before it stay.
+    pseudonym: the same account has another pseudonym from now on.
     """
     with working(mending=True) as ctx:
         found = keyverbs.rotate(ctx, kind, overlap, ssh_key, destroy=destroy_old)

@@ -123,9 +123,11 @@ class Acting:
     def _say(self, indexes: Sequence[int], outcome: Outcome, reason: str) -> None:
         for index in indexes:
             self._state.outcomes[index] = outcome
-            self._state.reasons.pop(index, None)
-            if reason:
-                self._state.reasons[index] = reason
+        if reason or self._state.reasons:
+            for index in indexes:
+                self._state.reasons.pop(index, None)
+                if reason:
+                    self._state.reasons[index] = reason
 
     def _attempt(self, source: Source, indexes: Sequence[int], lock_ms: int) -> None:
         self._state.committing = False
@@ -216,9 +218,9 @@ class Acting:
         done: set[int],
     ) -> Said:
         """Say what became of the rows that the statement did not touch."""
-        rest = [n for n in range(len(keys)) if n not in done]
-        if not rest:
+        if len(done) == len(keys):
             return []
+        rest = [n for n in range(len(keys)) if n not in done]
         some = [keys[n] for n in rest]
         blocked_by_children = blocked_by(source, self._layout, self._order)
         here = Judge(source, self._order.cases).judge(tx, some, blocked_by_children)

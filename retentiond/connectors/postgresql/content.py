@@ -8,6 +8,7 @@ text can hold, is unreadable; and so is a text that is no JSON.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import psycopg
 
@@ -18,7 +19,7 @@ from retentiond.connectors.postgresql.layout import Layout, Source
 from retentiond.connectors.postgresql.names import quoted, shown
 from retentiond.connectors.postgresql.relations import refusal
 from retentiond.connectors.postgresql.session import Transaction
-from retentiond.domain.content import Change, Target
+from retentiond.domain.content import PSEUDONYM, PSEUDONYM_DIGITS, Change, Target
 from retentiond.errors import DatasetRefused
 from retentiond.ports.stores import Finding
 
@@ -96,6 +97,10 @@ def stands_sql(source: Source, change: Change) -> str:
 def _stands(column: Column, target: Target) -> str:
     if target.json is not None:
         return _stands_inside(column, target)
+    if target.pseudonym and column.family is Family.UUID:
+        return f"{column.of} IS NOT NULL AND substr({column.of}::text, 15, 1) <> '8'"
+    if target.pseudonym:
+        return f"{column.of} IS NOT NULL AND {_exact(column.of)} !~ '^{PSEUDONYM}[0-9a-f]{{{PSEUDONYM_DIGITS}}}$'"
     if target.constant is None:
         return f"{column.of} IS NOT NULL"
     return f"{column.of} IS NOT NULL AND {_exact(column.of)} <> {_exact(constant_sql(column, target))}"
@@ -178,7 +183,9 @@ def _vet(tx: Transaction, source: Source, target: Target) -> Iterator[Finding]:
 def _shape(tx: Transaction, column: Column, target: Target) -> Iterator[tuple[str, str]]:
     if not column.stored:
         yield "is computed", "redact the columns that it is computed from"
-    if column.not_null and target.json is None and target.constant is None:
+    if target.pseudonym and column.family not in (*_TEXTUAL, Family.UUID):
+        yield f"is of type {column.type}, and a pseudonym is text or a uuid", "redact it, or make it text"
+    if column.not_null and target.json is None and target.constant is None and not target.pseudonym:
         yield "is NOT NULL", f'give what stands there afterwards: redact: {{{column.name}: "[redacted]"}}'
     if target.json is None:
         return
@@ -210,6 +217,8 @@ def _right(tx: Transaction, table: Table, column: Column) -> Iterator[tuple[str,
 def vet_constant(tx: Transaction, source: Source, target: Target) -> Iterator[Finding]:
     """Yield where a constant does not fit its column: in a transaction of its own, which an error ends."""
     column = source.table.column(target.column)
+    if column is not None and target.pseudonym and column.family in _TEXTUAL:
+        target = replace(target, constant=f'"{PSEUDONYM}{"0" * PSEUDONYM_DIGITS}"')
     if column is None or target.json is not None or target.constant is None:
         return
     try:
@@ -217,18 +226,20 @@ def vet_constant(tx: Transaction, source: Source, target: Target) -> Iterator[Fi
     except psycopg.Error:
         kept = None
     if kept is None or (column.family in _TEXTUAL and kept != str(target.value)):
-        what = f"column {column.name!r} of {source.table.title!r}, of type {column.type}, does not hold the constant"
+        what = (
+            f"column {column.name!r} of {source.table.title!r}, of type {column.type}, does not hold {target.constant}"
+        )
         yield refusal(source.dataset, what, "give one that fits it")
 
 
 def assignments(table: Table, change: Change) -> tuple[str, list[str]]:
-    """Return what an UPDATE sets, each column once, and the columns whose JSON is handed to it as `d0.v` and so on."""
+    """Return what an UPDATE sets, each column once, and the columns whose values are handed to it as `d0.v` etc."""
     parts, handed = list[str](), list[str]()
     for name, targets in change.in_columns().items():
         column = table.column(name)
         if column is None:
             continue
-        if targets[0].json is None:
+        if targets[0].json is None and not targets[0].pseudonym:
             new = f"CASE WHEN {column.of} IS NOT NULL THEN {constant_sql(column, targets[0])} END"
         else:
             new = f"CASE WHEN {column.of} IS NOT NULL THEN d{len(handed)}.v::{column.type} END"

@@ -73,7 +73,7 @@ class Located:
         """Return rows' places in the batch, from 0; rows are given by their place or key."""
         if self.column is None:
             return [place - 1 for place in places]
-        known = {key[0]: number for number, key in enumerate(self.keys)}
+        known = dict(zip(map(itemgetter(0), self.keys), range(len(self.keys)), strict=True))
         return [known[place] for place in places]
 
     def together(self, name: str) -> Bulk:

@@ -17,8 +17,8 @@ from retentiond.connectors.postgresql.judging import Judge
 from retentiond.connectors.postgresql.layout import Layout, Source
 from retentiond.connectors.postgresql.session import LOCK_MILLISECONDS, Session, Transaction
 from retentiond.connectors.postgresql.vetting import Vetting, shape_of
-from retentiond.connectors.redacting import AGAIN, NOTHING_ASKED, traces_of
-from retentiond.domain.content import Change, rewritten
+from retentiond.connectors.redacting import AGAIN, NOTHING_ASKED, OF_ANOTHER, traces_of
+from retentiond.domain.content import Change, Target, as_uuid, rewritten
 from retentiond.domain.plan import Outcome
 from retentiond.domain.record import Key
 from retentiond.ports.stores import Acted, Order
@@ -34,6 +34,7 @@ class Redacting(Acting):
         self._what = change
         self._traces: dict[tuple[str, Key], frozenset[str]] = {}
         self._again: set[tuple[str, Key]] = set()
+        self._strangers: set[tuple[str, Key]] = set()
         self._looked: tuple[str, str] | None = None
 
     def run(self) -> Acted:
@@ -62,10 +63,11 @@ class Redacting(Acting):
 
     def _change(self, tx: Transaction, source: Source, keys: Sequence[Key]) -> set[int]:
         columns, rows = self._due(tx, source, keys)
-        traces, again = traces_of(self._what, columns, list(rows.items()))
+        traces, again, strangers = traces_of(self._what, columns, list(rows.items()), self._order.pseudonyms)
+        self._strangers |= {(source.place, keys[n]) for n in strangers}
         self._traces |= {(source.place, keys[n]): found for n, found in traces.items() if n not in again}
         self._again |= {(source.place, keys[n]) for n in again}
-        wanted = sorted(rows.keys() - again)
+        wanted = sorted(rows.keys() - again - strangers)
         if not wanted:
             return set()
         self._order.fence()
@@ -99,7 +101,7 @@ class Redacting(Acting):
         inside = self._what.in_columns()
         beside, same = "", ""
         for number, name in enumerate(handed):
-            texts = (rewritten(str(row[name] or ""), inside[name]) if row[name] else "" for row in rows)
+            texts = (self._new(source, inside[name], row[name]) for row in rows)
             array = judge.parameters.bind(array_text(texts))
             beside += f", unnest({array}::text[]) WITH ORDINALITY AS d{number}(v, n)"
             same += f" AND d{number}.n = b.n"
@@ -110,6 +112,15 @@ class Redacting(Acting):
             judge.parameters.values,
         )
         return int(count)
+
+    def _new(self, source: Source, targets: Sequence[Target], value: object) -> str:
+        """Return what takes a value's place; anything where nothing stands there."""
+        if not value:
+            return ""
+        if not targets[0].pseudonym:
+            return rewritten(str(value), targets)
+        column, found = source.table.column(targets[0].column), self._order.pseudonyms[str(value)]
+        return as_uuid(found) if column is not None and column.family is Family.UUID else found
 
     def _others(
         self,
@@ -127,13 +138,15 @@ class Redacting(Acting):
         elsewhere = {n for other in others for n in Judge(other, self._order.cases).judge(tx, some)}
         due = {n for n, row in here.items() if row.case == self._order.case}
         again = {n for n in due if (source.place, some[n]) in self._again}
+        strangers = {n for n in due if (source.place, some[n]) in self._strangers}
         gone = {n for n, row in here.items() if row.stands is False} - due
         gone |= set(range(len(rest))) - here.keys() - elsewhere
         doubtful = {n for n in gone if indexes[rest[n]] in self._state.doubtful}
         changed = set(range(len(rest))) - due - gone
         said = [
             (Outcome.REFUSED, AGAIN, again),
-            (Outcome.REFUSED, KEPT, due - again),
+            (Outcome.REFUSED, OF_ANOTHER, strangers),
+            (Outcome.REFUSED, KEPT, due - again - strangers),
             (Outcome.CHANGED, CHANGED_SINCE, changed),
             (Outcome.ALREADY_GONE, "", gone - doubtful),
             (Outcome.UNKNOWN, REPLY_LOST, doubtful),

@@ -22,7 +22,7 @@ from retentiond.domain.content import Change, Content
 from retentiond.domain.dataset import Dataset, Shape
 from retentiond.domain.decision import Cases
 from retentiond.domain.part import Part
-from retentiond.domain.policy import Action
+from retentiond.domain.policy import CHANGING, Action
 from retentiond.domain.record import Record
 from retentiond.domain.tableshape import TableShape
 from retentiond.evidence.levels import EvidenceLevel
@@ -138,7 +138,7 @@ class PostgresqlStore:
         """Purge, hide or bring back exactly the order's rows, some thousand in a transaction."""
         if not order.records:
             return Acted(())
-        if order.action is Action.REDACT:
+        if order.action in CHANGING:
             return redacting.act(self._session, self._layout(order.dataset), order, self._vetting)
         work = Returning if order.action is Action.RESTORE else Acting
         return work(self._session, self._layout(order.dataset), order, self._vetting, self._pace).run()

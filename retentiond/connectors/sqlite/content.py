@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from retentiond.connectors.sqlite.database import Database, quoted
 from retentiond.connectors.sqlite.layout import Layout, Source, refusal
 from retentiond.connectors.sqlite.schema import Column, Table, children, index_columns, triggers
-from retentiond.domain.content import Change, Target, rewritten
+from retentiond.domain.content import PSEUDONYM, PSEUDONYM_DIGITS, Change, Target, rewritten
 from retentiond.errors import DatasetRefused
 from retentiond.ports.stores import Finding
+
+_IS_PSEUDONYM = PSEUDONYM + "[0-9a-f]" * PSEUDONYM_DIGITS
 
 
 def stands_sql(db: Database, source: Source, change: Change) -> str:
@@ -32,6 +34,8 @@ def stands_sql(db: Database, source: Source, change: Change) -> str:
 
 def _stands(db: Database, target: Target) -> str:
     column = f"t.{quoted(target.column)}"
+    if target.pseudonym:
+        return f"({column} IS NOT NULL AND NOT (typeof({column}) = 'text' AND {column} GLOB '{_IS_PSEUDONYM}'))"
     if target.json is None:
         same = f" AND {column} <> {_literal(target)} COLLATE BINARY" if target.constant is not None else ""
         return f"({column} IS NOT NULL{same})"
@@ -63,6 +67,8 @@ def assignments(db: Database, change: Change) -> str:
 
 def _new(db: Database, name: str, targets: Sequence[Target]) -> str:
     column = quoted(name)
+    if targets[0].pseudonym:
+        return f"{db.teach('pseudonym', 1, lambda account: db.pseudonyms[account])}(CAST({column} AS TEXT))"
     if targets[0].json is None:
         return f"CASE WHEN {column} IS NULL THEN NULL ELSE {_literal(targets[0])} END"
     write = db.teach(("write", *targets), 1, _writer(targets, db.encoding))
@@ -111,9 +117,11 @@ def _vet(db: Database, layout: Layout, table: Table, target: Target) -> Iterator
 
 def _obstacles(db: Database, table: Table, column: Column, target: Target) -> Iterator[tuple[str, str]]:
     leave = "leave it out of the content window"
+    if target.pseudonym and column.is_integer:
+        yield f"is declared {column.declared}, and a pseudonym is text", "declare it TEXT, or redact it"
     if column.computed:
         yield "is computed", "redact the columns that it is computed from"
-    if column.filled and target.json is None and target.constant is None:
+    if column.filled and target.json is None and target.constant is None and not target.pseudonym:
         yield "is NOT NULL", f'give what stands there afterwards: redact: {{{column.name}: "[redacted]"}}'
     if column.primary:
         yield "is part of the primary key", leave

@@ -17,6 +17,7 @@ from retentiond.errors import ConnectorError
 Row: TypeAlias = tuple[Any, ...]
 
 _NOTHING: Mapping[str, object] = {}
+_NO_PSEUDONYMS: Mapping[str, str] = {}
 _SETTINGS = ("foreign_keys = ON", "secure_delete = ON", "temp_store = MEMORY", "trusted_schema = OFF")
 _DENIED = frozenset((sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH))
 _PASSING = frozenset((sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR))
@@ -81,18 +82,21 @@ class Database:
         path: An existing file.
         read_only: Whether the connection can write nothing but temporary tables, which stand in memory.
         busy_seconds: How long to wait for another program's lock.
+        alone: Whether nobody else has the file open, so that no file is made beside it.
 
     Raises:
         sqlite3.Error: The file cannot be opened, or is not a database.
     """
 
-    def __init__(self, path: Path, *, read_only: bool, busy_seconds: float) -> None:
-        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
+    def __init__(self, path: Path, *, read_only: bool, busy_seconds: float, alone: bool = False) -> None:
+        mode = f"mode={'ro' if read_only else 'rw'}{'&immutable=1' if alone else ''}"
+        uri = f"{path.absolute().as_uri()}?{mode}"
         self._connection = sqlite3.connect(
             uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
         )
         # Text that is not UTF-8 is carried as lone surrogates, so that it can be told from text that is.
         self._connection.text_factory = partial(str, encoding="utf-8", errors="surrogateescape")
+        self.pseudonyms: Mapping[str, str] = _NO_PSEUDONYMS
         self._taught: dict[Hashable, str] = {}
         try:
             for setting in _SETTINGS:

@@ -1,4 +1,4 @@
-"""Redacting: parts of rows become empty, or a constant, and nothing else of the row changes.
+"""Redacting: parts of rows become empty, a constant or a pseudonym, and nothing else of the row changes.
 
 Before a row is changed all of it is read, in the same transaction: one that says elsewhere what is to go is refused,
 since nobody would look at it again once its column is empty.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from retentiond.connectors.redacting import AGAIN, NOTHING_ASKED, traces_of
+from retentiond.connectors.redacting import AGAIN, NOTHING_ASKED, OF_ANOTHER, traces_of
 from retentiond.connectors.sqlite.acting import CHANGED_SINCE, Acting, Said
 from retentiond.connectors.sqlite.content import assignments
 from retentiond.connectors.sqlite.database import Database
@@ -51,22 +51,26 @@ class Redacting(Acting):
         there |= judged.keys()
         due = {n for n, row in judged.items() if row.case == self._order.case}
         empty = {n for n, row in judged.items() if row.stands is False} - due
-        traces, again = self._look(source, judge)
-        judge.leave(again)
+        traces, again, strangers = self._look(source, judge)
+        due -= strangers
+        judge.leave(again | strangers)
         if due - again:
+            self._db.pseudonyms = self._order.pseudonyms
             self._statements(source, judge)
         self._traces |= {indexes[n]: found for n, found in traces.items() if n not in again}
         return [
             (Outcome.DONE, "", [indexes[n] for n in due - again]),
             (Outcome.REFUSED, AGAIN, [indexes[n] for n in again]),
-            (Outcome.CHANGED, CHANGED_SINCE, [indexes[n] for n in there - due - empty]),
+            (Outcome.REFUSED, OF_ANOTHER, [indexes[n] for n in strangers]),
+            (Outcome.CHANGED, CHANGED_SINCE, [indexes[n] for n in there - due - empty - strangers]),
             (Outcome.ALREADY_GONE, "", [indexes[n] for n in empty | (set(range(len(indexes))) - there)]),
         ]
 
-    def _look(self, source: Source, judge: Judge) -> tuple[Mapping[int, frozenset[str]], set[int]]:
-        """Return samples of what goes from each row that is due, and which rows say it elsewhere, too."""
+    def _look(self, source: Source, judge: Judge) -> tuple[Mapping[int, frozenset[str]], set[int], set[int]]:
+        """Return samples of what goes from each row that is due, which say it elsewhere, too, and which are others'."""
         columns = [column.name for column in source.table.stored]
-        return traces_of(self._what, columns, judge.values(columns, f"j.c = {self._order.case}"))
+        rows = judge.values(columns, f"j.c = {self._order.case}")
+        return traces_of(self._what, columns, rows, self._order.pseudonyms)
 
     def _sql(self, source: Source, rows: str) -> list[str]:
         return [f"UPDATE {source.table.sql} SET {assignments(self._db, self._what)} WHERE {rows}"]

@@ -21,7 +21,7 @@ from retentiond.domain.content import Change, Content
 from retentiond.domain.dataset import Dataset, Shape
 from retentiond.domain.decision import Cases
 from retentiond.domain.part import Part
-from retentiond.domain.policy import Action
+from retentiond.domain.policy import CHANGING, Action
 from retentiond.domain.record import Record
 from retentiond.domain.tableshape import TableShape
 from retentiond.evidence.levels import EvidenceLevel
@@ -134,7 +134,7 @@ class SqliteStore:
             return Acted(())
         with explained(order.dataset.name):
             layout = lay_out(self._writer, order.dataset)
-        if order.action is Action.REDACT:
+        if order.action in CHANGING:
             return redacting.act(self._writer, layout, order, lambda: self._obstacle(layout, order.change))
         work = Returning if order.action is Action.RESTORE else Acting
         return work(self._writer, layout, order, lambda: self._danger(layout)).run()

@@ -6,15 +6,17 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import product
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 
 from retentiond.domain.condition import Condition
-from retentiond.domain.content import Change, Target
+from retentiond.domain.content import PSEUDONYM, Change, Target, as_uuid
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import cases_of
 from retentiond.domain.jsonpath import JsonPath
+from retentiond.domain.owner import OwnerSource
 from retentiond.domain.period import Period
 from retentiond.domain.plan import Outcome, Sighting
 from retentiond.domain.policy import Action, ContentWindow, Policy, Rule
@@ -89,8 +91,8 @@ def test_the_rest_of_json_and_of_text_stays_byte_for_byte(make: Callable[[str], 
         ("", TRIGGER, PLAIN, "trigger 't' acts"),
         ("", "CREATE RULE r AS ON UPDATE TO requests DO INSTEAD NOTHING", PLAIN, "rule 'r' acts"),
         ("", "", Change((Target("nowhere"),)), "no column 'nowhere'"),
-        ("", "", Change((Target("flagged", None, '"x"'),)), "does not hold the constant"),
-        (", short varchar(3)", "", Change((Target("short", None, '"[redacted]"'),)), "does not hold the constant"),
+        ("", "", Change((Target("flagged", None, '"x"'),)), "does not hold"),
+        (", short varchar(3)", "", Change((Target("short", None, '"[redacted]"'),)), "does not hold"),
         ("", "", Change((Target("flagged", JsonPath.parse("$.p")),)), "there is no JSON"),
     ],
 )  # fmt: skip
@@ -130,6 +132,48 @@ def test_a_computed_column_that_says_it_still_is_seen_after_the_act(make: Callab
     assert acted.outcomes == (Outcome.DONE,)
     app.run("UPDATE requests SET note = 'it was: the prompt itself'")
     assert app.open().verify(replace(asked, traces=acted.traces)).sightings == (Sighting.REMAINS,)
+
+
+OWNED = """
+CREATE TABLE requests (id int PRIMARY KEY, created timestamptz, account {type}, flagged int);
+CREATE INDEX ON requests (created);
+"""
+NAMES = {
+    "text": ("acct-🗑'; --", "acct-b"),
+    "uuid": ("00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"),
+    "varchar(60)": ("a", "b"),
+}
+
+
+@pytest.mark.parametrize("made", NAMES)
+def test_accounts_give_way_to_pseudonyms(made: str, make: Callable[[str], App]) -> None:
+    app = make(OWNED.format(type=made))
+    dataset = replace(DATASET, owners=(OwnerSource("account"),))
+    one, two = NAMES[made]
+    app.insert("requests", (1, OLD, one, 0), (2, OLD, two, 0), (3, OLD, one, 0))
+    change = Change((Target("account", pseudonym=True),))
+    assert not app.open().survey_changes(dataset, (change,))
+    asked = redaction(app, change, dataset)
+    known = {name: PSEUDONYM + digit * 32 for name, digit in ((one, "a"), (two, "b"))}
+    some = replace(asked, action=Action.PSEUDONYMISE, pseudonyms={one: known[one]})
+    assert set(app.open().act(some).outcomes) == {Outcome.DONE, Outcome.REFUSED}
+    acted = app.open().act(replace(some, pseudonyms=known))
+    assert sorted(acted.outcomes) == [Outcome.ALREADY_GONE, Outcome.ALREADY_GONE, Outcome.DONE]
+    assert set(app.open().verify(replace(some, traces=acted.traces)).sightings) == {Sighting.CLEARED}
+    left = app.all("SELECT account::text FROM requests ORDER BY id")
+    if made == "uuid":
+        known = {name: as_uuid(each) for name, each in known.items()}
+        assert {UUID(each).version for each in left} == {8}
+    assert left == [known[one], known[two], known[one]]
+    assert redaction(app, change, dataset).records == []
+
+
+@pytest.mark.parametrize(("made", "what"), [("int", "a pseudonym is text or a uuid"), ("varchar(20)", "does not hold")])
+def test_a_column_in_which_no_pseudonym_fits_is_refused(made: str, what: str, make: Callable[[str], App]) -> None:
+    app = make(OWNED.format(type=made))
+    dataset = replace(DATASET, owners=(OwnerSource("account"),))
+    (finding,) = app.open().survey_changes(dataset, (Change((Target("account", pseudonym=True),)),))
+    assert what in finding.what
 
 
 def test_json_in_text_is_refused_where_the_server_cannot_read_it(
