@@ -10,7 +10,7 @@ from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import Cases, cases_of
-from retentiond.domain.erasure import Persons, erasure_cases
+from retentiond.domain.erasure import erasure_cases
 from retentiond.domain.hold import Hold, HoldIndex
 from retentiond.domain.obligation import leaving_cases
 from retentiond.domain.plan import Basis, BatchState, Outcome, Part, Sighting, fixed_cases
@@ -25,7 +25,7 @@ from retentiond.engine.docket import holds_in_force
 from retentiond.engine.endings import read_ended, seal_ended
 from retentiond.engine.holding import UNKNOWN, guarded, held_by_condition, look_at_holds
 from retentiond.engine.identifiers import NOT_HIDDEN, Ended, Fate, Final, Hiding, decode_records
-from retentiond.engine.leaving import Whom, owners_among
+from retentiond.engine.leaving import Whom, leavers_among, owners_among, still_asking
 from retentiond.engine.manual import cases_of_request
 from retentiond.engine.positions import encode_verification, note_position
 from retentiond.engine.preparing import NOTHING_PREPARED, Prepared
@@ -59,8 +59,7 @@ class Work:
     """A run's plan with everything that its batches need.
 
     Attributes:
-        accounts: The accounts that leave, with what is known of each, or the people whose data is erased; none where
-            policy decides.
+        accounts: The accounts that leave, or the people whose data is erased; none where policy decides.
         elsewhere: Tells whether a row that stays names an object.
         prepared: Hears of batches as they end.
     """
@@ -105,13 +104,11 @@ def cases_for(ctx: Context, work: Work, part: Part, records: Iterable[Record]) -
         return cases_of_request(ctx, work.plan, part)
     if part.basis is Basis.ERASURE:
         people = {owner for record in records for owner in owners_among(work.accounts, record)}
-        return erasure_cases(people, ctx.datamap.datasets[part.dataset])
+        return erasure_cases(still_asking(ctx, work.accounts, people), ctx.datamap.datasets[part.dataset])
     if part.basis is Basis.REPLAY:
         return cases_of_replay(ctx, work.plan, part, records)
-    if part.basis is Basis.CLOSURE and not isinstance(work.accounts, Persons):
-        owners = {owner for record in records for owner in record.accounts}
-        leaving = {owner: work.accounts[owner] for owner in owners if owner in work.accounts}
-        policy = ctx.policies.policies.get(part.policy)
+    if part.basis is Basis.CLOSURE:
+        leaving, policy = leavers_among(work.accounts, records), ctx.policies.policies.get(part.policy)
         return leaving_cases(leaving, policy, ctx.datamap.datasets[part.dataset], work.plan.reference_time)
     if part.basis is not Basis.POLICY:
         return fixed_cases(part.basis)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from retentiond.domain.account import KeptPart, Leaver, Remainder
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.erasure import Person, Persons
+from retentiond.domain.erasure import ErasureState, Person, Persons
 from retentiond.domain.plan import Trigger
 from retentiond.domain.record import Record
 from retentiond.engine.context import Context
@@ -77,6 +77,22 @@ def leavers_of(ctx: Context, leaving: Mapping[str, str]) -> dict[str, Leaver]:
 def leaver_of(closure: ClosureRow) -> Leaver:
     """Return what a closure says of its account."""
     return Leaver(closure.jurisdiction, closure.requested_at)
+
+
+def still_asking(ctx: Context, asked: Collection[str], people: Iterable[str]) -> list[str]:
+    """Return whose requests are under way still: one may have been refused since its run began."""
+    if not isinstance(asked, Persons):
+        return []
+    with ctx.ledger.begin(shared=True) as tx:
+        rows = [(text, tx.erasures.get(asked[text])) for text in people]
+    return [text for text, row in rows if row is not None and row.state is ErasureState.IN_PROGRESS]
+
+
+def leavers_among(whom: Whom, records: Iterable[Record]) -> dict[str, Leaver]:
+    """Return which of the accounts that leave own one of these records, with what is known of each."""
+    if isinstance(whom, Persons):
+        return {}
+    return {owner: whom[owner] for record in records for owner in record.accounts if owner in whom}
 
 
 def owners_among(accounts: Collection[str], record: Record) -> list[str]:

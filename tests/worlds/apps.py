@@ -35,6 +35,11 @@ def marker(account: int) -> str:
     return f"mk{account:04}"
 
 
+def person(account: int, user: int) -> str:
+    """Return what stands in every text of one user of an account."""
+    return f"{marker(account)}-us{user}"
+
+
 def owners(line: bytes) -> frozenset[int]:
     """Return the accounts that something names, as text or as the hexadecimals of its bytes."""
     found = (plain or bytes(int(digits[n : n + 2], 16) for n in range(0, 8, 2)) for plain, digits in _pairs(line))
