@@ -14,6 +14,9 @@ from retentiond.engine import drafting, erasures
 from retentiond.engine.recovery import recover
 from retentiond.engine.running import go_on_acting, has_work
 from retentiond.errors import ErasureStateError, Interrupted, LogIntegrityError, NotFound, UsageError
+from retentiond.ports.rows import PendingRow
+from retentiond.ports.stores import Acted, Order
+from tests.engine.office import Proxy
 from tests.erasure.scene import HOSTILE, Scene
 
 MONTH_LATER = datetime(2026, 7, 1, 22, tzinfo=UTC)  # the end of 1 July in Berlin
@@ -281,3 +284,39 @@ def test_no_more_begin_in_a_day_than_the_limit_says(scene: Scene) -> None:
     scene.run()
     with scene.open() as ctx:
         assert erasures.list_erasures(ctx) == []
+
+
+class Refusing(Proxy):
+    """Somebody refuses a request while its records are removed, after the first of them."""
+
+    scene: Scene
+    name = ""
+
+    def act(self, order: Order) -> Acted:
+        acted = self.real.act(order)
+        if self.scene.row(self.name).state is ErasureState.IN_PROGRESS:
+            self.scene.change(self.name, ErasureEvent.REFUSE, "a claim came up")
+        return acted
+
+
+def test_a_refusal_counts_in_the_run_that_is_under_way(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drafting, "BATCH_RECORDS", 1)
+    for number in range(3):
+        scene.chat(f"c-{number}", "acct-a", "u-1")
+    name = scene.ask("acct-a", "u-1")
+    scene.wraps["app"] = type("Of", (Refusing,), {"scene": scene, "name": name})
+    session = scene.run()
+    assert not session.failures
+    assert len(scene.rows("chats")) == 2
+    assert scene.row(name).state is ErasureState.REFUSED
+
+
+def test_no_change_counts_before_the_log_has_its_entry(scene: Scene) -> None:
+    name = scene.ask("acct-a", "u-1", identity="")
+    with scene.open() as ctx:
+        with ctx.ledger.begin() as tx:
+            tx.pending.add(PendingRow(1_000, erasures.REFUSE, name, "alice", scene.clock.at))
+        erasures.settle_erasures(ctx, 1_000)
+        assert erasures.erasure_of(ctx, name).state is ErasureState.RECEIVED
+        erasures.settle_erasures(ctx, 1_001)
+        assert erasures.erasure_of(ctx, name).state is ErasureState.REFUSED
