@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test browser sigstore coverage lint bench faults fuzz guards pyz page wheel clean
+.PHONY: help demo test browser sigstore coverage lint bench faults worlds fuzz guards pyz page wheel clean
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -52,6 +52,9 @@ faults: $(STAMP) ## kill, cut and freeze runs and check the invariants (an hour;
 	$(BIN)/python -m tests.faults.logs --entries 200000 --kills 20
 	$(BIN)/python -m tests.faults.programme --step $(STEP)
 	$(BIN)/python -m tests.replay.killing --step $(STEP)
+
+worlds: $(STAMP) ## close 100 of 1,000 accounts, erase 50 users of others, and look at all that is left (15 minutes)
+	$(BIN)/python -m tests.worlds $(ARGS)
 
 fuzz: $(STAMP) ## fuzz the verifier's parsers for SECONDS=180 in all; what is found is kept in tests/fuzz/found
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(ARGS)

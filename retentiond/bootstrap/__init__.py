@@ -24,6 +24,7 @@ from retentiond.bootstrap.parts import (
     make_log,
     open_keys,
 )
+from retentiond.bootstrap.visiting import look_and_draft
 from retentiond.clock import Clock, SystemClock
 from retentiond.domain.dataset import DataMap
 from retentiond.domain.policy import Policy, PolicySet
@@ -49,6 +50,7 @@ __all__ = [
     "Names",
     "initialise",
     "ledger_place",
+    "look_and_draft",
     "open_context",
     "open_counter",
     "open_old_ledger",

@@ -55,6 +55,7 @@ def initialise(
     names: Names | None = None,
     clock: Clock | None = None,
     environ: Mapping[str, str] | None = None,
+    datamap: str | None = None,
 ) -> list[str]:
     """Write a commented configuration, keys and an empty ledger; never over anything that is there.
 
@@ -62,6 +63,7 @@ def initialise(
         state: Where ledger, log, keys, receipts and journal go, relative to the directory.
         names: What the instance is called; the log's name can't be changed later.
         environ: Where the DSN of a ledger in PostgreSQL is found.
+        datamap: The text of the data map; None for an example.
 
     Raises:
         ConfigError: One of the files is there already, a name is none, or the ledger is in use by another instance.
@@ -86,7 +88,7 @@ def initialise(
         template = resources.files("retentiond.settings").joinpath("templates", name).read_text(encoding="utf-8")
         template = template.replace("@ledger@", "@state@ledger.db" if dsn_env is None else f"{{dsn_env: {dsn_env}}}")
         filled = _PLACE.sub(lambda found: _scalar(values[found[1]] + found[2]), template)
-        written.append(_create(directory / name, filled))
+        written.append(_create(directory / name, datamap if datamap and name == DATAMAP else filled))
     try:
         service = load_service(directory, dsn)
         _make(directory / state)

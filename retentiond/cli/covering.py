@@ -52,7 +52,8 @@ def coverage_lines(found: Coverage) -> Iterator[str]:
         yield f"coverage of {store.store}: {_store(store)}"
         for column in found.columns:
             if column.store == store.store and column.dataset == "" and column.look.kind in NAMED:
-                yield f"  {column.table}.{column.look.column}: {_words(column)}"
+                name = f"{column.table}.{column.look.column}"
+                yield f"  {name if name.isprintable() else ascii(name)}: {_words(column)}"
 
 
 def _store(store: StoreCoverage) -> str:

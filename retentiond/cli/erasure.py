@@ -8,12 +8,14 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.table import Table
 
 from retentiond.cli.common import F, shared_options, show, ssh_key_option, table
 from retentiond.cli.erasure_views import days_left, erasure_document, erasure_line, status_people
 from retentiond.cli.remote import by_the_daemon
 from retentiond.cli.working import working
-from retentiond.domain.erasure import ErasureEvent, Person
+from retentiond.domain.erasure import OPEN, ErasureEvent, Person
+from retentiond.domain.statute import burn_down
 from retentiond.engine import erasures
 from retentiond.engine.context import Context
 from retentiond.engine.erasing import ErasureStatus, erasure_status
@@ -115,17 +117,31 @@ erasure.add_command(status, "show")
 
 @erasure.command("list")
 @click.option("--ended", is_flag=True, help="Those that are done, refused or cancelled, too.")
+@click.option("--account", help="Those of this account and its users.")
 @shared_options
 @by_the_daemon
-def list_(*, ended: bool) -> None:
-    """List requests by deadline."""
+def list_(account: str | None, *, ended: bool) -> None:
+    """List requests by deadline, and how many end within how many days."""
     with working() as ctx:
-        found, now = erasures.list_erasures(ctx, ended=ended), ctx.now()
+        found, now = erasures.list_erasures(ctx, account=account, ended=ended), ctx.now()
     rows = table("erasure", "law", "state", "received", "deadline", "#days left", "stays")
     for each in found:
         rows.add_row(*erasure_line(each, now))
+    down = burn_down((each.deadline_at for each in found if each.state in OPEN), now)
     documents = [erasure_document(each, now) for each in found]
-    show({"erasures": documents}, lambda console: console.print(rows if found else "no request for erasure is open"))
+    within = [{"days": days, "erasures": count} for days, count in down]
+    show(
+        {"erasures": documents, "within": within}, lambda console: _list_people(console, rows if found else None, down)
+    )
+
+
+def _list_people(console: Console, rows: Table | None, down: list[tuple[int, int]]) -> None:
+    console.print(rows or "no request for erasure is open")
+    told = ", ".join(
+        f"{count} {f'within {days} days' if days else 'past their deadline'}" for days, count in down if count
+    )
+    if told:
+        console.print(told)
 
 
 def _change(erasure_id: str, event: ErasureEvent, reason: str, ssh_key: Path | None) -> None:

@@ -35,6 +35,8 @@ def _document(done: Replayed) -> dict[str, Any]:
         **session_document(done.session),
         "closures": done.closed,
         "accounts_back": done.back,
+        "erasures": done.erasures,
+        "users_back": done.people,
         "since_closure": done.since,
         "manual_purges_replayed": done.again,
         "manual_purges_not_replayed": done.by_hand,
@@ -57,6 +59,9 @@ def _document(done: Replayed) -> dict[str, Any]:
 def _people(console: Console, done: Replayed) -> None:
     session_people(console, done.session)
     console.print(f"closed accounts that are there again: {done.back:,} ({done.closed:,} closures were looked for)")
+    if done.erasures:
+        looked = f"{done.erasures:,} requests for erasure were looked for"
+        console.print(f"erased users that are there again: {done.people:,} ({looked})")
     if done.since:
         console.print(f"{done.since:,} records of theirs were written since their closure, and stay")
     for each in done.found.values():

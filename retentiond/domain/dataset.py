@@ -29,6 +29,7 @@ class Shape(StrEnum):
     CLOCK_VIA_TABLE = "a clock in another table"
     NO_CLOCK = "rows that bear no time"
     PART_OF_TABLE = "a part of a table's rows"
+    CLEARS = "columns elsewhere that become empty with its rows"
     USERS = "users inside accounts"
 
 
@@ -132,6 +133,15 @@ class Parent:
 
 
 @dataclass(frozen=True, slots=True)
+class Cleared:
+    """A column of another table that the database sets to NULL when a row goes that it refers to."""
+
+    table: str
+    column: str
+    schema: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """One dataset of the data map.
 
@@ -151,6 +161,7 @@ class Dataset:
         children: Datasets whose rows go first: those that declare this one as their parent, or find their owner in it.
         parents: The same from the other side.
         where: Which rows of its table are its own; empty for all of them.
+        clears: What the database may empty elsewhere when a row goes.
         canonical: The validated declaration, RFC 8785 JSON; its SHA-256 is what approvals approve.
     """
 
@@ -178,6 +189,7 @@ class Dataset:
     children: tuple[Child, ...] = ()
     parents: tuple[Parent, ...] = ()
     where: Part = ()
+    clears: tuple[Cleared, ...] = ()
     nobody: str = ""
 
     @property
@@ -198,6 +210,7 @@ class Dataset:
             Shape.CLOCK_VIA_TABLE: self.clock.via is not None,
             Shape.NO_CLOCK: self.clock.format is ClockFormat.NONE,
             Shape.PART_OF_TABLE: bool(self.where),
+            Shape.CLEARS: bool(self.clears),
             Shape.USERS: bool(self.users),
         }
         return frozenset(shape for shape, wanted in asked.items() if wanted)

@@ -9,7 +9,7 @@ would: whoever answers earlier is never late.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from retentiond.domain.period import Period
 ONE_WEEK = Period(days=7)
 THREE_YEARS = Period(months=36)
 _SATURDAY = 5
+_BURN_DOWN = (0, 1, 3, 7, 14, 30, 60, 90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +125,9 @@ def business_days(start: date, count: int) -> date:
 def end_of_day(day: date, zone: str) -> datetime:
     """Return when a day ends in a zone: at its midnight, at the earlier one where the clock passes it twice."""
     return datetime.combine(day + timedelta(days=1), time(), ZoneInfo(zone)).astimezone(UTC)
+
+
+def burn_down(open_deadlines: Iterable[datetime], now: datetime) -> list[tuple[int, int]]:
+    """Return (days, count): how many requests end within so many days from now; past their deadline with 0 days."""
+    left = [(deadline - now) for deadline in open_deadlines]
+    return [(days, sum(each <= timedelta(days=days) for each in left)) for days in _BURN_DOWN]

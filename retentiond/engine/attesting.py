@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from retentiond.domain.account import AccountState
+from retentiond.domain.erasure import OPEN
 from retentiond.domain.record import moment
 from retentiond.engine import chains
-from retentiond.engine.accounts import closure_of
+from retentiond.engine.accounts import account_commitments, closure_of
 from retentiond.engine.approvals import lists_commitment
 from retentiond.engine.context import Context
 from retentiond.engine.counting import Count
@@ -32,7 +33,7 @@ from retentiond.evidence.canonical import Json, optional_rfc3339, rfc3339
 from retentiond.evidence.entry import EntryKind, parse_entry
 from retentiond.evidence.statement import POLICIES_LIMIT
 from retentiond.ports.ledger import Transaction
-from retentiond.ports.rows import ClosureRow, ReceiptBrief, ReceiptRow
+from retentiond.ports.rows import ClosureRow, ErasureRow, ReceiptBrief, ReceiptRow
 
 METHOD = "full-scan"
 HISTORY = "keys/history.json"
@@ -161,6 +162,8 @@ def _unsettled(ctx: Context, tx: Transaction, question: Question) -> list[str]:
             found.append(f"the run of plan {plan.id} has not ended")
     if leaving := sum(row.due_at <= question.end for row in _leaving(ctx, tx, question)):
         found.append(f"{leaving:,} accounts whose grace is over are not closed")
+    if late := sum(row.deadline_at <= question.end for row in _asked(ctx, tx, question)):
+        found.append(f"{late:,} requests for erasure are past their deadline")
     taken = retractions_in(tx)
     found += [f"receipt {each.id} was retracted" for each in _receipts(tx, question) if each.log_index in taken]
     return found
@@ -172,6 +175,14 @@ def _leaving(ctx: Context, tx: Transaction, question: Question) -> Sequence[Clos
         return tx.closures.in_state(*_NOT_CLOSED)
     closure = closure_of(ctx, tx, question.account)
     return [closure] if closure is not None and closure.state in _NOT_CLOSED else []
+
+
+def _asked(ctx: Context, tx: Transaction, question: Question) -> Sequence[ErasureRow]:
+    """Return the requests for erasure under way of those who are asked about."""
+    if question.account is None:
+        return tx.erasures.in_state(*OPEN)
+    known = tx.erasures.of_account(*account_commitments(ctx, question.account))
+    return [row for row in known if row.state in OPEN]
 
 
 def _receipts(tx: Transaction, question: Question) -> tuple[ReceiptBrief, ...]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
-from retentiond.domain.erasure import ErasureEvent, ErasureState, next_erasure_state
+from retentiond.domain.erasure import ErasureEvent, ErasureState, Person, next_erasure_state
 from retentiond.domain.plan import Part, RunState, Trigger
 from retentiond.engine import manifest
 from retentiond.engine.affairs import CLOSURES, ERASURES, Affair
@@ -24,7 +24,7 @@ from retentiond.engine.context import Context, new_id
 from retentiond.engine.failover import confirm
 from retentiond.engine.itemrows import commitment_under
 from retentiond.engine.items import Owner, read_all, rows_of_owners
-from retentiond.engine.leaving import account_of
+from retentiond.engine.leaving import account_of, person_of
 from retentiond.engine.pseudonyms import end_salt
 from retentiond.engine.receipts import issuer, manifest_base, not_covered, receipt_context
 from retentiond.engine.retractions import retractions_in
@@ -265,6 +265,12 @@ def _close(
 def _end(ctx: Context, tx: Transaction, leaver: _Leaver, row: ReceiptRow) -> ReceiptRow:
     """End a request for erasure with its receipt."""
     state = next_erasure_state(ErasureState.IN_PROGRESS, ErasureEvent.ALL_GONE)
+    asked = tx.erasures.get(leaver.closure)
+    text = person_of(ctx, asked) if asked is not None else ""
+    if (
+        text and not (person := Person.read(text)).user
+    ):  # of all of an account nobody may know any more what was its own
+        end_salt(ctx, tx, person.account)
     tx.receipts.add(row)
     tx.erasures.end(leaver.closure, state, row.issued_at, row.id)
     tx.events.append("erasure.done", leaver.closure, row.issued_at, {"receipt": row.id})

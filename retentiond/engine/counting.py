@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from retentiond.domain.dataset import Dataset
@@ -69,11 +69,14 @@ class Count:
                 self.undetermined[case.reason if case else "name-unreadable"] += tally.count
                 self.doubts[case.rule if case else 0] += tally.count
 
-    def note_age(self, rule: int, latest: int, records: Iterable[Record]) -> None:
+    def note_age(self, rule: int, latest: int, records: Sequence[Record]) -> None:
         """Count those of a rule's records whose clock is not after the latest one that may be there."""
-        late = [record for record in records if record.clock is not None and record.clock <= latest]
+        found = columns_of(records)
+        pairs = zip(found.clock, found.size_bytes, strict=True)
+        late = [(clock, size) for clock, size in pairs if clock is not None and clock <= latest]
         if late:
-            self.too_old[rule] = self.too_old.get(rule, Tally()).plus(tally_of(late))
+            tally = Tally(len(late), sum(size for _, size in late), min(clock for clock, _ in late))
+            self.too_old[rule] = self.too_old.get(rule, Tally()).plus(tally)
 
     def forecast(self) -> Forecast:
         """Return what a plan says of the dataset."""

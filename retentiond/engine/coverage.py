@@ -7,7 +7,7 @@ type and shape; nothing of any row is read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from itertools import groupby
@@ -15,6 +15,7 @@ from itertools import groupby
 from retentiond.domain.dataset import Dataset, Ignored
 from retentiond.domain.looks import Look, looks_of
 from retentiond.domain.looks_rules import Confidence, Kind
+from retentiond.domain.owner import OwnerSource
 from retentiond.domain.tableshape import TableShape
 from retentiond.engine.context import Context
 from retentiond.errors import ConnectorError
@@ -26,9 +27,10 @@ NAMED = {Kind.CONTENT: "request content", Kind.PERSONAL: "personal data"}
 
 
 class Verdict(StrEnum):
-    """What becomes of a column: it goes with its row, is left on purpose, or is nobody's."""
+    """What becomes of a column: it goes with its row, in a window of its own, is left on purpose, or is nobody's."""
 
     ROW = "row"
+    WINDOW = "window"
     IGNORED = "ignored"
     UNCOVERED = "uncovered"
 
@@ -41,6 +43,7 @@ class CoveredColumn:
         dataset: The dataset whose rows it stands in; empty for none.
         why: What the verdict rests on, in words.
         own: Whether the data map names this very column, and not only its table.
+        outlasts: Whether it stays with its row though other parts of the row go sooner, in windows of their own.
     """
 
     store: str
@@ -50,6 +53,7 @@ class CoveredColumn:
     verdict: Verdict
     why: str
     own: bool = False
+    outlasts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,35 +175,49 @@ class _StoreLook:
         self._names = _Names(ctx, name)
         self.unmapped = self._names.unmapped
         self._tables: Sequence[TableShape] | None = None
-        self._covered: Mapping[str, Dataset] = {}
+        self._covered: Mapping[str, list[Dataset]] = {}
         connector = self._names.connector
         if isinstance(connector, Describing):
             self._tables = [table for table in connector.tables() if table.title not in self._names.own]
-            self._covered = {
-                title: dataset for dataset in self._names.datasets for title in connector.tables_of(dataset)
-            }
+            self._covered = _by_table(connector, self._names.datasets)
         self.columns = tuple(self._columns())
 
     def _columns(self) -> Iterator[CoveredColumn]:
         for table in self._tables or ():
-            dataset = self._covered.get(table.title)
+            datasets = self._covered.get(table.title, [])
             for look in looks_of(table):
-                verdict, why, own = self._dataset_verdict(dataset) if dataset else self._verdict(table, look.column)
-                yield CoveredColumn(self.name, table.title, look, dataset.name if dataset else "", verdict, why, own)
+                found = [self._within(dataset, table, look) for dataset in datasets]
+                yield min(found, key=_how_well) if found else self._beyond_datasets(table, look)
 
-    def _dataset_verdict(self, dataset: Dataset) -> tuple[Verdict, str, bool]:
+    def _within(self, dataset: Dataset, table: TableShape, look: Look) -> CoveredColumn:
+        """Return what becomes of a column of a dataset's table."""
+        found = CoveredColumn(self.name, table.title, look, dataset.name, Verdict.UNCOVERED, "")
         policy = self._ctx.policies.of_class(dataset.data_class)
         if policy is None:
-            return Verdict.UNCOVERED, f"no policy governs class {dataset.data_class}", False
-        return Verdict.ROW, f"goes with its row, under policy {policy.id}", False
+            return replace(found, why=f"no policy governs class {dataset.data_class}")
+        windows = policy.windows(dataset.name)
+        mine = [window for window in windows if look.column in window.change.columns]
+        if mine:
+            after = ", ".join(f"{window.after} ({window.text})" for window in mine)
+            return replace(found, verdict=Verdict.WINDOW, why=f"goes after {after}, under policy {policy.id}")
+        own = self._own_reason(table, look.column)
+        why = f"goes with its row, under policy {policy.id}"
+        outlasts = bool(windows) and own is None and look.column not in _roles(dataset)
+        return replace(found, verdict=Verdict.ROW, why=own or why, own=own is not None, outlasts=outlasts)
 
-    def _verdict(self, table: TableShape, column: str) -> tuple[Verdict, str, bool]:
-        titles = [table.title] if table.schema else [table.title, f"main.{table.title}"]
-        reason = self._names.reason(titles)
+    def _beyond_datasets(self, table: TableShape, look: Look) -> CoveredColumn:
+        """Return what becomes of a column of a table that is nobody's."""
+        found = CoveredColumn(self.name, table.title, look, "", Verdict.UNCOVERED, "no dataset names its table")
+        reason = self._names.reason(_titles(table))
         if reason is None:
-            return Verdict.UNCOVERED, "no dataset names its table", False
-        own = self._names.reason([f"{title}.{column}" for title in titles], but=titles)
-        return Verdict.IGNORED, own or reason, own is not None
+            return found
+        own = self._own_reason(table, look.column)
+        return replace(found, verdict=Verdict.IGNORED, why=own or reason, own=own is not None)
+
+    def _own_reason(self, table: TableShape, column: str) -> str | None:
+        """Return why `ignore` names this very column; None where it does not."""
+        titles = _titles(table)
+        return self._names.reason([f"{title}.{column}" for title in titles], but=titles)
 
     def summary(self) -> StoreCoverage:
         """Return how much of the store is covered, and what stands beside it."""
@@ -223,6 +241,39 @@ class _StoreLook:
         return tuple(name for name in others if not self._names.leaves_out(name)), found.unseen
 
 
+def _roles(dataset: Dataset) -> frozenset[str]:
+    """Return the columns that the data map itself says what they are for."""
+    owners = {owner.column for owner in dataset.owners} | {here for owner in dataset.owners for here in _joined(owner)}
+    links = {here for parent in dataset.parents for here, _ in parent.on}
+    named = {dataset.clock.column, dataset.blobs.column if dataset.blobs else "", *dataset.attributes.values()}
+    hidden = {dataset.tombstone.column} if dataset.tombstone else set()
+    return frozenset((*dataset.key, *owners, *links, *named, *hidden))
+
+
+def _joined(owner: OwnerSource) -> Iterator[str]:
+    return (here for here, _ in owner.via.on) if owner.via else iter(())
+
+
+def _by_table(connector: Describing, datasets: Sequence[Dataset]) -> Mapping[str, list[Dataset]]:
+    """Return the datasets of each table: more than one where each has a part of its rows."""
+    found: dict[str, list[Dataset]] = {}
+    for dataset in datasets:
+        for title in connector.tables_of(dataset):
+            found.setdefault(title, []).append(dataset)
+    return found
+
+
+def _how_well(column: CoveredColumn) -> int:
+    """Return how well a column is covered, the worst first: where datasets share a table, that is what is told."""
+    outlasting = 1 if column.outlasts else 2
+    return {Verdict.UNCOVERED: 0, Verdict.ROW: outlasting}.get(column.verdict, 3)
+
+
+def _titles(table: TableShape) -> Sequence[str]:
+    """Return the names by which `ignore` may mean a table."""
+    return [table.title] if table.schema else [table.title, f"main.{table.title}"]
+
+
 def _own_tables(ctx: Context, connector: Connector) -> frozenset[str]:
     own = ctx.ledger.own_tables() if isinstance(connector, Located) else None
     ours = own.names if own and isinstance(connector, Located) and own.location == connector.location() else ()
@@ -241,23 +292,34 @@ def _told(columns: Iterable[CoveredColumn]) -> str:
     """Return which columns look like what, in words."""
     listed = sorted((each for each in columns if _is_told(each)), key=lambda each: each.look.kind)
     groups = groupby(listed, key=lambda each: each.look.kind)
-    return "; ".join(
-        f"{', '.join(f'{each.look.column!r} ({each.look.rules[0]})' for each in mine)} looks like {NAMED[kind]}"
-        for kind, mine in groups
-    )
+    return "; ".join(_told_of(kind, list(mine)) for kind, mine in groups)
+
+
+def _told_of(kind: Kind, columns: Sequence[CoveredColumn]) -> str:
+    names = ", ".join(f"{each.look.column!r} ({each.look.rules[0]})" for each in columns)
+    return f"{names} {'looks' if len(columns) == 1 else 'look'} like {NAMED[kind]}"
 
 
 def _hidden(store: str, columns: Sequence[CoveredColumn]) -> Iterator[Finding]:
-    """Find columns that look like request content in tables that are left out as a whole."""
+    """Find columns of request content that nobody may know of: in ignored tables, and beside parts that go sooner."""
     for column in columns:
-        is_content = column.look.kind is Kind.CONTENT and _is_told(column)
-        if is_content and column.verdict is Verdict.IGNORED and not column.own:
-            name = f"{column.table}.{column.look.column}"
+        if column.look.kind is not Kind.CONTENT or not _is_told(column) or column.own:
+            continue
+        name = f"{column.table}.{column.look.column}"
+        listed = f"list the column itself under `ignore`: {{store: {store}, pattern: {name!r}, reason: …}}"
+        if column.verdict is Verdict.IGNORED:
             yield Finding(
                 f"{name!r} looks like request content ({column.look.rules[0]}), and its table is ignored: {column.why}",
                 f"store {store}",
-                "describe the table in datamap.yaml, or list the column itself under `ignore`: "
-                f"{{store: {store}, pattern: {name!r}, reason: …}}",
+                f"describe the table in datamap.yaml, or {listed}",
+                guard="unmapped",
+            )
+        elif column.outlasts:
+            yield Finding(
+                f"{name!r} looks like request content ({column.look.rules[0]}), and stays with its row, "
+                "while other parts of it go sooner",
+                f"dataset {column.dataset}",
+                f"name it in a content window of its policy, or {listed}",
                 guard="unmapped",
             )
 

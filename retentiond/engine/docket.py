@@ -7,17 +7,31 @@ for holds.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from retentiond.domain.hold import Hold
+from retentiond.domain.hold import Hold, Scope
 from retentiond.domain.scopes import read_scope, write_scope
 from retentiond.engine.context import Context
 from retentiond.evidence.canonical import Json, canonical_json
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import HoldRow
 
+PLACED, RELEASE, REVIEW = "hold", "hold-release", "hold-review"
+"""What the journal calls the changes of holds."""
+
 _PLAIN = b"\x00"
+_MOST_KNOWN = 50_000
+_known: dict[tuple[str, bytes], Said] = {}  # each claim reads all holds in force: what was opened once is kept opened
+
+
+class Said(NamedTuple):
+    """What a hold is of."""
+
+    matter: str
+    custodian: str
+    reason: str
+    scope: Scope
 
 
 def row_of(ctx: Context, hold: Hold) -> HoldRow:
@@ -38,14 +52,14 @@ def hold_of(ctx: Context, row: HoldRow) -> Hold:
     Raises:
         KeyFileError: It was sealed under a wrapping key that is not there, or was altered: nothing may be removed then.
     """
-    said = _opened(ctx, row)
+    said = _said(ctx, row)
     return Hold(
         id=row.id,
-        matter=said["matter"],
-        scope=read_scope(said["scope"]),
+        matter=said.matter,
+        scope=said.scope,
         placed_at=row.placed_at,
-        reason=said["reason"],
-        custodian=said.get("custodian", ""),
+        reason=said.reason,
+        custodian=said.custodian,
         review_at=row.review_at,
         released_at=row.released_at,
     )
@@ -56,9 +70,19 @@ def holds_in_force(ctx: Context, tx: Transaction) -> list[Hold]:
     return [hold_of(ctx, row) for row in tx.holds.active()]
 
 
+def each_of(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give a record of the journal for each hold that it is of: one request may name many. Others come as they are."""
+    if record.get("kind") == PLACED and "holds" in record:
+        yield from ({**record, **hold} for hold in record["holds"])
+    elif record.get("kind") in (RELEASE, REVIEW) and "ids" in record:
+        yield from ({**record, "id": name} for name in record["ids"])
+    else:
+        yield dict(record)
+
+
 def matters_of(ctx: Context, tx: Transaction) -> Mapping[str, str]:
     """Return the matter of every hold that was ever placed, by the hold's id."""
-    return {row.id: _opened(ctx, row)["matter"] for row in tx.holds.all()}
+    return {row.id: _said(ctx, row).matter for row in tx.holds.all()}
 
 
 def seal_what_is_plain(ctx: Context) -> int:
@@ -70,6 +94,17 @@ def seal_what_is_plain(ctx: Context) -> int:
             for row in rows:
                 tx.holds.seal(row.id, row_of(ctx, hold_of(ctx, row)).sealed)
     return len(rows)
+
+
+def _said(ctx: Context, row: HoldRow) -> Said:
+    name = row.id, row.sealed
+    if name not in _known:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        opened = _opened(ctx, row)
+        custodian, scope = opened.get("custodian", ""), read_scope(opened["scope"])
+        _known[name] = Said(opened["matter"], custodian, opened["reason"], scope)
+    return _known[name]
 
 
 def _opened(ctx: Context, row: HoldRow) -> dict[str, Any]:

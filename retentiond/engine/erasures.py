@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from retentiond.domain.erasure import OPEN, ErasureEvent, ErasureState, Person, next_erasure_state
 from retentiond.domain.statute import Law, deadlines
-from retentiond.engine.accounts import account_commitment
+from retentiond.engine.accounts import account_commitment, account_commitments
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.leaving import person_of, seal_person
 from retentiond.engine.scopes import check_texts
@@ -203,11 +203,18 @@ def erasure_of(ctx: Context, reference: str) -> ErasureRow:
         return _known(tx, reference)
 
 
-def list_erasures(ctx: Context, *, ended: bool = False) -> list[ErasureRow]:
-    """Return requests by deadline: those under way, or all."""
+def list_erasures(ctx: Context, *, account: str | None = None, ended: bool = False) -> list[ErasureRow]:
+    """Return requests by deadline: those under way, or all.
+
+    Args:
+        account: Those of this account and its users; None for everybody's.
+    """
     states = tuple(ErasureState) if ended else (ErasureState.ASKED, *OPEN)
     with ctx.ledger.begin() as tx:
-        return list(tx.erasures.in_state(*states))
+        if account is None:
+            return list(tx.erasures.in_state(*states))
+        found = tx.erasures.of_account(*account_commitments(ctx, account))
+    return sorted((row for row in found if row.state in states), key=lambda row: row.deadline_at)
 
 
 def subject_of(ctx: Context, row: ErasureRow) -> Person | None:

@@ -39,8 +39,16 @@ def graph_of(ctx: Context, keys: Sequence[ForeignKey] | None = None) -> Graph:
         keys: What the stores know; None to ask them.
     """
     known = known_keys(ctx) if keys is None else keys
-    links = (Link(key.child, key.parent, key.on, Origin.FOREIGN_KEY) for key in known if key.child)
+    ordering = (key for key in known if key.child and not _is_cleared(ctx, key))
+    links = (Link(key.child, key.parent, key.on, Origin.FOREIGN_KEY) for key in ordering)
     return Graph(ctx.datamap, links)
+
+
+def _is_cleared(ctx: Context, key: ForeignKey) -> bool:
+    """Whether the database may empty a key's column when the row goes that it names: that asks for no order."""
+    child = ctx.datamap.datasets[key.child]
+    named = {(each.schema, each.table, each.column) for each in ctx.datamap.datasets[key.parent].clears}
+    return len(key.on) == 1 and (child.schema, child.table, key.on[0][0]) in named
 
 
 def graph_findings(graph: Graph, keys: Sequence[ForeignKey]) -> Iterator[Finding]:

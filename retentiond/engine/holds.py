@@ -12,7 +12,7 @@ from retentiond.domain.hold import Custody, Hold, Scope
 from retentiond.domain.scopes import write_scope
 from retentiond.engine.claims import Unfinished, wait_for_older
 from retentiond.engine.context import Context, new_id
-from retentiond.engine.docket import hold_of, holds_in_force, row_of
+from retentiond.engine.docket import PLACED, RELEASE, REVIEW, hold_of, holds_in_force, row_of
 from retentiond.engine.scopes import check_scope, check_texts
 from retentiond.engine.signing import deliver, deliver_what_stops, record_state, record_unstaged, request
 from retentiond.errors import LogIntegrityError, NotFound, RetentiondError, UsageError
@@ -20,10 +20,7 @@ from retentiond.evidence.canonical import Json, canonical_json, optional_rfc3339
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import PendingRow
 
-PLACED = "hold"
-RELEASE = "hold-release"
-REVIEW = "hold-review"
-MOST = 1_000  # holds of one request: each has an entry in the log
+MOST = 5_000  # holds of one request
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +95,12 @@ def add_hold(
     with ctx.ledger.begin() as tx:
         tx.holds.add(*(row_of(ctx, hold) for hold in holds))  # first: it waits for claims that are being made
         claims = tx.claims.in_flight()
+        record = _record(holds) | {"asked": _digest(arguments)} | signed.to_json()
+        if log_is_sound:
+            record_state(ctx, tx, record)
+        else:
+            record_unstaged(ctx, tx, record)
         for hold in holds:
-            record = _record(hold) | {"asked": _digest(arguments)} | signed.to_json()
-            if log_is_sound:
-                record_state(ctx, tx, record)
-            else:
-                record_unstaged(ctx, tx, record)
             tx.events.append("hold.added", hold.id, now, {"by": signed.principal})
     trouble = _delivered(ctx)
     meanwhile = wait_for_older(ctx, holds, claims)
@@ -146,9 +143,8 @@ def release_hold(ctx: Context, part: Part | str, key_file: Path | None) -> list[
     now = ctx.now()
     said = {"named": part.named, "asked": _digest(arguments), **signed.to_json()}
     with ctx.ledger.begin() as tx:
-        for hold in found:
-            index = record_state(ctx, tx, {"kind": RELEASE, "id": hold.id, **said})
-            tx.pending.add(PendingRow(index, RELEASE, hold.id, signed.principal, now))
+        index = record_state(ctx, tx, {"kind": RELEASE, **_ids(found), **said})
+        tx.pending.add(PendingRow(index, RELEASE, " ".join(hold.id for hold in found), signed.principal, now))
     try:
         size = deliver(ctx)
     except RetentiondError as error:
@@ -190,9 +186,9 @@ def review_hold(
     ctx.log.compare()
     said = {"until": optional_rfc3339(until), "reason": reason, "asked": _digest(arguments), **signed.to_json()}
     with ctx.ledger.begin() as tx:
+        record_state(ctx, tx, {"kind": REVIEW, **_ids(found), **said})
         for hold in found:
             tx.holds.set_review(hold.id, until)
-            record_state(ctx, tx, {"kind": REVIEW, "id": hold.id, **said})
             tx.events.append("hold.reviewed", hold.id, ctx.now(), {"by": signed.principal})
     deliver_what_stops(ctx, "the time of the review counts")
     return found
@@ -210,12 +206,13 @@ def settle_releases_in(tx: Transaction, size: int, now: datetime) -> None:
         if change.kind != RELEASE or change.log_index >= size:
             continue
         tx.pending.remove(change.log_index)
-        try:  # not read first: who reads holds and then changes them could wait for another one who does
-            tx.holds.release(change.subject, now)
-        except NotFound:
-            tx.events.append("hold.released-before", change.subject, now, {"by": change.by})
-        else:
-            tx.events.append("hold.released", change.subject, now, {"by": change.by})
+        for hold in change.subject.split(" "):
+            try:  # not read first: who reads holds and then changes them could wait for another one who does
+                tx.holds.release(hold, now)
+            except NotFound:
+                tx.events.append("hold.released-before", hold, now, {"by": change.by})
+            else:
+                tx.events.append("hold.released", hold, now, {"by": change.by})
 
 
 def list_holds(ctx: Context) -> list[Hold]:
@@ -227,7 +224,8 @@ def list_holds(ctx: Context) -> list[Hold]:
 def pending_releases(ctx: Context) -> frozenset[str]:
     """Return the ids of holds whose release waits until its entry is published."""
     with ctx.ledger.begin() as tx:
-        return frozenset(change.subject for change in tx.pending.all() if change.kind == RELEASE)
+        waiting = [change.subject for change in tx.pending.all() if change.kind == RELEASE]
+    return frozenset(hold for subject in waiting for hold in subject.split(" "))
 
 
 def called(ctx: Context, name: str) -> list[Hold]:
@@ -271,17 +269,24 @@ def _not_found(what: str) -> NotFound:
     return NotFound(what, remedy="`retentiond hold list` names them, `retentiond hold show` those released, too")
 
 
-def _record(hold: Hold) -> dict[str, Json]:
-    """Return a hold as the journal has it."""
+def _record(holds: Sequence[Hold]) -> dict[str, Json]:
+    """Return the holds of one request as the journal has them."""
+    first = holds[0]
+    parts: list[dict[str, Json]] = [
+        {"id": hold.id, "custodian": hold.custodian, "scope": write_scope(hold.scope)} for hold in holds
+    ]
     return {
         "kind": PLACED,
-        "id": hold.id,
-        "matter": hold.matter,
-        "custodian": hold.custodian,
-        "reason": hold.reason,
-        "review": optional_rfc3339(hold.review_at),
-        "scope": write_scope(hold.scope),
+        "matter": first.matter,
+        "reason": first.reason,
+        "review": optional_rfc3339(first.review_at),
+        **(parts[0] if len(parts) == 1 else {"holds": list[Json](parts)}),
     }
+
+
+def _ids(holds: Sequence[Hold]) -> dict[str, Json]:
+    """Return which holds a record is of."""
+    return {"id": holds[0].id} if len(holds) == 1 else {"ids": [hold.id for hold in holds]}
 
 
 def _digest(arguments: dict[str, Json]) -> str:

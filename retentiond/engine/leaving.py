@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from retentiond.domain.account import Remainder
-from retentiond.domain.erasure import Person, Persons
+from retentiond.domain.erasure import ErasureState, Person, Persons
 from retentiond.domain.plan import Trigger
 from retentiond.domain.record import Record
 from retentiond.engine.context import Context
@@ -53,6 +53,15 @@ def accounts_of(ctx: Context, plan: PlanRow) -> Collection[str]:
     with ctx.ledger.begin() as tx:
         rows = [tx.closures.get(closure) for closure in tx.plans.closures_of(plan.id)]
     return frozenset(account for row in rows if row is not None and (account := account_of(ctx, row)))
+
+
+def still_asking(ctx: Context, asked: Collection[str], people: Iterable[str]) -> list[str]:
+    """Return whose requests are under way still: one may have been refused since its run began."""
+    if not isinstance(asked, Persons):
+        return []
+    with ctx.ledger.begin(shared=True) as tx:
+        rows = [(text, tx.erasures.get(asked[text])) for text in people]
+    return [text for text, row in rows if row is not None and row.state is ErasureState.IN_PROGRESS]
 
 
 def owners_among(accounts: Collection[str], record: Record) -> list[str]:

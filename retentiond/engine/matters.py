@@ -17,7 +17,8 @@ from retentiond.domain.hold import Hold, HoldIndex
 from retentiond.domain.record import Record, key_bytes
 from retentiond.domain.versions import MARKER
 from retentiond.engine.context import Context
-from retentiond.engine.holds import PLACED, RELEASE, REVIEW, called, pending_releases
+from retentiond.engine.docket import PLACED, RELEASE, REVIEW, each_of
+from retentiond.engine.holds import called, pending_releases
 from retentiond.engine.selecting import found_by
 from retentiond.errors import ConnectorError, RetentiondError
 from retentiond.ports.ledger import Transaction
@@ -127,17 +128,21 @@ def _history(ctx: Context, tx: Transaction, ids: set[str]) -> Iterator[Change]:
             record: Mapping[str, Any] = ctx.journal.open(row.sealed)
         except RetentiondError:  # sealed under a key that is gone: `audit` tells of it
             continue
-        if record.get("kind") in _KINDS and record.get("id") in ids:
-            said = record.get("until") or record.get("review")
-            yield Change(
-                at=datetime.fromisoformat(record["at"]),
-                what=record["kind"],
-                hold=record["id"],
-                by=record["by"],
-                entry=row.log_index,
-                reason=record.get("reason", ""),
-                review_at=datetime.fromisoformat(said) if said else None,
-            )
+        if record.get("kind") in _KINDS:
+            yield from (_change(each, row.log_index) for each in each_of(record) if each["id"] in ids)
+
+
+def _change(record: Mapping[str, Any], entry: int | None) -> Change:
+    said = record.get("until") or record.get("review")
+    return Change(
+        at=datetime.fromisoformat(record["at"]),
+        what=record["kind"],
+        hold=record["id"],
+        by=record["by"],
+        entry=entry,
+        reason=record.get("reason", ""),
+        review_at=datetime.fromisoformat(said) if said else None,
+    )
 
 
 def _counted(ctx: Context, found: MatterReport) -> MatterReport:

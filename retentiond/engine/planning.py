@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.erasure import Persons
+from retentiond.domain.erasure import Person, Persons
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.domain.policy import Policy
 from retentiond.engine import chains, guards
@@ -47,7 +47,7 @@ class Request:
         leaving: For closures: the accounts that leave, each with its closure's id; for erasures the people whose data
             goes, each with the request's.
         manual: What somebody asks to be purged; None where nobody does.
-        closed: For a replay: closed accounts, each with the end of its closure, microseconds since the epoch.
+        gone: For a replay: closed accounts and erased users, each with the end of that, microseconds since the epoch.
         acting: Whether whoever asks is the process that acts on the ledger.
     """
 
@@ -55,7 +55,7 @@ class Request:
     policies: tuple[str, ...] = ()
     leaving: Mapping[str, str] = field(default_factory=dict)
     manual: Manual | None = None
-    closed: Mapping[str, int] = field(default_factory=dict)
+    gone: Mapping[Person, int] = field(default_factory=dict)
     acting: bool = False
 
     def __post_init__(self) -> None:
@@ -310,8 +310,8 @@ def _subjects(ctx: Context, request: Request) -> list[Subject]:
             continue
         follower = ctx.datamap.datasets[dataset.blobs.dataset] if dataset.blobs else None
         scope = request.manual.scope if request.manual else None
-        closed = request.closed if request.trigger is Trigger.REPLAY and request.manual is None else None
-        subject = Subject(dataset, follower, by_class, request.who, closed, scope)
+        gone = request.gone if request.trigger is Trigger.REPLAY and request.manual is None else None
+        subject = Subject(dataset, follower, by_class, request.who, gone, scope)
         if request.manual is not None:
             subject = replace(subject, as_of=request.manual.as_of, exact=request.manual.exact)
         subjects.append(subject)
@@ -323,7 +323,7 @@ def _concerns(request: Request, dataset: Dataset, by_class: Mapping[str, Policy]
         return dataset.name == request.manual.scope.dataset
     if request.leaving:
         return dataset.has_owner
-    return dataset.data_class in by_class or bool(request.closed and dataset.has_owner)
+    return dataset.data_class in by_class or bool(request.gone and dataset.has_owner)
 
 
 def _draft_all(

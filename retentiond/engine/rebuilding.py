@@ -34,9 +34,9 @@ from retentiond.engine import (
 )
 from retentiond.engine.affairs import ERASURES
 from retentiond.engine.context import Context
-from retentiond.engine.docket import row_of
+from retentiond.engine.docket import RELEASE, REVIEW, each_of, row_of
 from retentiond.engine.finding import Surroundings
-from retentiond.engine.holds import RELEASE, REVIEW, settle_releases_in
+from retentiond.engine.holds import settle_releases_in
 from retentiond.engine.leaving import account_of
 from retentiond.engine.pseudonyms import end_salt
 from retentiond.engine.retractions import retractions_in
@@ -156,8 +156,9 @@ class Rebuilding:
         how = _APPLY.get(record["kind"])
         if how is None:
             found.unreadable.append(index)
-        else:
-            how(self, index, record, at, found)
+            return
+        for each in each_of(record):
+            how(self, index, each, at, found)
 
     def _hold(self, _index: int, record: Mapping[str, Any], at: datetime, _found: Rebuilt) -> None:
         review = record.get("review")

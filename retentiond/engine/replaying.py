@@ -28,6 +28,8 @@ class Replayed:
         session: What was carried out, and what stopped it.
         closed: How many closures that ended were looked for.
         back: How many closed accounts the stores have records of.
+        erasures: How many requests for erasure that are done were looked for.
+        people: How many erased users the stores have records of.
         since: Records of these that were written since their closure: they stay.
         found: What the plans found, by dataset and policy.
         by_hand: Manual purges of which only counts are left, so that nobody can tell what is to go again.
@@ -37,6 +39,8 @@ class Replayed:
     session: Session
     closed: int = 0
     back: int = 0
+    erasures: int = 0
+    people: int = 0
     since: int = 0
     found: dict[tuple[str, str], Forecast] = field(default_factory=dict)
     by_hand: int = 0
@@ -76,9 +80,10 @@ def replay(ctx: Context) -> Replayed:
 def _go_through(ctx: Context, done: Replayed) -> None:
     with Closed(ctx) as closed:
         _look_through(ctx, closed, done.session)
-        done.closed, done.back = closed.count, closed.seen_back
+        done.closed, done.back = closed.count, closed.seen_back(users=False)
+        done.erasures, done.people = closed.erasures, closed.seen_back(users=True)
         for some in list(closed.back(ENDS)) or [{}]:
-            if not _go(ctx, done, Request(Trigger.REPLAY, closed=some, acting=True)):
+            if not _go(ctx, done, Request(Trigger.REPLAY, gone=some, acting=True)):
                 return
     purges, done.by_hand = byhand.back(ctx)
     done.again = len(purges)
@@ -89,12 +94,13 @@ def _go_through(ctx: Context, done: Replayed) -> None:
 
 
 def _look_through(ctx: Context, closed: Closed, session: Session) -> None:
-    """Look for closed accounts in every dataset; one that can't be read keeps nobody from the others."""
-    for dataset in ctx.datamap.datasets.values():
-        try:
-            closed.look_through(dataset)
-        except ConnectorError as error:
-            session.failures.append(error)
+    """Look for closed accounts, then for erased users, in every dataset; one that can't be read keeps no other."""
+    for look in (closed.look_through, closed.look_for_users):
+        for dataset in ctx.datamap.datasets.values():
+            try:
+                look(dataset)
+            except ConnectorError as error:
+                session.failures.append(error)
 
 
 def _carry_approved(ctx: Context, session: Session) -> bool:

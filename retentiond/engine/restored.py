@@ -19,11 +19,12 @@ from typing import TypeVar
 from retentiond.domain.condition import ALWAYS, CLOCK, Compare, Operator
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import Case, Cases, Disposition, cases_of
+from retentiond.domain.erasure import Person
 from retentiond.domain.hold import HoldIndex
 from retentiond.domain.plan import Part, Sighting
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record, micros
-from retentiond.domain.replay import BACK, SINCE, UNCERTAIN, replay_cases
+from retentiond.domain.replay import BACK, ERASED, SINCE, UNCERTAIN, replay_cases
 from retentiond.engine.closed import ENDS, Closed
 from retentiond.engine.context import Context
 from retentiond.engine.docket import holds_in_force
@@ -43,6 +44,10 @@ OWNER_WINDOWS = 500  # of a store that names owners without handing out records
 LOOK_BATCHES = 8
 LOOK_RECORDS = 500
 _GONE = frozenset((Final.PURGED, Final.ALREADY_GONE))
+_THEIRS = {
+    BACK: "closed accounts, and older than the closure",
+    ERASED: "erased users, and older than the erasure",
+}
 _REMEDY = "`retentiond replay` removes again what had been removed; what is held, or can't be told, stays"
 
 
@@ -138,6 +143,9 @@ def _closed(ctx: Context, partly: list[str]) -> Iterator[tuple[str, str]]:
             with suppress(ConnectorError):
                 if not closed.look_through(dataset, _most(ctx, dataset)):
                     partly.append(dataset.name)
+        for dataset in ctx.datamap.datasets.values():
+            with suppress(ConnectorError):
+                closed.look_for_users(dataset, LOOK_WINDOWS)
         for some in closed.back(ENDS):
             found = list(_of_closed(ctx, some))
             if found:  # one sign of a store is as good as many
@@ -149,32 +157,32 @@ def _most(ctx: Context, dataset: Dataset) -> int:
     return OWNER_WINDOWS if isinstance(ctx.connector(dataset), Owning) else LOOK_WINDOWS
 
 
-def _of_closed(ctx: Context, closed: Mapping[str, int]) -> Iterator[tuple[str, str]]:
-    back: Counter[str] = Counter()
+def _of_closed(ctx: Context, gone: Mapping[Person, int]) -> Iterator[tuple[str, str]]:
+    back: Counter[tuple[str, str]] = Counter()
     since: set[str] = set()
     unsure: defaultdict[str, set[str]] = defaultdict(set)
     datasets = ctx.datamap.datasets
     for dataset in datasets.values():
-        for reason, records, count in _reasons(ctx, dataset, closed):
-            owners = {owner for record in records for owner in record.accounts if owner in closed}
-            if reason == BACK:
-                back[dataset.name] += count
+        for reason, records, count in _reasons(ctx, dataset, gone):
+            owners = {owner for record in records for owner in record.accounts if Person(owner) in gone}
+            if reason in _THEIRS:
+                back[dataset.name, reason] += count
             elif reason == SINCE:
                 since |= owners
             elif reason == UNCERTAIN:
                 unsure[dataset.name] |= owners
-    for name, count in back.items():
-        yield datasets[name].store, f"{count:,} records of {name} are of closed accounts, and older than the closure"
+    for (name, reason), count in back.items():
+        yield datasets[name].store, f"{count:,} records of {name} are of {_THEIRS[reason]}"
     for name, owners in unsure.items():
         if owners - since:  # of others it is known that they came back
             yield datasets[name].store, f"records of {name} are of closed accounts: written since, or restored"
 
 
-def _reasons(ctx: Context, dataset: Dataset, closed: Mapping[str, int]) -> Iterator[tuple[str, Sequence[Record], int]]:
+def _reasons(ctx: Context, dataset: Dataset, gone: Mapping[Person, int]) -> Iterator[tuple[str, Sequence[Record], int]]:
     """Give, of each window of a dataset, why records of closed accounts are there, with some of them, and how many."""
     if not dataset.has_owner:
         return
-    cases = replay_cases(closed, dataset, ctx.now(), None)
+    cases = replay_cases(gone, dataset, ctx.now(), None)
     told = frozenset(index for index, case in enumerate(cases.cases) if case.reason in (SINCE, UNCERTAIN))
     with suppress(ConnectorError):
         for window in islice(ctx.connector(dataset).scan(dataset, cases, told), _most(ctx, dataset)):

@@ -10,6 +10,7 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.erasure import ErasureState
 from retentiond.domain.plan import Basis, Forecast, RunState, Trigger
 from retentiond.engine import chains, guards
+from retentiond.engine.affairs import ERASURES
 from retentiond.engine.anchoring import anchor_events
 from retentiond.engine.approvals import find_plan, void
 from retentiond.engine.closing import Pass, close_due, due_closures, fresh_closures
@@ -155,9 +156,17 @@ def take_up(ctx: Context) -> Session:
     finish_bundles(ctx)
     notice(ctx)
     for plan in chains.begun(ctx):
-        if plan.trigger not in (Trigger.CLOSURE, Trigger.ERASURE):  # these go on with what they serve
+        if not _serves_somebody(ctx, plan):  # else it goes on with what it serves
             _resume(ctx, session, plan)
     return session
+
+
+def _serves_somebody(ctx: Context, plan: PlanRow) -> bool:
+    """Tell whether a run goes on with a closure or a request for erasure; all of its requests may be refused by now."""
+    if plan.trigger is Trigger.ERASURE:
+        with ctx.ledger.begin() as tx:
+            return any(ERASURES.is_under_way(tx, each) for each in tx.erasures.of_plan(plan.id))
+    return plan.trigger is Trigger.CLOSURE
 
 
 def _check_history(ctx: Context) -> None:

@@ -18,7 +18,7 @@ from retentiond.domain.decision import (
     named_cases,
     only_of,
 )
-from retentiond.domain.erasure import Persons, erasure_cases
+from retentiond.domain.erasure import Person, Persons, erasure_cases
 from retentiond.domain.hold import Hold, HoldIndex, Scope
 from retentiond.domain.plan import Basis, Part
 from retentiond.domain.policy import REMOVING, Action, Policy
@@ -50,7 +50,7 @@ class Subject:
     Attributes:
         policies: The policies in question, by class.
         accounts: The accounts that leave, or the people whose data is erased; none where policy decides.
-        closed: After a restore: accounts that are closed, each with the end of its closure, microseconds since the
+        gone: After a restore: closed accounts and erased users, each with the end of that, microseconds since the
             epoch; None where nothing was restored.
         scope: What people ask to be purged; None where nobody does.
         as_of: For what people had asked to be purged: the time of that purge; None for the reference time.
@@ -63,7 +63,7 @@ class Subject:
     follower: Dataset | None
     policies: Mapping[str, Policy]
     accounts: Collection[str] = frozenset()
-    closed: Mapping[str, int] | None = None
+    gone: Mapping[Person, int] | None = None
     scope: Scope | None = None
     as_of: datetime | None = None
     exact: frozenset[Key] = frozenset()
@@ -82,7 +82,7 @@ class Subject:
             return Basis.MANUAL
         if isinstance(self.accounts, Persons):
             return Basis.ERASURE
-        if self.closed is not None:
+        if self.gone is not None:
             return Basis.REPLAY
         return Basis.CLOSURE if self.accounts else Basis.POLICY
 
@@ -93,8 +93,8 @@ class Subject:
         if self.accounts:
             return closure_cases(*sorted(self.accounts))
         policy = self.policies.get(dataset.data_class)
-        if self.closed is not None:
-            return replay_cases(self.closed, dataset, reference, policy)
+        if self.gone is not None:
+            return replay_cases(self.gone, dataset, reference, policy)
         if policy is None:
             raise DatasetRefused(
                 f"no policy governs class {dataset.data_class}",

@@ -11,9 +11,9 @@ from sqlalchemy import Row, bindparam, func, insert, null, select, update
 
 from retentiond.domain.account import Remainder
 from retentiond.domain.erasure import ENDED, ErasureState
-from retentiond.ledger.schema import columns_of, erasures, plan_erasures, plans
+from retentiond.ledger.schema import columns_of, erasures, plan_erasures, plans, receipts, retractions
 from retentiond.ledger.session import Session, values_of
-from retentiond.ports.rows import ErasureRow
+from retentiond.ports.rows import ErasedRow, ErasureRow
 
 _ADD = insert(erasures)
 _ERASURES = select(*columns_of(erasures, ErasureRow))
@@ -41,6 +41,15 @@ _END = _CHANGE.values(
     remainder=null(),
 )
 _BEGUN_SINCE = select(func.count()).select_from(erasures).where(erasures.c.begun_at > bindparam("moment"))
+_ERASED = (
+    select(*(erasures.c[name] for name in ("sequence", "commitment", "of_account", "ended_at")))
+    .outerjoin(receipts, receipts.c.id == erasures.c.receipt)
+    .outerjoin(retractions, retractions.c.receipt_index == receipts.c.log_index)
+    .where(erasures.c.state == ErasureState.DONE, retractions.c.receipt_index.is_(None))
+    .order_by(erasures.c.sequence)
+)
+_ERASED_AFTER = _ERASED.where(erasures.c.sequence > bindparam("after")).limit(bindparam("most"))
+_ERASED_OF = _ERASED.where(erasures.c.commitment.in_(bindparam("of_people", expanding=True)))
 _FORGET = (
     update(erasures)
     .where(
@@ -127,6 +136,14 @@ class SqlErasures:
         """Return how many began after a time."""
         count: int = self._session.value(_BEGUN_SINCE, moment=moment)
         return count
+
+    def erased(self, after: int, limit: int) -> Sequence[ErasedRow]:
+        """Return requests that are done, by number, from after a number on; none whose receipt was taken back."""
+        return [ErasedRow(**values_of(row)) for row in self._session.rows(_ERASED_AFTER, after=after, most=limit)]
+
+    def erased_of(self, commitments: Sequence[str]) -> Sequence[ErasedRow]:
+        """Return which of these commitments are of people whose data was erased, each request by itself."""
+        return [ErasedRow(**values_of(row)) for row in self._session.rows(_ERASED_OF, of_people=list(commitments))]
 
     def forget_texts(self, before: datetime) -> int:
         """Destroy the texts of requests that ended before a time; return of how many."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from retentiond.domain.account import Remainder
 from retentiond.domain.erasure import ErasureState
-from retentiond.ports.rows import ErasureRow
+from retentiond.ports.rows import ErasedRow, ErasureRow
 
 
 class Erasures(Protocol):
@@ -72,4 +72,12 @@ class Erasures(Protocol):
 
     def forget_texts(self, before: datetime) -> int:
         """Destroy the texts of requests that ended before a time; return of how many."""
+        ...
+
+    def erased(self, after: int, limit: int) -> Sequence[ErasedRow]:
+        """Return requests that are done, by number, from after a number on; none whose receipt was taken back."""
+        ...
+
+    def erased_of(self, commitments: Sequence[str]) -> Sequence[ErasedRow]:
+        """Return which of these commitments are of people whose data was erased, each request by itself."""
         ...

@@ -266,6 +266,16 @@ class ClosedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ErasedRow:
+    """A person whose data was erased: the commitments to person and account, and when the request was done."""
+
+    sequence: int
+    commitment: str
+    of_account: str
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ReceiptRow:
     """A receipt.
 

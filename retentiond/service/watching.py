@@ -56,7 +56,8 @@ class _Watched:
     def verify(self, order: Order) -> Verified:
         with told(self._failed):
             verified = self._real.verify(order)
-        if self._acted is not None and self._acted[0] is order:  # else a second look, such as the one before a receipt
+        # Else a second look, such as the one before a receipt. What the act left goes with the order by then.
+        if self._acted is not None and self._acted[0].records is order.records:
             self._seconds(self._monotonic() - self._acted[1])
             self._acted = None
         return verified

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from retentiond.domain.dataset import (
     BlobLink,
     Child,
+    Cleared,
     ClockFormat,
     ClockSource,
     DataMap,
@@ -122,6 +123,7 @@ def _dataset(name: str, given: DatasetModel, store: Store, before: Sequence[Chil
         canonical=canonical(_canonical(name, model, store, before, whose)),
         children=tuple(before),
         where=part(model.where),
+        clears=tuple(Cleared(each.table.name, each.column, each.table.schema_name) for each in model.clears or ()),
     )
 
 

@@ -30,7 +30,7 @@ _SHAPES: Mapping[str, _Shape] = {
     "files": _Shape(tables=False, tombstones=("directory",)),
     "s3": _Shape(tables=False, tombstones=("marker",)),
 }
-_ONLY_TABLES = ("key", "blobs", "parent", "where")
+_ONLY_TABLES = ("key", "blobs", "parent", "where", "clears")
 _LABELLED = frozenset(("s3",))
 _ONLY_OBJECTS = ("key_pattern", "keys", "follows")
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from retentiond.domain.dataset import Child, Parent
 from retentiond.domain.owner import OwnerSource, Step, Via, pairs, through
-from retentiond.settings.datamap_model import Account, Clock, DataMapFile, DatasetModel, StepModel, TableName
+from retentiond.settings.datamap_model import Account, Clock, DataMapFile, DatasetModel, StepModel
 from retentiond.settings.document import Trail
 from retentiond.settings.problems import Problem, alternatives
+from retentiond.settings.tables import TableName
 from retentiond.settings.where_model import part
 
 _OWN_COLUMN = "name its column: `{}: COLUMN`"

@@ -18,6 +18,7 @@ from pydantic import (
 from retentiond.domain.dataset import EARLIEST, ClockFormat
 from retentiond.settings.pace_model import PaceModel
 from retentiond.settings.problems import refuse, shown
+from retentiond.settings.tables import ClearedModel, Table
 from retentiond.settings.values import (
     Column,
     Declared,
@@ -65,24 +66,6 @@ def _format(value: object) -> ClockFormat:
     raise refuse(f"{shown(value)} is no format of a column's clock", f"write one of {', '.join(_COLUMN_FORMATS)}")
 
 
-class TableName(Declared):
-    """A table whose schema stands apart, for names that hold dots."""
-
-    schema_name: Text = Field("", alias="schema")
-    name: Text
-
-
-def _table(value: object) -> object:
-    return {"name": value} if isinstance(value, str) else value
-
-
-def _as_written(value: TableName, plain: SerializerFunctionWrapHandler) -> Any:  # noqa: ANN401 -- JSON
-    return plain(value) if value.schema_name else value.name
-
-
-Table = Annotated[
-    TableName, BeforeValidator(_table, json_schema_input_type=TableName | str), WrapSerializer(_as_written)
-]
 _Join = Annotated[dict[Column, Column], Field(min_length=1)]
 
 
@@ -303,7 +286,7 @@ def _attributes(value: dict[str, str | ObjectLabel]) -> dict[str, str | ObjectLa
 class DatasetModel(Declared):
     """The records in one store that share a shape, an owner and a clock."""
 
-    newer: ClassVar[frozenset[str]] = frozenset(("parent", "user", "where"))
+    newer: ClassVar[frozenset[str]] = frozenset(("parent", "user", "where", "clears"))
     later: ClassVar[Mapping[str, str]] = {
         "enforce": "removal by the store's own rule",
     }
@@ -312,6 +295,7 @@ class DatasetModel(Declared):
     data_class: Name = Field(alias="class")
     table: Table | None = None
     where: Where | None = None
+    clears: Annotated[list[ClearedModel], Field(min_length=1)] | None = None
     prefix: str | None = None
     key: Annotated[list[Column], BeforeValidator(_key, json_schema_input_type=list[str] | str)] = Field(
         default_factory=list

@@ -64,6 +64,8 @@ def test_a_request_from_its_intake_to_a_receipt_that_verifies(small: World) -> N
     files = small("receipt", "export", "--all", "handed-out", "--account", "acct-b")["files"]
     assert any(done["receipt"] in Path(each).name for each in files)
     assert small("erasure", "list")["erasures"] == []
+    assert len(small("erasure", "list", "--ended", "--account", "acct-b")["erasures"]) == 1
+    assert small("erasure", "list", "--ended", "--account", "acct-a")["erasures"] == []
     assert [each["state"] for each in small("erasure", "list", "--ended")["erasures"]] == ["done"]
     small("ledger", "check")
 
@@ -84,6 +86,10 @@ def test_what_names_nobody_or_comes_too_late_is_refused_in_words(small: World) -
     assert late["days_left"] < 0
     refused = small("erasure", "extend", late["erasure"], "--reason", "r", "--ssh-key", small.ssh_key, code=2)
     assert refused["error"] == "ErasureStateError"
+    assert small("erasure", "list")["within"][0] == {"days": 0, "erasures": 1}
+    period = ("--from", f"{days_ago(1):%Y-%m-%dT%H:%MZ}", "--to", f"{days_ago(0):%Y-%m-%dT%H:%MZ}")
+    attested = small("receipt", "attest", *period, code=3)
+    assert "1 requests for erasure are past their deadline" in attested["what"]
     status = small("status")
     assert (status["erasures_past_deadline"], status["erasures_near_deadline"]) == (1, 1)
     ended = small("erasure", "refuse", late["erasure"], "--reason", "unfounded", "--ssh-key", small.ssh_key)

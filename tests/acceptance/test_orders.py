@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from retentiond.errors import LedgerBusy
 from retentiond.ledger import Database, SqlLedger, open_ledger
+from retentiond.ledger.database import DEFAULT_SCHEMA
 from tests.acceptance.postgres_world import KEEP_DAYS, PostgresWorld
 from tests.acceptance.program import Answer, Program
 from tests.deploy.grants import Right, rights, statements
@@ -136,6 +138,40 @@ def test_a_hold_wins_and_whoever_asks_may_look(served: Served) -> None:
     assert left == [row for row in before[TABLE] if row[1] == held[1] or world.ages[row[0]] <= KEEP_DAYS]
     assert desk("hold", "list")["holds"][0]["hold"] == placed["hold"]
     assert desk.call("explain", TABLE, held[0]).out
+
+
+def test_a_file_of_custodians_and_a_report_are_where_whoever_asks_is(served: Served) -> None:
+    world, desk = served.world, served.desk
+    until_served(desk)
+    who = world.contents()[TABLE][0][1]
+    file, written = desk.home / "custodians.yaml", desk.home / "report.json"
+    custodians = [{"custodian": who, "datasets": [TABLE]}, {"custodian": "x"}]
+    file.write_text(json.dumps({"custodians": custodians}), "utf-8")
+    sign = ("--ssh-key", world.ssh_key)
+    placed = desk("hold", "add", "--matter", "Case-2\n", "--file", file, "--review", "2099-01-01", *sign)
+    assert [each["custodian"] for each in placed["holds"]] == [who, "x"]
+    desk("hold", "review", "Case-2\n", "--until", "2099-06-01", "--reason", "longer\u202e", *sign)
+    desk("hold", "release", "Case-2\n", "--custodian", "x", *sign)
+    desk("hold", "report", "Case-2\n", "-o", written)
+    found = json.loads(written.read_text("utf-8"))
+    assert (found["matter"], found["holds_in_force"], found["review_at"]) == ("Case-2\n", 1, "2099-06-01T00:00:00Z")
+    assert found["datasets"][0]["records"] == sum(row[1] == who for row in world.contents()[TABLE])
+    assert [each["change"] for each in found["history"]] == ["placed"] * 2 + ["reviewed"] * 2 + ["released"]
+    assert desk("status")["holds"][0].keys() == {"hold", "placed_at", "review_at"}
+    kept = whole_ledger(world.environ["LEDGER_DSN"])
+    assert found["history"][0]["hold"] in kept
+    assert "Case-2" not in kept
+    assert "longer" not in kept
+
+
+def whole_ledger(dsn: str) -> str:
+    """Read every row of every table of the ledger, as a dump has it."""
+    with psycopg.connect(dsn) as db:
+        tables = db.execute(
+            "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relnamespace = %s::regnamespace",
+            [DEFAULT_SCHEMA],
+        )
+        return "".join(str(db.execute(f"SELECT each::text FROM {name} each".encode()).fetchall()) for (name,) in tables)
 
 
 def test_errors_come_with_their_place_exit_code_and_remedy(served: Served) -> None:

@@ -14,7 +14,7 @@ from retentiond.domain.looks_rules import Kind
 from retentiond.domain.tableshape import ColumnShape, Family, Link, TableShape
 
 FOLDER = Path(__file__).parent / "schemas"
-TUNED, HELD_OUT = "litellm", ("langfuse", "anythingllm", "openwebui")
+TUNED, HELD_OUT, UNSEEN = "litellm", ("langfuse", "anythingllm", "openwebui"), "flowise"
 FAMILIES = {
     "text": Family.TEXT,
     "varchar": Family.TEXT,
@@ -27,6 +27,7 @@ FAMILIES = {
     "float": Family.NUMBER,
     "numeric": Family.NUMBER,
     "boolean": Family.BOOLEAN,
+    "uuid": Family.UUID,
     "enum": Family.ENUM,
     "timestamp": Family.TIME,
     "date": Family.DATE,

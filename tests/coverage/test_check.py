@@ -12,7 +12,7 @@ from retentiond.cli import cli
 from retentiond.engine.checking import check
 from retentiond.engine.coverage import Coverage, unmapped
 from retentiond.ports.stores import Finding
-from tests.engine.office import Office
+from tests.engine.office import DATAMAP, Office
 
 NOTES = "CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT, email TEXT, added TEXT)"
 IGNORE = "ignore:\n  - {store: app, pattern: notes, reason: drafts of the staff}\n"
@@ -89,10 +89,43 @@ def test_a_pattern_for_whole_tables_names_no_column(office: Office) -> None:
     assert [each.what[:12] for each in of_guard(office)] == ["'notes.body'"]
 
 
+def test_what_stays_with_its_row_while_prompts_go_sooner_is_a_finding(office: Office) -> None:
+    run(office, "ALTER TABLE requests ADD COLUMN prompt TEXT; ALTER TABLE requests ADD COLUMN body TEXT")
+    window = "    content: [{redact: [prompt], after: 3 days, promise: {live: 4 days}}]\n    schedule:"
+    assert {each.verdict for each in found(office).columns if each.look.column in ("prompt", "body")} == {"row"}
+    assert of_guard(office) == []
+    office.edit("policies.yaml", "grace: 5 days}\n    schedule:", "grace: 5 days}\n" + window)
+    columns = {each.look.column: each for each in found(office).columns if each.dataset == "requests"}
+    assert (columns["prompt"].verdict, columns["body"].verdict) == ("window", "row")
+    assert columns["prompt"].why == "goes after 3 days (every record), under policy content"
+    (finding,) = of_guard(office)
+    assert (finding.what, finding.where) == (
+        "'requests.body' looks like request content (C05), and stays with its row, while other parts of it go sooner",
+        "dataset requests",
+    )
+    ignore = "ignore: [{store: app, pattern: requests.body, reason: a digest only}]\n"
+    office.edit("datamap.yaml", "unmapped: refuse", ignore + "unmapped: refuse")
+    assert of_guard(office) == []
+
+
 def test_a_class_that_no_policy_governs_covers_nothing(office: Office) -> None:
     office.edit("datamap.yaml", "class: feedback", "class: nobodys")
     columns = [each for each in found(office).columns if each.table == "feedback"]
     assert {(each.verdict, each.why) for each in columns} == {("uncovered", "no policy governs class nobodys")}
+
+
+def test_where_datasets_share_a_table_the_worst_is_told(office: Office) -> None:
+    run(office, "ALTER TABLE feedback ADD COLUMN comment TEXT; ALTER TABLE feedback ADD COLUMN kind TEXT")
+    part = "table: feedback\n    where: {kind: %s}"
+    with_rest = DATAMAP.split("  feedback:\n")[1].split("unmapped")[0].replace("class: feedback", "class: nobodys")
+    office.edit("datamap.yaml", "table: feedback", part % "a")
+    office.edit(
+        "datamap.yaml",
+        "unmapped:",
+        "  rest:\n" + with_rest.replace("table: feedback", part % "{not: [a]}") + "unmapped:",
+    )
+    (comment,) = (each for each in found(office).columns if each.look.column == "comment")
+    assert (comment.dataset, comment.verdict) == ("rest", "uncovered")
 
 
 def test_programs_and_people_get_it(office: Office) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from retentiond.domain.dataset import ClockFormat, ClockSource, Dataset
 from retentiond.domain.decision import Disposition
+from retentiond.domain.erasure import Person
 from retentiond.domain.owner import OwnerSource
 from retentiond.domain.period import Period
 from retentiond.domain.policy import Policy, Rule
@@ -17,7 +18,7 @@ from retentiond.domain.replay import replay_cases
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 END = NOW - timedelta(days=10)
-CLOSED = {"left": micros(END), "left-later": micros(END + timedelta(days=3))}
+CLOSED = {Person("left"): micros(END), Person("left-later"): micros(END + timedelta(days=3))}
 DATASET = Dataset(
     "requests", "app", "sqlite", "content",
     clock=ClockSource(ClockFormat.AUTO, "created", earliest=datetime(2023, 1, 1, tzinfo=UTC)),
@@ -28,7 +29,7 @@ KEEP, PURGE, UNDETERMINED = Disposition.KEEP, Disposition.PURGE, Disposition.UND
 
 
 def said(
-    record: Record, dataset: Dataset = DATASET, policy: Policy | None = POLICY, closed: dict[str, int] | None = None
+    record: Record, dataset: Dataset = DATASET, policy: Policy | None = POLICY, closed: dict[Person, int] | None = None
 ) -> tuple[Disposition, str]:
     cases = replay_cases(CLOSED if closed is None else closed, dataset, NOW, policy)
     case = cases.cases[cases.python()(record)]
@@ -68,7 +69,7 @@ def test_what_cannot_be_told_stays(policy: Policy | None) -> None:
 
 
 def test_policies_say_the_rest_also_of_accounts_that_came_back() -> None:
-    old = {"left": micros(NOW - 60 * DAY)}
+    old = {Person("left"): micros(NOW - 60 * DAY)}
     assert said(record("left", 31 * DAY), closed=old) == (PURGE, "past-retention-period")
     assert said(record("somebody", 31 * DAY)) == (PURGE, "past-retention-period")
     assert said(record("somebody", 29 * DAY)) == (KEEP, "within-retention-period")
@@ -89,3 +90,30 @@ def test_whoever_is_closed_the_cases_are_as_many_and_in_the_same_order() -> None
     assert said(record("left", 11 * DAY), closed={}) == (KEEP, "within-retention-period")
     winner = nobodys.python()
     assert nobodys.cases[winner(Record((1,), clock=micros(NOW - 11 * DAY)))].reason == "within-retention-period"
+
+
+USERS = replace(DATASET, users=(OwnerSource("user"),))
+ERASED = {Person("acct", "ada"): micros(END), Person("acct", "bob"): micros(END + DAY)}
+
+
+def of_user(account: str, age: timedelta, *users: str) -> Record:
+    return Record((1,), account=account, clock=micros(NOW - age), ties=Ties(users=users))
+
+
+def test_an_erased_user_is_one_of_one_account_and_older_than_the_erasure() -> None:
+    assert said(of_user("acct", 11 * DAY, "ada"), USERS, closed=ERASED) == (PURGE, "user-erased")
+    assert said(of_user("acct", 9 * DAY - MOMENT, "ada"), USERS, closed=ERASED)[0] is KEEP
+    assert said(of_user("acct", 9 * DAY + MOMENT, "bob"), USERS, closed=ERASED) == (PURGE, "user-erased")
+    assert said(of_user("acct", 11 * DAY, "eve", "ada"), USERS, closed=ERASED) == (PURGE, "user-erased")
+    assert said(of_user("acct", 11 * DAY, "eve"), USERS, closed=ERASED)[0] is KEEP
+    assert said(of_user("other", 11 * DAY, "ada"), USERS, closed=ERASED)[0] is KEEP
+    unread = Record((1,), account="acct", clock=micros(NOW - 11 * DAY))
+    assert said(unread, USERS, closed=ERASED) == (UNDETERMINED, "user-unreadable")
+    assert said(unread, DATASET, closed=ERASED)[0] is KEEP  # nothing had been removed there
+    perhaps = Record((1,), clock=micros(NOW - 11 * DAY), ties=Ties(named=("acct",)))
+    assert said(perhaps, USERS, closed=ERASED) == (UNDETERMINED, "owner-unreadable")
+
+
+def test_very_many_people_make_no_deep_condition() -> None:
+    many = {Person(f"acct-{number}", "u"): micros(END) + number for number in range(1_000)}
+    assert said(of_user("acct-999", 11 * DAY, "u"), USERS, closed=many) == (PURGE, "user-erased")

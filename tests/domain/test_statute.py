@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from retentiond.domain.period import Period
-from retentiond.domain.statute import BUILT_IN, Law, deadlines
+from retentiond.domain.statute import BUILT_IN, Law, burn_down, deadlines
 
 GDPR, CCPA = BUILT_IN["gdpr"], BUILT_IN["ccpa"]
 
@@ -144,6 +144,18 @@ def test_where_a_midnight_comes_twice_the_earlier_counts_and_where_none_comes_th
     assert twice == datetime(2026, 11, 1, 4, tzinfo=UTC)
     none = deadlines(one_day, date(2026, 4, 22), "Africa/Cairo").first
     assert none == datetime(2026, 4, 23, 22, tzinfo=UTC)
+
+
+def test_the_burn_down_counts_what_ends_within_so_many_days() -> None:
+    now = datetime(2026, 6, 1, tzinfo=UTC)
+    ends = [
+        now - timedelta(seconds=1),
+        now,
+        now + timedelta(days=1),
+        now + timedelta(days=8),
+        now + timedelta(days=400),
+    ]
+    assert burn_down(ends, now) == [(0, 2), (1, 3), (3, 3), (7, 3), (14, 4), (30, 4), (60, 4), (90, 4)]
 
 
 def test_a_law_without_extension_has_one_deadline() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -163,14 +165,48 @@ def test_what_is_held_is_no_violation_and_what_cannot_be_told_is_counted_apart(o
     assert (zero(office).watch.violations, zero(office).watch.undetermined) == (0, 1)
 
 
+class Down(Proxy):
+    """A store that nobody can read."""
+
+    def scan(self, *_arguments: object) -> None:
+        raise ConnectorError("the store is down", where="app")
+
+
+MORE = """
+  more:
+    store: other
+    table: more
+    key: [id]
+    clock: {column: created, earliest: 2023-01-01}
+    account: account
+    class: content
+    attributes: {flagged: flagged}
+    tombstone: {column: deleted}
+unmapped:"""
+
+
+def test_a_check_that_could_not_see_one_of_the_datasets_is_none_and_what_it_found_counts(office: Office) -> None:
+    office.edit("datamap.yaml", "\nunmapped:", MORE)
+    office.edit("datamap.yaml", "\n  disk:", "\n  other: {kind: sqlite, path: ../other.db, backups: none}\n  disk:")
+    with closing(sqlite3.connect(office.root / "other.db")) as db:
+        db.execute("CREATE TABLE more (id TEXT PRIMARY KEY, account TEXT, created TEXT, flagged INTEGER, deleted TEXT)")
+    ticked(office)
+    before = zero(office).watch.checked_at
+    assert before == office.clock.at
+    office.wraps["other"] = Down
+    office.clock.at += FIVE
+    arrive(office, "late", 30)
+    ticked(office)
+    assert (zero(office).watch.checked_at, zero(office).watch.violations) == (before, 1)
+    office.wraps.clear()
+    office.clock.at += FIVE
+    ticked(office)
+    assert (zero(office).watch.checked_at, zero(office).watch.violations) == (office.clock.at, 0)
+
+
 def test_a_store_that_cannot_be_looked_at_is_no_check(office: Office) -> None:
     ticked(office)
     before = zero(office).watch.checked_at
-
-    class Down(Proxy):
-        def scan(self, *_arguments: object) -> None:
-            raise ConnectorError("the store is down", where="app")
-
     office.wraps["app"] = Down
     office.clock.at += 4 * FIVE
     with office.open() as ctx, pytest.raises(ConnectorError):

@@ -16,6 +16,7 @@ from retentiond.engine.context import Context
 from retentiond.engine.erasing import erasure_status
 from retentiond.engine.holds import add_hold, release_hold
 from retentiond.engine.overview import status
+from retentiond.engine.pseudonyms import pseudonyms_of
 from tests.erasure.scene import HOSTILE, Scene
 
 
@@ -57,10 +58,16 @@ def test_everything_of_a_user_goes_and_nothing_of_anybody_else(scene: Scene) -> 
 def test_a_whole_account_goes_without_being_closed_and_bills_go_with_it(scene: Scene) -> None:
     fill(scene)
     name = scene.ask("acct-a")
+    with scene.open() as ctx:
+        before = pseudonyms_of(ctx, ["acct-a", "acct-b"])
     scene.run()
     assert scene.rows("chats") == {"namesake"}
     assert scene.rows("bills") == set()
     assert scene.row(name).state is ErasureState.DONE
+    with scene.open() as ctx:  # what was pseudonymised of it is nobody's any more
+        after = pseudonyms_of(ctx, ["acct-a", "acct-b"])
+    assert after["acct-a"] != before["acct-a"]
+    assert after["acct-b"] == before["acct-b"]
 
 
 def test_a_user_whom_no_dataset_knows_is_answered_with_a_receipt_of_nothing(scene: Scene) -> None:

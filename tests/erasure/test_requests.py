@@ -9,9 +9,14 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from retentiond.domain.erasure import ErasureEvent, ErasureState
-from retentiond.engine import erasures
+from retentiond.domain.plan import RunState
+from retentiond.engine import drafting, erasures
 from retentiond.engine.recovery import recover
-from retentiond.errors import ErasureStateError, LogIntegrityError, NotFound, UsageError
+from retentiond.engine.running import go_on_acting, has_work
+from retentiond.errors import ErasureStateError, Interrupted, LogIntegrityError, NotFound, UsageError
+from retentiond.ports.rows import PendingRow
+from retentiond.ports.stores import Acted, Order
+from tests.engine.office import Proxy
 from tests.erasure.scene import HOSTILE, Scene
 
 MONTH_LATER = datetime(2026, 7, 1, 22, tzinfo=UTC)  # the end of 1 July in Berlin
@@ -202,3 +207,116 @@ def test_a_lost_ledger_is_rebuilt_with_all_requests_and_what_became_of_them(scen
             assert [each["text"] for each in erasures.texts_of(ctx, found)] == [
                 each["text"] for each in erasures.texts_of(ctx, row)
             ]
+
+
+def test_a_request_that_is_refused_while_its_run_stands_still_removes_nothing_more(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafting, "BATCH_RECORDS", 1)
+    for number in range(3):
+        scene.chat(f"c-{number}", "acct-a", "u-1")
+        scene.chat(f"d-{number}", "acct-a", "u-2")
+    first, second = scene.ask("acct-a", "u-1"), scene.ask("acct-a", "u-2")
+    asked = iter((False, False))  # the operator asks to stop after two batches
+    scene.stop = lambda: next(asked, True)
+    with pytest.raises(Interrupted):
+        scene.run()
+    scene.stop = lambda: False
+    before = scene.rows("chats")
+    assert 0 < len(before) < 6
+    scene.change(first, ErasureEvent.REFUSE, "a claim came up")
+    scene.run()
+    assert {name for name in before if name.startswith("c")} == scene.rows("chats")
+    assert scene.row(second).state is ErasureState.DONE
+    with scene.open() as ctx, ctx.ledger.begin() as tx:
+        assert not tx.plans.in_state(RunState.RUNNING, RunState.STOPPED, RunState.PLANNED, RunState.WAITING)
+
+
+def test_a_run_all_of_whose_requests_are_refused_ends_with_its_receipt(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafting, "BATCH_RECORDS", 1)
+    for number in range(3):
+        scene.chat(f"c-{number}", "acct-a", "u-1")
+    name = scene.ask("acct-a", "u-1")
+    asked = iter((False, False))
+    scene.stop = lambda: next(asked, True)
+    with pytest.raises(Interrupted):
+        scene.run()
+    scene.stop = lambda: False
+    before = scene.rows("chats")
+    scene.change(name, ErasureEvent.REFUSE, "a claim came up")
+    session = scene.run()
+    assert scene.rows("chats") == before != set()
+    assert not session.failures
+    with scene.open() as ctx, ctx.ledger.begin() as tx:
+        assert not tx.plans.in_state(RunState.RUNNING, RunState.STOPPED, RunState.PLANNED, RunState.WAITING)
+
+
+def test_the_daemon_begins_a_verified_request_between_schedules_and_leaves_what_something_keeps_to_the_next(
+    scene: Scene,
+) -> None:
+    scene.chat("mine", "acct-a", "u-1")
+    scene.chat("odd", "acct-b", b"\xff")
+    with scene.open() as ctx:
+        assert not has_work(ctx)
+    scene.ask("acct-a", "u-1", identity="")
+    with scene.open() as ctx:
+        assert not has_work(ctx)
+    scene.ask("acct-a", "u-2")
+    scene.ask("acct-b", "u-1")
+    with scene.open() as ctx:
+        assert has_work(ctx)
+        go_on_acting(ctx)
+        assert not has_work(ctx)
+        states = sorted(row.state for row in erasures.list_erasures(ctx, ended=True))
+    assert states == [ErasureState.DONE, ErasureState.IN_PROGRESS, ErasureState.RECEIVED]
+
+
+def test_no_more_begin_in_a_day_than_the_limit_says(scene: Scene) -> None:
+    scene.edit("policies.yaml", "{zone: Europe/Berlin}", "{zone: Europe/Berlin, limits: {per_day: 2}}")
+    for number in range(3):
+        scene.ask("acct-a", f"u-{number}")
+    scene.run()
+    with scene.open() as ctx:
+        assert len(erasures.list_erasures(ctx)) == 1
+    scene.clock.at += timedelta(days=1, seconds=1)
+    scene.run()
+    with scene.open() as ctx:
+        assert erasures.list_erasures(ctx) == []
+
+
+class Refusing(Proxy):
+    """Somebody refuses a request while its records are removed, after the first of them."""
+
+    scene: Scene
+    name = ""
+
+    def act(self, order: Order) -> Acted:
+        acted = self.real.act(order)
+        if self.scene.row(self.name).state is ErasureState.IN_PROGRESS:
+            self.scene.change(self.name, ErasureEvent.REFUSE, "a claim came up")
+        return acted
+
+
+def test_a_refusal_counts_in_the_run_that_is_under_way(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drafting, "BATCH_RECORDS", 1)
+    for number in range(3):
+        scene.chat(f"c-{number}", "acct-a", "u-1")
+    name = scene.ask("acct-a", "u-1")
+    scene.wraps["app"] = type("Of", (Refusing,), {"scene": scene, "name": name})
+    session = scene.run()
+    assert not session.failures
+    assert len(scene.rows("chats")) == 2
+    assert scene.row(name).state is ErasureState.REFUSED
+
+
+def test_no_change_counts_before_the_log_has_its_entry(scene: Scene) -> None:
+    name = scene.ask("acct-a", "u-1", identity="")
+    with scene.open() as ctx:
+        with ctx.ledger.begin() as tx:
+            tx.pending.add(PendingRow(1_000, erasures.REFUSE, name, "alice", scene.clock.at))
+        erasures.settle_erasures(ctx, 1_000)
+        assert erasures.erasure_of(ctx, name).state is ErasureState.RECEIVED
+        erasures.settle_erasures(ctx, 1_001)
+        assert erasures.erasure_of(ctx, name).state is ErasureState.REFUSED

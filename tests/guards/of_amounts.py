@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -171,3 +172,22 @@ def a_hold_that_comes_after_the_approval(world: World) -> None:
         world("hold", "release", hold, "--ssh-key", world.ssh_key)
     world("run")
     assert world.passed()
+
+
+@guard("replay-came-back")
+def a_replay_that_meets_an_account_that_came_back(world: World) -> None:
+    first_pass(world)
+    copy = world.root / "copy.db"
+    shutil.copy(world.database, copy)
+    world("account", "close", "acct-b", "--reason", "left", "--ssh-key", world.ssh_key)
+    shutil.copy(copy, world.database)
+    with closing(sqlite3.connect(world.database)) as db, db:
+        since = f"{days_ago(0) + timedelta(seconds=60):%Y-%m-%dT%H:%M:%SZ}"
+        db.execute("UPDATE api_requests SET created_at = ? WHERE request_id = 'acct-b-0'", (since,))
+    world("replay", code=4)
+    (plan,) = (each["plan"] for each in world("status")["waiting"])
+    says = f"plan {plan} of a replay waits for approval: 1 records of closed accounts were written since"
+    refused(world, "replay", guard="approval", says=says, remedy=f"retentiond approve {plan}")
+    approve(world, plan)
+    world("replay")
+    assert len(world.rows_left() - world.rows_kept(without=["acct-b"])) == 1

@@ -89,6 +89,7 @@ REMOVALS: Mapping[str, Removal] = {
     "held": Removal("domain.hold:HoldIndex.ids", NOTHING),
     "held-after-approval": Removal("engine.batches:HoldIndex", _without_holds),
     "erasure-approval": Removal("engine.proposing:erases_unapproved", giving([])),
+    "replay-came-back": Removal("engine.planning:_came_back", NOTHING),
     "closure-cap": Removal("engine.guards:above_closure_cap", giving({})),
     "clock-range": Removal("engine.scanning:_Scan._check_clocks", SILENT),
 }

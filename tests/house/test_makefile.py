@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 TARGETS = {
-    *("help", "demo", "test", "browser", "sigstore", "coverage", "lint", "bench", "faults", "fuzz", "guards"),
+    *("help", "demo", "test", "browser", "sigstore", "coverage", "lint", "bench", "faults", "worlds", "fuzz", "guards"),
     *("pyz", "page", "wheel", "clean"),
 }
 OLD_PYTHON = "#!/bin/sh\nexit 1\n"

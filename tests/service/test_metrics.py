@@ -121,6 +121,7 @@ def test_an_error_in_the_middle_of_a_scan_is_counted(office: Office, metrics: Me
 
 def test_every_metric_that_an_alert_asks_for_is_there(office: Office, metrics: Metrics) -> None:
     office.edit("policies.yaml", "closure: {grace: none", "closure: {grace: 14 days")
+    office.edit("policies.yaml", "keep: 2 days", "zero_retention: {after: 15 minutes}")
     carried(office, metrics)
     with office.open() as ctx:
         close_account(ctx, "acct-a", "contract ended", None)

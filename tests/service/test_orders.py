@@ -31,9 +31,10 @@ from tests.service.daemon import await_that
 
 ORDERED = {
     "account cancel", "account close", "account list", "account show", "account status", "apply", "approve", "cancel",
-    "check", "clock reset", "explain", "hold add", "hold list", "hold release", "keys publish", "keys revoke", "pause",
-    "plan", "purge", "receipt attest", "receipt hold-notice", "receipt retract", "reject", "resume", "run", "status",
-    "undo",
+    "check", "clock reset", "erasure add", "erasure cancel", "erasure extend", "erasure list", "erasure refuse",
+    "erasure show", "erasure status", "erasure verify", "explain", "hold add", "hold list", "hold release",
+    "hold report", "hold review", "hold show", "keys publish", "keys revoke", "pause", "plan", "purge",
+    "receipt attest", "receipt hold-notice", "receipt retract", "reject", "replay", "resume", "run", "status", "undo",
 }  # fmt: skip
 ORDER = OrderRow("order-1", datetime(2026, 6, 1, tzinfo=UTC), 1, "status", {}, [])
 

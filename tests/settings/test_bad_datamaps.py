@@ -370,6 +370,38 @@ BAD += [
         "describe 'between' as a dataset",
     ),
     Bad("nobody's, and more", STORES + ROWS % ", account: ▸[u, {nobody: shared}]", "nobody's, and more", "alone"),
+    Bad("users of nobody", STORES + ROWS % ", ▸user: u", "of no account", "declare `account:` too"),
+    Bad("no user at all", STORES + ROWS % ", account: a, user: ▸[]", "no user is named", "remove `user`"),
+    Bad("one user twice", STORES + ROWS % ", account: a, user: ▸[u, u]", "the same user is named twice", "once"),
+    Bad("no user's, and more", STORES + ROWS % ", account: a, user: ▸[u, {nobody: x}]", "nobody's, and more", "alone"),
+    Bad("a row's user in its key", STORES + ROWS % ", account: a, user: ▸{pattern: u}", "user of a row", "`user: col"),
+    Bad(
+        "an object's user in a column",
+        STORES + OBJECTS % ", key_pattern: 'a/{u}', account: {pattern: u}, user: ▸u",
+        "no columns",
+        "`user: {pattern",
+    ),
+    Bad(
+        "a user whom the key does not name",
+        STORES + OBJECTS % ", key_pattern: 'a/{account}/{x}', account: {pattern: account}, user: ▸{pattern: user}",
+        "no {user}",
+        "names in the pattern",
+    ),
+    Bad(
+        "an object's user that may be blank",
+        STORES + OBJECTS % ", key_pattern: 'a/{u}', account: {pattern: u}, user: ▸{pattern: u, optional: true}",
+        "one user, always",
+        "remove `optional`",
+    ),
+    Bad(
+        "a user's own table",
+        STORES + ROWS % ", account: a, user: [x, {via: ▸t, on: {a: id}, take: u}]",
+        "the dataset's own",
+        "`user: COLUMN`",
+    ),
+    Bad(
+        "a parent's user without one", STORES + ROWS % ", account: a, user: {via: ▸parent}", "user from its parent", ""
+    ),
     Bad("nobody's, and why", STORES + ROWS % ", account: {nobody: ▸''}", "says nothing", ""),
     Bad("own parent", STORES + ROWS % ", parent: {dataset: ▸rows, on: {a: b}}", "its own parent", "remove `parent`"),
     Bad("parent, but how", STORES + ROWS % ", parent: ▸{dataset: rows}", "'on' is missing", "add"),

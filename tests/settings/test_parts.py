@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from retentiond.domain.dataset import ClockFormat, DataMap, Parent, Shape
+from retentiond.domain.dataset import Cleared, ClockFormat, DataMap, Parent, Shape
 from retentiond.domain.owner import Via
 from retentiond.domain.part import Only, apart
 from retentiond.errors import ConfigError
@@ -86,6 +86,8 @@ def test_two_datasets_of_a_table_share_no_row(one: str, other: str, disjoint: bo
         (", clock: {none: true, zone: UTC}", "neither format nor zone"),
         (", clock: never", "write modified, none"),
         (", parent: []", "no parent is named"),
+        (", clears: []", "is empty"),
+        (", clears: [{table: t}]", "'column' is missing"),
         (", parent: [{dataset: items, on: {a: b}}, {dataset: items, on: {a: b}}]", "named twice"),
         (", parent: [{dataset: nothing, on: {a: b}}]", "no dataset 'nothing'"),
     ],
@@ -125,6 +127,16 @@ def test_a_clock_in_another_table_and_none(datamap_of: Load) -> None:
     none = datamap_of(STORES + ROWS.format("notes", "").replace("{column: at}", "none")).datasets["notes"]
     assert none.clock.format is ClockFormat.NONE
     assert none.clock.name == "none"
+
+
+def test_what_the_database_may_empty_is_approved_as_such(datamap_of: Load) -> None:
+    plain, clears = (
+        datamap_of(STORES + ROWS.format("notes", more)).datasets["notes"]
+        for more in ("", ", clears: [{table: talks, column: last}]")
+    )
+    assert clears.clears == (Cleared("talks", "last"),)
+    assert clears.shapes == {Shape.CLEARS}
+    assert plain.sha256 != clears.sha256
 
 
 def test_a_part_is_approved_as_such_and_so_is_that_of_a_child(datamap_of: Load) -> None:

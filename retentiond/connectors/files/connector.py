@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +17,7 @@ from retentiond.connectors.files.returning import bring_back
 from retentiond.connectors.files.surveying import survey, unmapped
 from retentiond.connectors.files.tree import Tree, trouble
 from retentiond.connectors.files.verifying import verify
+from retentiond.connectors.files.visiting import visit
 from retentiond.connectors.files.walking import scan
 from retentiond.domain.dataset import Dataset, Shape, Store
 from retentiond.domain.decision import Cases
@@ -24,6 +25,7 @@ from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
 from retentiond.errors import ConnectorError, DatasetRefused
 from retentiond.evidence.levels import EvidenceLevel
+from retentiond.ports.looking import Visit
 from retentiond.ports.stores import Acted, Finding, Order, Pressure, Remnant, Survey, Verified, Window
 
 KIND = "files"
@@ -168,6 +170,19 @@ class FilesKind:
                 f"its options are not right: {said}", where=store.name, remedy="give it a root, and nothing else"
             ) from error
         return FilesConnector(Tree(base / options.root), store.name)
+
+    def takes(self, url: str) -> bool:
+        """Tell whether a text is the path of a directory."""
+        return bool(url) and "://" not in url and Path(url).is_dir()
+
+    def visit(self, url: str, given: Mapping[str, str]) -> Visit:
+        """List the top of a directory.
+
+        Raises:
+            ConnectorError: It cannot be listed.
+        """
+        del given
+        return visit(Path(url))
 
 
 connector = FilesKind()

@@ -16,7 +16,7 @@ import psycopg
 
 from retentiond.connectors.postgresql import failures
 from retentiond.connectors.postgresql.failures import Trouble
-from retentiond.connectors.postgresql.following import Spread, untouched
+from retentiond.connectors.postgresql.following import Spread, lined_up, stuck, untouched
 from retentiond.connectors.postgresql.judging import Judge
 from retentiond.connectors.postgresql.layout import Layout, Source
 from retentiond.connectors.postgresql.session import LOCK_MILLISECONDS, Session, Transaction
@@ -30,6 +30,7 @@ from retentiond.errors import ConnectorError
 from retentiond.ports.stores import Acted, Order
 
 CHILDREN_LEFT = "rows that go before it are still there"
+REFERRED_TO = "rows of the same table that refer to it are still there"
 CHANGED_SINCE = "the policy no longer says this of it"
 KEPT = "the database kept it although the statement succeeded: a trigger or a rule does that"
 REPLY_LOST = "the connection was lost before the answer to the commit"
@@ -99,8 +100,16 @@ class Acting:
         elif self._order.action not in (Action.PURGE, Action.TOMBSTONE):
             self._say(indexes, Outcome.REFUSED, f"no table is told to {self._order.action} yet")
         else:
-            self._all(source, indexes, lock_ms=LOCK_MILLISECONDS)
+            self._all(source, self._lined_up(source, indexes), lock_ms=LOCK_MILLISECONDS)
             self._once_more(source)
+
+    def _lined_up(self, source: Source, indexes: Sequence[int]) -> Sequence[int]:
+        """Return rows in an order in which those come first that refer to others of their table."""
+        if not (self._leaves and source.table.refers):
+            return indexes
+        with self._session.reading() as tx:
+            places = lined_up(tx, source, [self._keys[index] for index in indexes])
+        return [indexes[place] for place in places]
 
     def _all(self, source: Source, indexes: Sequence[int], lock_ms: int) -> None:
         start = 0
@@ -186,12 +195,32 @@ class Acting:
             danger = self._danger(tx)
             if danger:
                 return [(Outcome.REFUSED, danger, list(indexes))]
-            keys = [self._keys[index] for index in indexes]
+            held = self._held_back(tx, source, indexes)
+            free = [index for index in indexes if index not in held]
+            keys = [self._keys[index] for index in free]
             self._order.fence()
             done = self._change(tx, source, keys)
-            said = [(Outcome.DONE, "", [indexes[n] for n in done]), *self._others(tx, source, indexes, keys, done)]
+            said = [(Outcome.DONE, "", [free[n] for n in done]), *self._others(tx, source, free, keys, done)]
+            said.append((Outcome.BLOCKED, REFERRED_TO, sorted(held)))
             self._state.committing = True
         return said
+
+    def _held_back(self, tx: Transaction, source: Source, indexes: Sequence[int]) -> set[int]:
+        """Return which of the rows that leave a table are referred to by rows of it that stay, or go later."""
+        held: set[int] = set()
+        while self._leaves and source.table.refers:
+            free = [index for index in indexes if index not in held]
+            more = stuck(tx, source, [self._keys[index] for index in free])
+            if not more:
+                break
+            held |= {free[n] for n in more}
+        return held
+
+    @property
+    def _leaves(self) -> bool:
+        """Whether rows leave their table."""
+        moves = self._order.action is Action.TOMBSTONE and self._layout.quarantine is not None
+        return moves or self._order.action is Action.PURGE
 
     def _danger(self, tx: Transaction) -> str:
         """Return why the tables may not be changed; empty when they may."""
@@ -202,8 +231,9 @@ class Acting:
 
     def _change(self, tx: Transaction, source: Source, keys: Sequence[Key]) -> set[int]:
         change = self._statement(Judge(source, self._order.cases), keys)
-        with untouched(tx, source):
+        with untouched(tx, source) as own:
             changed, moved, places = tx.row(change.sql, change.parameters)
+            own.append(changed)
         done = change.places(places)
         if not changed == moved == len(done):
             raise Spread(f"the statement changed {changed} rows and moved {moved} for {len(done)} records")

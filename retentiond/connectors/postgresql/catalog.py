@@ -97,6 +97,19 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Reference:
+    """A foreign key of a table to itself.
+
+    Attributes:
+        on_delete: As pg_constraint.confdeltype.
+        pairs: Pairs of a column and the column that it refers to.
+    """
+
+    on_delete: str
+    pairs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table, or a partitioned table with all that is beneath it.
 
@@ -104,6 +117,7 @@ class Table:
         kind: `r` for a table, `p` for a partitioned one, else as pg_class.relkind.
         tree: Object ids of the table and of all its partitions.
         unique: Columns of each index that keeps rows unique, in the index's order.
+        refers: Its foreign keys to itself.
     """
 
     oid: int
@@ -113,6 +127,7 @@ class Table:
     columns: tuple[Column, ...]
     tree: tuple[int, ...]
     unique: tuple[tuple[str, ...], ...]
+    refers: tuple[Reference, ...] = ()
 
     @property
     def sql(self) -> str:
@@ -201,6 +216,22 @@ ORDER BY i.indisprimary DESC, i.indexrelid
 """
 
 
+_ITSELF = """
+SELECT c.confdeltype::text, (
+    SELECT array_agg(a.attname::text ORDER BY k.place)
+    FROM unnest(c.conkey) WITH ORDINALITY AS k(number, place)
+    JOIN pg_attribute AS a ON a.attrelid = c.conrelid AND a.attnum = k.number
+), (
+    SELECT array_agg(a.attname::text ORDER BY k.place)
+    FROM unnest(c.confkey) WITH ORDINALITY AS k(number, place)
+    JOIN pg_attribute AS a ON a.attrelid = c.confrelid AND a.attnum = k.number
+)
+FROM pg_constraint AS c
+WHERE c.contype = 'f' AND c.conrelid = ANY(%(tree)s::oid[]) AND c.confrelid = ANY(%(tree)s::oid[])
+ORDER BY c.oid
+"""
+
+
 def find_tables(tx: Transaction, written: str, schema: str = "") -> list[tuple[int, str, str, str]]:
     """Return object id, schema, name and kind of everything table-like that the data map may mean.
 
@@ -225,7 +256,12 @@ def read_table(tx: Transaction, found: tuple[int, str, str, str]) -> Table:
     columns = tuple(_column(row) for row in tx.rows(_COLUMNS, here))
     tree = [each for (each,) in tx.rows("SELECT relid::oid::int8 FROM pg_partition_tree(%(oid)s::oid::regclass)", here)]
     unique = tuple(tuple(names) for (names,) in tx.rows(_UNIQUE, here))
-    return Table(oid, schema, name, kind, columns, tuple(sorted({oid, *tree})), unique)
+    whole = tuple(sorted({oid, *tree}))
+    refers = dict.fromkeys(
+        Reference(how, tuple(zip(mine, theirs, strict=True)))
+        for how, mine, theirs in tx.rows(_ITSELF, {"tree": list(whole)})
+    )
+    return Table(oid, schema, name, kind, columns, whole, unique, tuple(refers))
 
 
 def _column(row: Row) -> Column:

@@ -110,11 +110,13 @@ def _children(tx: Transaction, source: Source) -> Iterator[Finding]:
     for oid, child, on_delete, _, columns, referred in tx.rows(_CHILDREN, {"tree": list(source.table.tree)}):
         listed = ", ".join(map(shown, columns))
         pairs = tuple(zip(columns, referred, strict=True))
-        if on_delete in _FOLLOWING and not _goes_first(source, oid, pairs):
+        itself = oid in source.table.tree
+        safe = itself or _goes_first(source, oid, pairs) or (on_delete == "n" and _clears(source, oid, columns))
+        if on_delete in _FOLLOWING and not safe:
             yield refusal(
                 source.dataset,
                 f"deleting from {source.table.title!r} would {_FOLLOWING[on_delete]} rows of {child} ({listed})",
-                first_remedy(source.dataset, child, pairs),
+                first_remedy(source.dataset, child, pairs, _FOLLOWING[on_delete]),
             )
         elif on_delete in _FOLLOWING and not counts(tx):
             what = f"nobody can tell what {_FOLLOWING[on_delete]} takes of {child}: the server does not count"
@@ -131,6 +133,11 @@ def _goes_first(source: Source, oid: int, pairs: Sequence[tuple[str, str]]) -> b
     """
     here = [each for each in source.relations.children if oid in each.live.tree and not each.child.where]
     return any(set(each.child.on) <= set(pairs) for each in here)
+
+
+def _clears(source: Source, oid: int, columns: Sequence[str]) -> bool:
+    """Whether the data map says that the database may empty these columns."""
+    return any(oid in table.tree and [column] == list(columns) for table, column in source.relations.cleared)
 
 
 def _inheritance(tx: Transaction, source: Source) -> Iterator[Finding]:

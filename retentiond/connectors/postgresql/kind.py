@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from retentiond.connectors.postgresql import visiting
 from retentiond.connectors.postgresql.store import WINDOW_ROWS, PostgresqlStore
 from retentiond.domain.dataset import Store
 from retentiond.errors import ConnectorError
+from retentiond.ports.looking import Visit
 
 _Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 _File = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]+$")]
@@ -67,6 +70,19 @@ class PostgresqlKind:
         if dsn is None:
             raise ConnectorError("no connection string is named", where=store.name, remedy="give `dsn_env`")
         return PostgresqlStore(dsn, verifier, store.name, self._window_rows)
+
+    def takes(self, url: str) -> bool:
+        """Tell whether a text is the URL of a database of PostgreSQL."""
+        return visiting.is_url(url)
+
+    def visit(self, url: str, given: Mapping[str, str]) -> Visit:
+        """Look at a database's catalogue, in a transaction that cannot write.
+
+        Raises:
+            ConnectorError: It cannot be reached, or its catalogue cannot be read.
+        """
+        del given
+        return visiting.visit(url)
 
 
 def _secret(variable: str | None, file: str | None, store: Store, base: Path) -> str | None:

@@ -19,6 +19,7 @@ from retentiond.connectors.postgresql.parting import part_problems, part_sql
 from retentiond.connectors.postgresql.relations import (
     Relations,
     child_tables,
+    cleared_columns,
     clock_table,
     find,
     format_remedy,
@@ -111,6 +112,7 @@ def inspect(tx: Transaction, dataset: Dataset) -> tuple[Layout | None, list[Find
         partners(tx, dataset, table, "account", problems),
         child_tables(tx, dataset, table, problems),
         clock_table(tx, dataset, table, problems),
+        cleared_columns(tx, dataset, problems),
         partners(tx, dataset, table, "user", problems),
     )
     problems += _type_problems(dataset, table)

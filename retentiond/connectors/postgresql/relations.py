@@ -45,12 +45,14 @@ class Relations:
         partners: For each of its owners the tables on the way to it; none where the row itself knows it.
         children: Rows that go first.
         clock: The table in which its clock stands; None where the row itself has it, or none.
+        cleared: Columns of other tables that the database empties when a row goes.
         users: As `partners`, of its users.
     """
 
     partners: tuple[tuple[Table, ...], ...] = ()
     children: tuple[ChildTables, ...] = ()
     clock: Table | None = None
+    cleared: tuple[tuple[Table, str], ...] = ()
     users: tuple[tuple[Table, ...], ...] = ()
 
     @property
@@ -165,6 +167,17 @@ def clock_table(tx: Transaction, dataset: Dataset, table: Table, problems: list[
         what = f"a clock of format {dataset.clock.format} cannot stand in column {via.take!r} of {partner.title}"
         problems.append(refusal(dataset, f"{what}, of type {taken.type}", format_remedy(taken)))
     return partner
+
+
+def cleared_columns(tx: Transaction, dataset: Dataset, problems: list[Finding]) -> tuple[tuple[Table, str], ...]:
+    """Find the columns that the data map lets the database empty."""
+    found: list[tuple[Table, str]] = []
+    for each in dataset.clears:
+        table = find(tx, dataset, (each.table, each.schema), problems)
+        if table is not None:
+            problems += lacking_columns(dataset, table, (each.column,), "clears")
+            found.append((table, each.column))
+    return tuple(found)
 
 
 def child_tables(tx: Transaction, dataset: Dataset, table: Table, problems: list[Finding]) -> tuple[ChildTables, ...]:

@@ -12,6 +12,7 @@ from datetime import UTC
 from typing import TypeAlias
 
 from retentiond.connectors.sqlite.database import Database, failure, is_denied, quoted
+from retentiond.connectors.sqlite.following import leave_stuck, remove
 from retentiond.connectors.sqlite.judging import Judge, load_batch
 from retentiond.connectors.sqlite.layout import TOMBSTONED_AT, Layout, Source
 from retentiond.domain.plan import Outcome
@@ -113,7 +114,7 @@ class Acting:
         judged = judge.judge_batch()
         there |= judged.keys()
         due = {n for n, row in judged.items() if row.case == self._order.case}
-        blocked = self._leave_blocked(judge)
+        blocked = self._leave_blocked(source, judge)
         if due - blocked:
             self._statements(source, judge)
         gone = set(range(len(indexes))) - there
@@ -124,12 +125,15 @@ class Acting:
             (Outcome.ALREADY_GONE, "", [indexes[n] for n in gone]),
         ]
 
-    def _leave_blocked(self, judge: Judge) -> set[int]:
+    def _leave_blocked(self, source: Source, judge: Judge) -> set[int]:
         """Leave rows of which children are left, unless they are hidden in their place and go nowhere."""
         hides = self._order.action is Action.TOMBSTONE
         if hides and self._layout.quarantine is None:
             return set()
-        return judge.leave_blocked(self._order.case, hides=hides)
+        blocked = judge.leave_blocked(self._order.case, hides=hides)
+        if self._order.action in (Action.PURGE, Action.TOMBSTONE):
+            blocked |= leave_stuck(self._db, source, judge, self._order.case)
+        return blocked
 
     def _judge_elsewhere(self, source: Source) -> set[int]:
         """Return the places in the batch of keys that stand in another table of the dataset."""
@@ -143,7 +147,10 @@ class Acting:
         expected = judge.count(self._order.case)
         for statement in self._sql(source, judge.addressed(self._order.case)):
             self._order.fence()
-            changed = self._db.run(statement, {"at": self._written_time(source)})
+            if statement.startswith("DELETE"):
+                changed = remove(self._db, source, judge, self._order.case)
+            else:
+                changed = self._db.run(statement, {"at": self._written_time(source)})
             if changed != expected:
                 raise _Spread(f"the statement would change {changed} rows for {expected} records")
 

@@ -82,13 +82,15 @@ class Database:
         path: An existing file.
         read_only: Whether the connection can write nothing but temporary tables, which stand in memory.
         busy_seconds: How long to wait for another program's lock.
+        alone: Whether nobody else has the file open, so that no file is made beside it.
 
     Raises:
         sqlite3.Error: The file cannot be opened, or is not a database.
     """
 
-    def __init__(self, path: Path, *, read_only: bool, busy_seconds: float) -> None:
-        uri = f"{path.absolute().as_uri()}?mode={'ro' if read_only else 'rw'}"
+    def __init__(self, path: Path, *, read_only: bool, busy_seconds: float, alone: bool = False) -> None:
+        mode = f"mode={'ro' if read_only else 'rw'}{'&immutable=1' if alone else ''}"
+        uri = f"{path.absolute().as_uri()}?{mode}"
         self._connection = sqlite3.connect(
             uri, uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
         )

@@ -300,9 +300,9 @@ class Judge:
         """Take rows of the batch, by their place in it, from those that any case won for."""
         self._db.run(f"UPDATE temp.judged SET c = {BLOCKED} WHERE n IN ({', '.join(map(str, numbers))})")
 
-    def addressed(self, case: int) -> str:
+    def addressed(self, case: int, alias: str = "") -> str:
         """Return the condition that a row stands in the batch and the case won for it."""
-        address = ", ".join(self._source.table.address)
+        address = ", ".join(f"{alias}.{name}" if alias else name for name in self._source.table.address)
         return f"({address}) IN (SELECT {', '.join(self._address)} FROM temp.judged WHERE c = {case})"
 
     def count(self, case: int) -> int:

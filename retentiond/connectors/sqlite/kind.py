@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from retentiond.connectors.sqlite.database import failure
+from retentiond.connectors.sqlite.database import Database, explained, failure
+from retentiond.connectors.sqlite.describing import describe
 from retentiond.connectors.sqlite.store import BUSY_SECONDS, WINDOW_ROWS, SqliteStore
 from retentiond.domain.dataset import Store
 from retentiond.errors import ConnectorError
+from retentiond.ports.looking import Visit
 
 OLDEST_SQLITE = (3, 37, 0)
+SCHEME = "sqlite:"
 
 
 class SqliteOptions(BaseModel):
@@ -63,3 +68,31 @@ class SqliteKind:
             return SqliteStore(path, store.name, self._busy_seconds, self._window_rows)
         except sqlite3.Error as error:
             raise failure(error, f"{store.name} ({path})") from error
+
+    def takes(self, url: str) -> bool:
+        """Tell whether a text is `sqlite:FILE`, or the path of a file."""
+        return url.startswith(SCHEME) or Path(url).is_file()
+
+    def visit(self, url: str, given: Mapping[str, str]) -> Visit:
+        """Look at a file's schema, through a connection that cannot write.
+
+        Raises:
+            ConnectorError: There is no such file, or it cannot be read as a database.
+        """
+        del given
+        path = _path_of(url)
+        if not path.is_file():
+            remedy = "name a database file that is there: sqlite:/var/lib/app/app.db"
+            raise ConnectorError(f"there is no database file {path}", where="--from", remedy=remedy)
+        alone = not any(Path(f"{path}{end}").exists() for end in ("-wal", "-journal"))
+        with explained("--from"):
+            db = Database(path, read_only=True, busy_seconds=self._busy_seconds, alone=alone)
+            with closing(db):
+                tables = tuple(describe(db))
+        return Visit(path.stem, {"path": str(path)}, tables=tables)
+
+
+def _path_of(url: str) -> Path:
+    """Return the file that `sqlite:FILE`, `sqlite:///FILE` or a plain path means."""
+    text = url.removeprefix(SCHEME) if url.startswith(SCHEME) else url
+    return Path(text.removeprefix("//")).absolute()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from retentiond.connectors.going_first import first_remedy
 from retentiond.connectors.sqlite.database import Database, primary_code, quoted
+from retentiond.connectors.sqlite.following import is_cleared, pairs_of
 from retentiond.connectors.sqlite.judging import Judge, load_batch
 from retentiond.connectors.sqlite.layout import Layout, Source, create_unique, inspect, refusal
 from retentiond.connectors.sqlite.schema import Child, children, has_index_on, text_indexes, triggers
@@ -58,12 +59,14 @@ def insertions(db: Database, layout: Layout) -> Iterator[str]:
 
 def _children(db: Database, source: Source) -> Iterator[Finding]:
     for child in children(db, source.table):
-        if child.on_delete in _FOLLOWING and not _goes_first(source, child):
+        itself = child.table.lower() == source.table.name.lower()
+        cleared = child.on_delete == "SET NULL" and is_cleared(source, child)
+        if child.on_delete in _FOLLOWING and not (itself or cleared or _goes_first(source, child)):
             columns = ", ".join(child.columns)
             yield refusal(
                 source.dataset,
                 f"deleting from {source.table.name!r} would {child.on_delete} rows of {child.table!r} ({columns})",
-                first_remedy(source.dataset, child.table, tuple(zip(child.columns, child.referred, strict=False))),
+                first_remedy(source.dataset, child.table, pairs_of(child), child.on_delete),
             )
 
 
@@ -74,7 +77,7 @@ def _goes_first(source: Source, child: Child) -> bool:
     """
     same = [each for each in source.relations.children if each.live.name.lower() == child.table.lower()]
     here = [each for each in same if not each.child.where]
-    key = {(mine.lower(), theirs.lower()) for mine, theirs in zip(child.columns, child.referred, strict=False)}
+    key = {(mine.lower(), theirs.lower()) for mine, theirs in pairs_of(child)}
     return any({(mine.lower(), theirs.lower()) for mine, theirs in each.child.on} <= key for each in here)
 
 

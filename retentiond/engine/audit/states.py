@@ -11,7 +11,7 @@ from retentiond.domain.account import AccountState
 from retentiond.domain.scopes import write_scope
 from retentiond.engine.audit.paging import Findings, Lost, Rows
 from retentiond.engine.context import Context
-from retentiond.engine.docket import hold_of
+from retentiond.engine.docket import each_of, hold_of
 from retentiond.errors import RetentiondError
 from retentiond.evidence.canonical import rfc3339
 from retentiond.evidence.entry import Entry, EntryKind
@@ -97,11 +97,12 @@ class StateAudit:
             self._findings.add(where, "the sealed record cannot be opened under the wrapping key")
             self._unknown = True
             return {}
-        kind, name = str(record.get("kind")), str(record.get("id"))
-        if kind == _RECOVERY:
-            self._lost.signed(name)
-        if kind in _KEPT:
-            self._said[kind, name] = record
+        for each in each_of(record):
+            kind, name = str(each.get("kind")), str(each.get("id"))
+            if kind == _RECOVERY:
+                self._lost.signed(name)
+            if kind in _KEPT:
+                self._said[kind, name] = each
         return record
 
     def _approval(self, index: int, row: ApprovalRow, record: Mapping[str, Any]) -> None:
@@ -165,5 +166,6 @@ class StateAudit:
     def _is_there_by_now(self, name: str) -> bool:
         """Tell whether a hold or closure came since they were read, or waits for its entry to be published."""
         with self._ctx.ledger.begin() as tx:
-            there = {hold.id for hold in tx.holds.active()} | {each.subject for each in tx.pending.all()}
+            waiting = {name for each in tx.pending.all() for name in each.subject.split(" ")}
+            there = {hold.id for hold in tx.holds.active()} | waiting
             return name in there or tx.closures.get(name) is not None

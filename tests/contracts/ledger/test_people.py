@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from retentiond.domain.account import AccountState, Remainder
 from retentiond.domain.condition import Always, And, AnyOf, Compare, Condition, Missing, Not, Operator, Or, Unknown
+from retentiond.domain.erasure import ErasureState
 from retentiond.domain.hold import Scope
 from retentiond.domain.scopes import read_condition, read_scope, write_condition, write_scope
 from retentiond.errors import LedgerError, NotFound
 from retentiond.ledger import SqlLedger
 from retentiond.ports.ledger import Transaction
-from retentiond.ports.rows import ApprovalRow, RetractionRow
+from retentiond.ports.rows import ApprovalRow, ErasureRow, RetractionRow
 from tests.ledger import samples
 from tests.ledger.samples import HOSTILE, NOW, later
 
@@ -316,3 +317,25 @@ def test_closed_accounts_are_known_by_commitment_and_by_when_they_closed(ledger:
         assert tx.closures.closed(rows[0].sequence, 10) == rows[1:]
         assert tx.closures.closed_of(["one", "two", "four", "nobody"]) == rows[:2]
         assert tx.closures.closed_of([]) == []
+
+
+def erasure(name: str, commitment: str, state: ErasureState = ErasureState.RECEIVED) -> ErasureRow:
+    return ErasureRow(
+        name, commitment, "account", b"sealed", b"", "gdpr", state, "2026-11-01", NOW, NOW, later(days=90), None, NOW
+    )
+
+
+def test_erased_people_are_known_by_commitment_and_by_when_that_was(ledger: SqlLedger) -> None:
+    with ledger.begin() as tx:
+        for number, commitment in enumerate(("one", "two", "three", "one")):
+            tx.erasures.add(erasure(f"e{number}", commitment))
+        for number in (0, 1):
+            tx.receipts.add(replace(samples.receipt(f"r{number}", "", 10 + number), kind="erasure"))
+            tx.erasures.end(f"e{number}", ErasureState.DONE, later(days=number), f"r{number}")
+        tx.erasures.end("e2", ErasureState.REFUSED, later(days=2))
+        tx.receipts.retract(RetractionRow(11, "mistaken", NOW, 12))
+    with ledger.begin() as tx:
+        rows = tx.erasures.erased(0, 10)
+        assert [(row.commitment, row.of_account, row.ended_at) for row in rows] == [("one", "account", NOW)]
+        assert tx.erasures.erased(rows[0].sequence, 10) == []
+        assert tx.erasures.erased_of(["one", "two", "three"]) == rows

@@ -1,0 +1,140 @@
+"""What ties a table's rows to owners, to other tables and to objects: guesses, each with a question."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from retentiond.domain.draft import Guess, Said
+from retentiond.domain.drafting_rules import (
+    ACCOUNTS,
+    ATTRIBUTE_FAMILIES,
+    ATTRIBUTES,
+    OBJECT_KEYS,
+    PEOPLE,
+    SURE_ACCOUNTS,
+    TOMBSTONES,
+)
+from retentiond.domain.looks_rules import Confidence
+from retentiond.domain.tableshape import ColumnShape, Family, Link, TableShape
+from retentiond.domain.words import words_of
+
+_IDS = (Family.TEXT, Family.UUID, Family.INTEGER, Family.OTHER, Family.NUMBER)
+_TIMES = (Family.TIME_WITH_ZONE, Family.TIME, Family.TEXT, Family.INTEGER, Family.OTHER)
+_SELF = frozenset(("user", "account", "customer", "tenant", "organization", "workspace", "team", "project"))
+_RESERVED = frozenset(("account", "all", "any", "clock", "not", "tombstoned"))
+_MOST_ATTRIBUTES = 6
+
+
+def key_of(table: TableShape) -> Guess | None:
+    """Return what names a row: the primary key, or else a key that the database keeps unique; None without any."""
+    columns = {column.name: column for column in table.columns}
+    for key in table.keys:
+        if all(name in columns and columns[name].not_null for name in key):
+            return Guess("key", list(key), Confidence.SURE)
+    for key in table.keys:
+        if all(name in columns for name in key):
+            blank = [name for name in key if not columns[name].not_null]
+            question = f"is {', '.join(map(repr, blank))} ever NULL? Such rows have no name, and stay"
+            return Guess("key", list(key), Confidence.LIKELY, question)
+    return None
+
+
+def owner_of(table: TableShape, tables: Mapping[tuple[str, str], TableShape]) -> Guess | None:
+    """Return the guess at whose a row is: in a column of its own, or in that of a row that it names."""
+    found = _owners(table)
+    if found:
+        best, *others = found
+        sure = words_of(best.name) in SURE_ACCOUNTS
+        value: Said = {"column": best.name, "array": True} if best.array else best.name
+        names = tuple(column.name for column in others)
+        return Guess(
+            "account", value, _likely(sure=sure), f"does {best.name!r} name the account whose data it is?", names
+        )
+    for link in table.links:
+        there = tables.get((link.schema, link.table))
+        owners = _owners(there) if there and there is not table else []
+        if there and owners and len(link.columns) == len(link.references):
+            via: Said = {"schema": there.schema, "name": there.name} if there.schema else there.name
+            on: dict[str, Said] = dict(zip(link.columns, link.references, strict=True))
+            question = f"is a row its whose {owners[0].name!r} stands in {there.title!r}?"
+            return Guess("account", {"via": via, "on": on, "take": owners[0].name}, Confidence.POSSIBLE, question)
+    return None
+
+
+def _owners(table: TableShape) -> list[ColumnShape]:
+    ranked: list[tuple[int, ColumnShape]] = []
+    for column in table.columns:
+        words = words_of(column.name)
+        rank = next((number for number, each in enumerate(ACCOUNTS) if words == each), None)
+        if rank is not None and column.family in _IDS:
+            ranked.append((rank, column))
+    name = words_of(table.name)
+    if not ranked and name and name[-1] in _SELF and table.keys and len(table.keys[0]) == 1:
+        own = table.column(table.keys[0][0])
+        ranked += [(0, own)] if own else []
+    return [column for _, column in sorted(ranked, key=lambda each: each[0])]
+
+
+def user_of(table: TableShape, owner: Guess | None) -> Guess | None:
+    """Return the guess at whose of the account's users a row is: another column of the row than the account's."""
+    if owner is None or not isinstance(owner.value, str):
+        return None
+    for name in PEOPLE:
+        for column in table.columns:
+            is_one = words_of(column.name) == name and column.family in _IDS and not column.array
+            if is_one and column.name != owner.value:
+                question = f"does {column.name!r} name one user of the account, whom a request for erasure may name?"
+                return Guess("user", column.name, Confidence.POSSIBLE, question)
+    return None
+
+
+def _likely(*, sure: bool) -> Confidence:
+    return Confidence.LIKELY if sure else Confidence.POSSIBLE
+
+
+def parent_of(table: TableShape, may_be: Callable[[Link], str]) -> Guess | None:
+    """Return the rows that go after a table's own, by a foreign key.
+
+    Args:
+        may_be: Returns the dataset that a link leads to; empty where it leads to none whose rows go with these.
+    """
+    for link in table.links:
+        dataset = may_be(link)
+        if dataset and len(link.columns) == len(link.references):
+            on: dict[str, Said] = dict(zip(link.columns, link.references, strict=True))
+            return Guess("parent", {"dataset": dataset, "on": on}, Confidence.SURE)
+    return None
+
+
+def tombstone_of(table: TableShape) -> Guess | None:
+    """Return the column by which the application itself hides a row."""
+    for column in _called(table, TOMBSTONES):
+        if column.family in _TIMES and not column.not_null:
+            question = f"does the application show no row whose {column.name!r} is set?"
+            return Guess("tombstone", {"column": column.name}, Confidence.LIKELY, question)
+    return None
+
+
+def blobs_of(table: TableShape) -> ColumnShape | None:
+    """Return the column in which a row seems to name an object."""
+    return next(
+        (column for column in _called(table, OBJECT_KEYS) if column.family is Family.TEXT and not column.array), None
+    )
+
+
+def attributes_of(table: TableShape) -> Guess | None:
+    """Return the columns that policies may ask for."""
+    found: dict[str, Said] = {}
+    for column in table.columns:
+        words = words_of(column.name)
+        name = "_".join(word for word in words if word.isascii())
+        is_one = ATTRIBUTES.intersection(words[-2:]) and column.family in ATTRIBUTE_FAMILIES and not column.array
+        if is_one and name and name not in found and name not in _RESERVED and len(found) < _MOST_ATTRIBUTES:
+            found[name] = column.name
+    question = "which of these will policies ask for? Remove the others"
+    return Guess("attributes", found, Confidence.POSSIBLE, question) if found else None
+
+
+def _called(table: TableShape, names: tuple[tuple[str, ...], ...]) -> Iterator[ColumnShape]:
+    for name in names:
+        yield from (column for column in table.columns if words_of(column.name)[-len(name) :] == name)
