@@ -53,7 +53,7 @@ faults: $(STAMP) ## kill, cut and freeze runs and check the invariants (an hour;
 	$(BIN)/python -m tests.faults.programme --step $(STEP)
 	$(BIN)/python -m tests.replay.killing --step $(STEP)
 
-worlds: $(STAMP) ## close 100 of 1,000 accounts over 12 tables and 2 buckets, and look at all that is left (10 minutes)
+worlds: $(STAMP) ## close 100 of 1,000 accounts, erase 50 users of others, and look at all that is left (15 minutes)
 	$(BIN)/python -m tests.worlds $(ARGS)
 
 fuzz: $(STAMP) ## fuzz the verifier's parsers for SECONDS=180 in all; what is found is kept in tests/fuzz/found

@@ -1,6 +1,6 @@
-"""The large world, once: a thousand accounts, of which a hundred leave.
+"""The large world, once: of a thousand accounts a hundred leave, and fifty users of others ask to be erased.
 
-python -m tests.worlds --accounts 1000 --closures 100
+python -m tests.worlds --accounts 1000 --closures 100 --erasures 50
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from pathlib import Path
 from moto.server import ThreadedMotoServer
 
 from retentiond.domain.account import AccountState
+from retentiond.domain.erasure import ErasureState
 from tests.conftest import AWS
 from tests.servers.postgres import newest, started
-from tests.worlds.apps import PostgresApp
-from tests.worlds.whole import WHOLE
+from tests.worlds.apps import PostgresApp, people_in
+from tests.worlds.whole import USERS, WHOLE
 from tests.worlds.world import World, lines, people_left, without
 
 
@@ -40,6 +41,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.worlds", description=__doc__)
     parser.add_argument("--accounts", type=int, default=1000)
     parser.add_argument("--closures", type=int, default=100)
+    parser.add_argument("--erasures", type=int, default=50)
     asked = parser.parse_args()
     os.environ.update(AWS)
     with tempfile.TemporaryDirectory() as folder, started(newest()) as server, server.database() as database:
@@ -47,11 +49,13 @@ def main() -> int:
         with _bucket_server() as endpoint:
             begun = time.monotonic()
             world = World.made(PostgresApp(Path(folder), server, database), WHOLE, asked.accounts, endpoint)
-            return _run(world, asked.closures, begun)
+            return _run(world, asked.closures, asked.erasures, begun)
 
 
-def _run(world: World, closures: int, begun: float) -> int:
+def _run(world: World, closures: int, erasures: int, begun: float) -> int:
     leaving = range(0, world.accounts, max(1, world.accounts // closures))[:closures]
+    staying = [account for account in range(world.accounts) if account not in leaving]
+    people = [(account, account % USERS) for account in staying[:erasures]]
     before = world.contents()
     rows = sum(map(lines, before.values()))
     _say(f"{world.accounts} accounts, {rows} rows and versions in {len(before)} tables and buckets")
@@ -60,13 +64,19 @@ def _run(world: World, closures: int, begun: float) -> int:
     states = world.close(*leaving)
     closed = sum(state is AccountState.CLOSED for state in states.values())
     _say(f"closed {closed} of {closures} accounts in {time.monotonic() - begun:.0f} s")
-    wrong = world.differences(without(before, leaving))
-    found = people_left(world.app.dump(), leaving)
+    begun = time.monotonic()
+    erased = world.erase(*people).count(ErasureState.DONE)
+    _say(f"erased {erased} of {erasures} users in {time.monotonic() - begun:.0f} s")
+    wrong = world.differences(without(before, leaving, people))
+    dump = world.app.dump()
+    found = people_left(dump, leaving)
+    users = people_in(dump) & frozenset(people)
     receipts = world.verified()
     _say("\n  ".join((f"rows and versions that are wrongly left or gone: {len(wrong)}", *wrong[:10])))
-    _say(f"accounts that left and are found in a dump: {len(found)}")
+    _say(f"accounts that left and are found in a dump: {len(found)}; users that were erased: {len(users)}")
     _say(f"receipts: {len(receipts)}, of which {sum(receipts)} verify")
-    return int(closed < closures or bool(wrong) or bool(found) or not all(receipts))
+    done = (closed, erased) == (closures, erasures)
+    return int(not done or bool(wrong) or bool(found) or bool(users) or not all(receipts))
 
 
 def _say(line: str) -> None:

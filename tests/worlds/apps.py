@@ -24,6 +24,8 @@ Row = Mapping[str, Any]
 Contents = dict[str, Counter[bytes]]
 
 _MARKER = re.compile(rb"mk(\d{4})|(?i:6d6b)((?:3\d){4})")
+_PERSON = re.compile(rb"(?i:mk)(\d{4})-(?i:us)(\d)")
+_HEXADECIMALS = re.compile(rb"\\x((?:[0-9a-f]{2})+)")
 _LISTED = """
 SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'm') AND n.nspname <> 'information_schema' AND n.nspname NOT LIKE 'pg\\_%' ORDER BY 1
@@ -44,6 +46,12 @@ def owners(line: bytes) -> frozenset[int]:
     """Return the accounts that something names, as text or as the hexadecimals of its bytes."""
     found = (plain or bytes(int(digits[n : n + 2], 16) for n in range(0, 8, 2)) for plain, digits in _pairs(line))
     return frozenset(int(each) for each in found)
+
+
+def people_in(line: bytes) -> frozenset[tuple[int, int]]:
+    """Return the single users that something names, likewise."""
+    text = line + b" " + b" ".join(bytes.fromhex(each.decode()) for each in _HEXADECIMALS.findall(line))
+    return frozenset((int(account), int(user)) for account, user in _PERSON.findall(text))
 
 
 def _pairs(line: bytes) -> Iterable[tuple[bytes, bytes]]:

@@ -171,7 +171,9 @@ def _objects(account: int) -> Objects:
 
 _CREATED = {"clock": {"column": "created_at"}}
 _BY_USER = {"table": "users", "on": {"user_id": "id"}}
-_OF_REQUEST = {"parent": {"dataset": "requests", "on": {"request_id": "id"}}, "account": {"via": "parent"}}
+_INHERITED = {"account": {"via": "parent"}, "user": {"via": "parent"}}
+_OF_REQUEST = {"parent": {"dataset": "requests", "on": {"request_id": "id"}}, **_INHERITED}
+_NO_USER = {"user": {"nobody": "it is of the account as a whole"}}
 _BY_TALK = {"table": "conversations", "on": {"conversation_id": "id"}}
 _BY_MESSAGE = {"table": "messages", "on": {"message_id": "id"}}
 _BY_KEY = {"table": "api_keys", "on": {"api_key": "token"}}
@@ -179,12 +181,13 @@ _BY_REQUEST = {"table": "requests", "on": {"object_id": "id"}}
 _BY_FEEDBACK = {"table": "feedback", "on": {"object_id": "id"}}
 
 DATASETS: Mapping[str, Mapping[str, Any]] = {
-    "accounts": {"table": "accounts", "key": "id", **_CREATED, "account": "id"},
+    "accounts": {"table": "accounts", "key": "id", **_CREATED, "account": "id", **_NO_USER},
     "users": {
         "table": "users",
         "key": "id",
         **_CREATED,
         "account": "account_id",
+        "user": "id",
         "parent": {"dataset": "accounts", "on": {"account_id": "id"}},
     },
     "keys": {
@@ -192,24 +195,28 @@ DATASETS: Mapping[str, Mapping[str, Any]] = {
         "key": "token",
         **_CREATED,
         "account": {"via": "users", "on": {"user_id": "id"}, "take": "account_id"},
+        "user": "user_id",
     },
     "conversations": {
         "table": "conversations",
         "key": "id",
         **_CREATED,
         "account": {"via": "users", "on": {"user_id": "id"}, "take": "account_id"},
+        "user": "user_id",
     },
     "messages": {
         "table": "messages",
         "key": "id",
         **_CREATED,
         "account": {"through": [_BY_TALK, _BY_USER], "take": "account_id"},
+        "user": {"through": [_BY_TALK], "take": "user_id"},
     },
     "requests": {
         "table": "requests",
         "key": "id",
         **_CREATED,
         "account": {"through": [_BY_KEY, _BY_USER], "take": "account_id"},
+        "user": {"through": [_BY_KEY], "take": "user_id"},
         "blobs": {"column": "payload_key", "dataset": "payloads"},
     },
     "payloads": {"store": PAYLOADS, "prefix": "requests/", "clock": "modified", "follows": "requests"},
@@ -221,6 +228,7 @@ DATASETS: Mapping[str, Mapping[str, Any]] = {
         "key": "id",
         **_CREATED,
         "account": {"through": [_BY_REQUEST, _BY_KEY, _BY_USER], "take": "account_id"},
+        "user": {"through": [_BY_REQUEST, _BY_KEY], "take": "user_id"},
     },
     "feedback_scores": {
         "table": "scores",
@@ -231,21 +239,27 @@ DATASETS: Mapping[str, Mapping[str, Any]] = {
             "through": [_BY_FEEDBACK, {"table": "requests", "on": {"request_id": "id"}}, _BY_KEY, _BY_USER],
             "take": "account_id",
         },
+        "user": {
+            "through": [_BY_FEEDBACK, {"table": "requests", "on": {"request_id": "id"}}, _BY_KEY],
+            "take": "user_id",
+        },
     },
     "attachments": {
         "table": "attachments",
         "key": "id",
         "clock": {"via": "messages", "on": {"message_id": "id"}, "take": "created_at"},
         "account": {"through": [_BY_MESSAGE, _BY_TALK, _BY_USER], "take": "account_id"},
+        "user": {"through": [_BY_MESSAGE, _BY_TALK], "take": "user_id"},
         "blobs": {"column": "file_key", "dataset": "files"},
     },
     "files": {"store": FILES, "prefix": "files/", "clock": "modified", "follows": "attachments"},
-    "exports": {"table": "exports", "key": "id", **_CREATED, "account": "account_id"},
+    "exports": {"table": "exports", "key": "id", **_CREATED, "account": "account_id", **_NO_USER},
     "audit": {
         "table": "AuditEvents",
         "key": ["id", "at"],
         "clock": {"column": "at"},
         "account": {"column": "payload", "json": "$.account"},
+        "user": {"column": "payload", "json": "$.user"},
     },
 }
 

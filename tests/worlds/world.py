@@ -16,16 +16,21 @@ import boto3
 
 from retentiond.bootstrap import initialise, open_context
 from retentiond.domain.account import AccountState
+from retentiond.domain.erasure import ErasureState, Person
+from retentiond.domain.plan import RunState
 from retentiond.engine.accounts import account_status, closure_of
+from retentiond.engine.approvals import approve
 from retentiond.engine.bundles import list_receipts
 from retentiond.engine.checking import check
 from retentiond.engine.closing import close_due, due_closures
 from retentiond.engine.closures import close_account
 from retentiond.engine.context import Context
+from retentiond.engine.erasing import due_erasures, erase_due
+from retentiond.engine.erasures import Asked, add_erasure, erasure_of
 from retentiond.ports.stores import Finding
 from retentiond.verify.verifier import verify
 from tests.engine.office import FakeClock, Quiet
-from tests.worlds.apps import App, Contents, PostgresApp, marker, owners
+from tests.worlds.apps import App, Contents, PostgresApp, marker, owners, people_in, person
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 POLICIES = {
@@ -38,6 +43,7 @@ POLICIES = {
         }
     },
     "closure": {"grace": "none", "deadline": "30 days", "limits": {"per_day": 500, "max_percent": 100}},
+    "erasure": {"limits": {"per_day": 500, "max_percent": 100}},
 }
 Objects = dict[str, list[tuple[str, bytes]]]
 Fill = Callable[[int], Mapping[str, list[dict[str, Any]]]]
@@ -191,6 +197,21 @@ class World:
                 rows = {account: closure_of(ctx, tx, self.shape.name(account)) for account in accounts}
             return {account: row.state for account, row in rows.items() if row is not None}
 
+    def erase(self, *people: tuple[int, int]) -> list[ErasureState]:
+        """Take in requests of single users of accounts, and say how far these went."""
+        named = [Person(self.shape.name(account), person(account, user)) for account, user in people]
+        with self.open() as ctx:
+            rows = [add_erasure(ctx, Asked(each, "gdpr", None, "asked for", "seen"), None) for each in named]
+            with ctx.ledger.acting():
+                erase_due(ctx, due_erasures(ctx))
+            with ctx.ledger.begin() as tx:
+                waiting = [plan.id for plan in tx.plans.in_state(RunState.WAITING)]
+            for plan in waiting:  # the first of datasets that nobody has approved yet
+                approve(ctx, plan, None)
+            with ctx.ledger.acting():
+                erase_due(ctx, due_erasures(ctx))
+            return [erasure_of(ctx, row.id).state for row in rows]
+
     def receipts(self) -> list[Path]:
         """Return the bundles of all receipts."""
         with self.open() as ctx:
@@ -207,11 +228,13 @@ class World:
             return dict(account_status(ctx, self.shape.name(account)).remaining)
 
 
-def without(before: Contents, gone: Iterable[int]) -> Contents:
-    """Return what is left of everything when accounts have left, and nobody else's row was touched."""
-    left = frozenset(gone)
+def without(before: Contents, gone: Iterable[int], people: Iterable[tuple[int, int]] = ()) -> Contents:
+    """Return what is left of everything when accounts and people have left, and nobody else's row was touched."""
+    left, erased = frozenset(gone), frozenset(people)
     return {
-        table: Counter({line: count for line, count in lines.items() if not owners(line) & left})
+        table: Counter(
+            {line: count for line, count in lines.items() if not (owners(line) & left or people_in(line) & erased)}
+        )
         for table, lines in before.items()
     }
 
