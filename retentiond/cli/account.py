@@ -8,9 +8,10 @@ import click
 from rich.console import Console
 
 from retentiond.cli.common import shared_options, show, ssh_key_option, table
+from retentiond.cli.dated import account_document, dated_line
 from retentiond.cli.graphs import holdings_document, show_holdings
 from retentiond.cli.remote import by_the_daemon
-from retentiond.cli.views import account_document, closure_document, session_exit, stays_line
+from retentiond.cli.views import closure_document, session_exit, stays_line
 from retentiond.cli.working import working
 from retentiond.engine import accounts, closures
 from retentiond.engine.accounts import AccountStatus
@@ -26,13 +27,14 @@ def account() -> None:
 @account.command()
 @click.argument("account_id")
 @click.option("--reason", required=True, help="Why, for the record.")
+@click.option("--jurisdiction", default="", help="Where the account belongs: a name of `closure.jurisdictions`.")
 @ssh_key_option
 @shared_options
 @by_the_daemon
-def close(account_id: str, reason: str, ssh_key: Path | None) -> Exit:
+def close(account_id: str, reason: str, jurisdiction: str, ssh_key: Path | None) -> Exit:
     """Ask for the closure of an account; begins at once where the policy gives no grace."""
     with working() as ctx:
-        closure = closures.close_account(ctx, account_id, reason, ssh_key)
+        closure = closures.close_account(ctx, account_id, reason, ssh_key, jurisdiction)
         session = close_now(ctx, closure)
         found = accounts.account_status(ctx, account_id)
     show(account_document(found), lambda console: _people(console, found))
@@ -56,11 +58,12 @@ def cancel(account_id: str, ssh_key: Path | None) -> None:
 @click.argument("account_id")
 @shared_options
 @by_the_daemon
-def status(account_id: str) -> None:
+def status(account_id: str) -> Exit:
     """Say where an account stands, and what is left of it."""
     with working() as ctx:
         found = accounts.account_status(ctx, account_id)
     show(account_document(found), lambda console: _people(console, found))
+    return Exit.FAILED if any(remaining is None for _, remaining in found.remaining) else Exit.DONE
 
 
 @account.command("show")
@@ -103,6 +106,8 @@ def _people(console: Console, found: AccountStatus) -> None:
     for dataset, remaining in found.remaining:
         left = "unknown" if remaining is None else f"{remaining:,}"
         console.print(f"  {dataset}: {left} left", markup=False)
+    for part in found.dated:
+        console.print(f"  still there: {dated_line(part)}", markup=False)
     if found.closure is not None and found.closure.receipt:
         said = f" RETRACTED: {found.retracted}" if found.retracted else ""
         console.print(f"  receipt {found.closure.receipt}{said}")

@@ -14,10 +14,10 @@ from rich.console import Console
 from rich.table import Table
 
 from retentiond.cli.common import complain, current, show, table
+from retentiond.domain.account import KeptPart
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import Forecast
 from retentiond.domain.scopes import write_condition
-from retentiond.engine.accounts import AccountStatus
 from retentiond.engine.comparing import Difference
 from retentiond.engine.enforcement import Carried
 from retentiond.engine.estimating import Estimate
@@ -293,6 +293,8 @@ def closure_document(closure: ClosureRow) -> dict[str, Any]:
         "deadline_at": rfc3339(closure.deadline_at),
         "receipt": closure.receipt or None,
         "stays": stays_document(closure),
+        "jurisdiction": closure.jurisdiction or None,
+        "next_deadline_at": rfc3339(closure.next_deadline),
     }
 
 
@@ -302,29 +304,27 @@ def stays_document(closure: ClosureRow | None) -> dict[str, Any] | None:
     if found is None:
         return None
     counts = {"due": found.due, "held": found.held, "undetermined": found.undetermined, "waiting": found.waiting}
-    return {**counts, "unseen": list(found.unseen)}
+    return {**counts, "unseen": list(found.unseen), "kept": [_kept_document(part) for part in found.kept]}
+
+
+def _kept_document(part: KeptPart) -> dict[str, Any]:
+    return {
+        "dataset": part.dataset,
+        "class": part.data_class,
+        "records": part.records,
+        "reason": part.reason,
+        "first_at": rfc3339(part.first),
+        "until": rfc3339(part.until),
+    }
 
 
 def stays_line(closure: ClosureRow) -> str:
     """Return the same for people; empty where nothing keeps it."""
     document = stays_document(closure) or {}
     counts = (f"{document[name]:,} {name}" for name in ("due", "held", "undetermined", "waiting") if document.get(name))
-    return "; ".join((", ".join(counts), *document.get("unseen", ()))).removeprefix("; ")
-
-
-def account_document(found: AccountStatus) -> dict[str, Any]:
-    """Return where an account stands, as programs get it."""
-    closure = found.closure
-    return {
-        "account": found.account,
-        "state": found.state,
-        "due_at": optional_rfc3339(closure.due_at if closure else None),
-        "deadline_at": optional_rfc3339(closure.deadline_at if closure else None),
-        "datasets": [{"dataset": dataset, "remaining": remaining} for dataset, remaining in found.remaining],
-        "receipt": (closure.receipt or None) if closure else None,
-        "receipt_retracted": found.retracted or None,
-        "stays": stays_document(closure),
-    }
+    kept = closure.remainder.kept if closure.remainder else ()
+    dates = (f"{part.records:,} of {part.dataset} kept until {part.until:%Y-%m-%d}" for part in kept)
+    return "; ".join((", ".join(counts), *dates, *document.get("unseen", ()))).removeprefix("; ")
 
 
 def explanation_document(dataset: str, key: str, found: Explanation) -> dict[str, Any]:

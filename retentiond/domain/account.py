@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from retentiond.domain.policy import ClosureTerms
+from retentiond.domain.policy import ClosureTerms, Jurisdiction
 
 
 class AccountState(StrEnum):
@@ -37,6 +37,42 @@ _MOVES = {
 
 
 @dataclass(frozen=True, slots=True)
+class Leaver:
+    """What is known of an account that leaves.
+
+    Attributes:
+        jurisdiction: Where it belongs; empty where nobody said it, and then what is kept anywhere is kept.
+        requested_at: When its closure was asked for; None where that is not known, and then it is now.
+    """
+
+    jurisdiction: str = ""
+    requested_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPart:
+    """Records of an account that has left that have to be kept longer.
+
+    Attributes:
+        reason: Why, in words that a customer may read.
+        first: When the first of them goes.
+        until: When the last of them goes.
+    """
+
+    dataset: str
+    data_class: str
+    reason: str
+    records: int
+    first: datetime
+    until: datetime
+
+    def plus(self, other: KeptPart) -> KeptPart:
+        """Return this with another part of the same dataset, kept for the same reason."""
+        first, until = min(self.first, other.first), max(self.until, other.until)
+        return replace(self, records=self.records + other.records, first=first, until=until)
+
+
+@dataclass(frozen=True, slots=True)
 class Remainder:
     """What the last look found of an account that is leaving, in counts of records.
 
@@ -46,6 +82,7 @@ class Remainder:
         undetermined: Nobody can tell whether they are the account's, or they have to wait for rows that stay.
         waiting: Their store does not let go of them before a date.
         unseen: Why nobody can say that this is all: what could not be looked at.
+        kept: What has to be kept longer, each part with its date.
     """
 
     due: int = 0
@@ -53,15 +90,23 @@ class Remainder:
     undetermined: int = 0
     waiting: int = 0
     unseen: tuple[str, ...] = ()
+    kept: tuple[KeptPart, ...] = ()
 
     def __bool__(self) -> bool:
         """Whether anything is left, or may be."""
-        return bool(self.due or self.held or self.undetermined or self.waiting or self.unseen)
+        return bool(self.kept) or not self.is_excused
 
     @property
-    def overdue(self) -> int:
-        """Records that are due and still there; those that are held or undetermined are not due."""
-        return self.due + self.waiting
+    def is_excused(self) -> bool:
+        """Whether nothing is left but what has to be kept."""
+        return not (self.due or self.held or self.undetermined or self.waiting or self.unseen)
+
+    def overdue(self, now: datetime) -> int:
+        """Return how many records are due and still there; those that are held or undetermined are not due.
+
+        What has to be kept is due once its date is over.
+        """
+        return self.due + self.waiting + sum(part.records for part in self.kept if part.until <= now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +140,9 @@ def next_state(state: AccountState, event: ClosureEvent) -> AccountState:
         raise ValueError(message) from error
 
 
-def open_closure(closure_id: str, account: str, reason: str, terms: ClosureTerms, now: datetime) -> Closure:
+def open_closure(
+    closure_id: str, account: str, reason: str, terms: ClosureTerms | Jurisdiction, now: datetime
+) -> Closure:
     """Return the closure that begins now, under the given terms."""
     due = terms.grace.after(now) if terms.grace else now
     state = next_state(AccountState.OPEN, ClosureEvent.CLOSE)

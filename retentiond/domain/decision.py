@@ -41,6 +41,7 @@ from retentiond.domain.record import Record, Value, micros
 
 CLOCK_SLACK = timedelta(minutes=5)
 OTHERS = "other-account"
+KEPT = "kept-after-closure"
 GRACE_OVER, VISIBLE = "grace-over", "visible"
 WHOLE_DAY = timedelta(days=1)  # a date ends at its midnight, which today is still to come
 
@@ -149,19 +150,63 @@ def only_of(accounts: Sequence[str], cases: Cases) -> Cases:
     return Cases((Case(Disposition.KEEP, Not(AnyOf(ACCOUNT, tuple(accounts))), OTHERS), *cases.cases))
 
 
-def closure_cases(*accounts: str) -> Cases:
-    """Return the cases of accounts that leave: everything of any of them goes, whatever its age.
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What an obligation keeps at a reference time of accounts that leave.
+
+    Attributes:
+        number: The obligation's place among those of its class, from 1.
+        whom: Of which records, by whom they are of and what they are.
+        cutoff: Those whose clock started before it go; None where all of them stay, whatever their clock.
+        earliest, latest: Between these times clocks are real; of others nobody can tell.
+    """
+
+    number: int
+    whom: Condition
+    cutoff: datetime | None
+    earliest: datetime
+    latest: datetime
+
+    @property
+    def over(self) -> Condition:
+        """Whether it certainly keeps a record no more, or never did."""
+        if self.cutoff is None:
+            return Not(self.whom)
+        return Or((Not(self.whom), And((self._from(self.earliest), self._before(self.cutoff)))))
+
+    @property
+    def young(self) -> Condition:
+        """Whether it certainly keeps a record."""
+        if self.cutoff is None:
+            return self.whom
+        within = Not(Compare(CLOCK, Operator.GREATER, micros(self.latest)))
+        return And((self.whom, self._from(max(self.cutoff, self.earliest)), within))
+
+    def _from(self, start: datetime) -> Condition:
+        return Compare(CLOCK, Operator.GREATER_OR_EQUAL, micros(start))
+
+    def _before(self, end: datetime) -> Condition:
+        return Compare(CLOCK, Operator.LESS, micros(end))
+
+
+def closure_cases(*accounts: str, kept: Sequence[Kept] = ()) -> Cases:
+    """Return the cases of accounts that leave: everything of any of them goes, whatever its age, but for what is kept.
 
     A record of several owners goes with any of them. One that is an account's and perhaps somebody else's, too, stays
-    and is counted: as long as it is there, nobody can say that everything of the account is gone.
+    and is counted: as long as it is there, nobody can say that everything of the account is gone. So does one of which
+    nobody can tell whether it has to be kept: what goes is the first case, and that is certain of each obligation.
     """
-    return Cases(
-        (
-            Case(Disposition.PURGE, AnyOf(ACCOUNT, accounts), "account-closed"),
-            Case(Disposition.UNDETERMINED, AnyOf(NAMED, accounts), "owner-unreadable"),
-            Case(Disposition.KEEP, ALWAYS, OTHERS),
-        )
-    )
+    theirs = AnyOf(ACCOUNT, accounts)
+    leaves: Condition = And((theirs, *(each.over for each in kept))) if kept else theirs
+    named = Case(Disposition.UNDETERMINED, AnyOf(NAMED, accounts), "owner-unreadable")
+    purge = Case(Disposition.PURGE, leaves, "account-closed")
+    if not kept:
+        return Cases((purge, named, Case(Disposition.KEEP, ALWAYS, OTHERS)))
+    others = Case(Disposition.KEEP, Or((Not(theirs), Missing(ACCOUNT))), OTHERS)
+    stays = (Case(Disposition.KEEP, each.young, KEPT, each.number, each.cutoff) for each in kept)
+    untold = Case(Disposition.UNDETERMINED, ALWAYS, "kept-unknown")
+    last = Case(Disposition.KEEP, ALWAYS, OTHERS)  # where a store lets something stay for reasons of its own
+    return Cases((purge, named, others, *stays, untold, last))
 
 
 def manual_cases(selected: Condition, dataset: Dataset, reference: datetime, floor: Period) -> Cases:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from retentiond.domain.decision import Cases, closure_cases, hide_cases, named_cases
+from retentiond.domain.decision import Cases, hide_cases, named_cases
 from retentiond.domain.policy import Action
 
 
@@ -122,17 +121,12 @@ class Part:
     size_bytes: int = 0
 
 
-def fixed_cases(basis: Basis, accounts: Iterable[str] = ()) -> Cases:
-    """Return the cases of a basis that asks neither a policy nor a person's request.
-
-    Args:
-        accounts: Those that leave.
+def fixed_cases(basis: Basis) -> Cases:
+    """Return the cases of a basis that asks neither accounts, nor a policy, nor a person's request.
 
     Raises:
         ValueError: The basis does.
     """
-    if basis is Basis.CLOSURE:
-        return closure_cases(*sorted(accounts))
     if basis is Basis.NAMED:
         return named_cases()
     if basis is Basis.HIDDEN_WITH_ROW:

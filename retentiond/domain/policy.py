@@ -96,6 +96,27 @@ class ContentWindow:
 
 
 @dataclass(frozen=True, slots=True)
+class Obligation:
+    """What has to be kept of accounts that have left, and how long; it goes by itself when that time is over.
+
+    Attributes:
+        number: Its place among those of its class, from 1.
+        keep: How long, counted from the start of a record's clock.
+        from_closure: Whether it counts from the day on which the closure was asked for instead.
+        reason: Why, in words that a customer may read.
+        when: Of which records.
+        jurisdictions: Of which accounts, by where they belong; empty for all.
+    """
+
+    number: int
+    keep: Period
+    reason: str
+    when: Condition = ALWAYS
+    jurisdictions: tuple[str, ...] = ()
+    from_closure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Caps of one plan; beyond them it needs approval. `longest_run` is the least that a run is reckoned to last."""
 
@@ -123,6 +144,7 @@ class Policy:
     Attributes:
         lists: Named lists that the rules use, with their members.
         content: Parts of records that go sooner.
+        kept: What is kept of accounts that have left.
         floor: Nothing younger is removed by age.
         canonical: The validated policy, RFC 8785 JSON; published beside the log under its SHA-256.
     """
@@ -137,6 +159,7 @@ class Policy:
     lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     canonical: bytes = b""
     content: tuple[ContentWindow, ...] = ()
+    kept: tuple[Obligation, ...] = ()
 
     @property
     def sha256(self) -> str:
@@ -155,13 +178,23 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class Jurisdiction:
+    """How accounts leave that belong to a jurisdiction; `accounts`: those of which that is known beforehand."""
+
+    grace: Period | None
+    deadline: Period
+    accounts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class ClosureTerms:
-    """How accounts leave: grace, deadline, and caps of one day."""
+    """How accounts leave: grace, deadline, and caps of one day; where they belong, by its name, grace and deadline."""
 
     grace: Period | None = TWO_WEEKS
     deadline: Period = THIRTY_DAYS
     per_day: int = 500
     max_percent: float | None = None
+    jurisdictions: Mapping[str, Jurisdiction] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from retentiond.domain.account import AccountState
+from retentiond.domain.account import AccountState, Leaver
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import closure_cases, named_cases
 from retentiond.engine.context import Context
+from retentiond.engine.dated import DatedPart, dated_parts
 from retentiond.engine.holdings import Holding, holdings
 from retentiond.engine.retractions import retractions_in
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ClosureRow
+
+_LEAVING = (AccountState.GRACE, AccountState.CLOSING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class AccountStatus:
 
     Attributes:
         retracted: Why its closure's receipt was taken back; empty where it was not.
+        dated: Of one that leaves: what is still there, why in words for the customer, and until when.
     """
 
     account: str
@@ -28,6 +32,7 @@ class AccountStatus:
     closure: ClosureRow | None
     remaining: tuple[tuple[str, int | None], ...]
     retracted: str = ""
+    dated: tuple[DatedPart, ...] = ()
 
 
 def account_commitment(ctx: Context, account: str) -> str:
@@ -47,6 +52,10 @@ def closure_of(ctx: Context, tx: Transaction, account: str) -> ClosureRow | None
 
 def account_status(ctx: Context, account: str) -> AccountStatus:
     """Return where an account stands and how many of its records each dataset still has."""
+    with ctx.ledger.begin() as tx:
+        closure = closure_of(ctx, tx, account)
+    if closure is not None and closure.state in _LEAVING:
+        return account_holdings(ctx, account)[0]
     return _status(ctx, account, tuple((each.name, count_of(ctx, each, account)) for each in _owned(ctx)))
 
 
@@ -61,10 +70,14 @@ def _status(ctx: Context, account: str, remaining: tuple[tuple[str, int | None],
 
 def account_holdings(ctx: Context, account: str) -> tuple[AccountStatus, list[Holding]]:
     """Return where an account stands, and what each dataset holds of it."""
-    found = holdings(ctx, account)
+    with ctx.ledger.begin() as tx:
+        closure = closure_of(ctx, tx, account)
+    leaves = closure is not None and closure.state in _LEAVING
+    found = holdings(ctx, account, Leaver(closure.jurisdiction, closure.requested_at) if closure and leaves else None)
     remaining = tuple((each.dataset, None if each.trouble else each.records + each.undetermined) for each in found)
     owned = {each.name for each in _owned(ctx)}
-    return _status(ctx, account, tuple(each for each in remaining if each[0] in owned)), found
+    status = _status(ctx, account, tuple(each for each in remaining if each[0] in owned))
+    return replace(status, dated=dated_parts(closure, found) if closure and leaves else ()), found
 
 
 def count_of(ctx: Context, dataset: Dataset, account: str) -> int:

@@ -5,14 +5,17 @@ Every approval gets a log entry, and a sealed record in the journal, before it c
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import RunState, Trigger
+from retentiond.domain.policy import Policy
 from retentiond.engine import allowed, chains
 from retentiond.engine.context import Context
 from retentiond.engine.manual import asked_by
@@ -32,6 +35,8 @@ from retentiond.evidence.entry import void_entry
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ApprovalRow, PlanRow
 
+_KEPT = "kept-approved"  # a fact for each policy
+_ASKED = "kept-asked"  # a fact for each plan that asks for it
 ERASES = "erases:"  # facts: the form of a dataset in which people approved an erasure in it
 _NOT_AFTER = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
@@ -136,6 +141,7 @@ def others(given: set[str], asked: str) -> set[str]:
 
 def _approve_pairs(ctx: Context, tx: Transaction, plan: PlanRow) -> None:
     """Approve what the plan is bound to, each policy with its own lists: another plan may hold fewer policies."""
+    _approve_kept(ctx, tx, plan)
     if plan.trigger is Trigger.ERASURE:
         for name, sha256 in plan.datasets:
             tx.facts.set(f"{ERASES}{name}", sha256)
@@ -148,6 +154,38 @@ def _approve_pairs(ctx: Context, tx: Transaction, plan: PlanRow) -> None:
         for dataset in plan.datasets:
             if governed is not None and classes.get(dataset[0]) == governed.data_class:
                 tx.approvals.approve_pair(policy, dataset, lists)
+
+
+def kept_sha256(policy: Policy) -> str:
+    """Return the SHA-256 of what a policy's class keeps of accounts that have left; empty where that is nothing."""
+    kept = json.loads(policy.canonical)["closing"] if policy.kept else None
+    return hashlib.sha256(canonical_json(kept)).hexdigest() if kept else ""
+
+
+def kept_asked(ctx: Context, tx: Transaction) -> dict[str, str]:
+    """Return the policies of which what is kept was not approved as it stands, each with the SHA-256 of that.
+
+    Where nothing was ever kept nobody has to approve that.
+    """
+    forms = {name: kept_sha256(policy) for name, policy in ctx.policies.policies.items()}
+    return {name: form for name, form in forms.items() if (tx.facts.get(f"{_KEPT}:{name}") or "") != form}
+
+
+def ask_kept(tx: Transaction, plan: str, asked: Mapping[str, str]) -> None:
+    """Note what the approval of a closure's plan approves besides."""
+    if asked:
+        tx.facts.set(f"{_ASKED}:{plan}", json.dumps(asked))
+
+
+def _approve_kept(ctx: Context, tx: Transaction, plan: PlanRow) -> None:
+    """Approve what is kept: what a closure's plan asked for, or what stands in the policies of a schedule's."""
+    forms: dict[str, str] = json.loads(tx.facts.get(f"{_ASKED}:{plan.id}") or "{}")
+    for name, sha256 in plan.policies if plan.trigger is Trigger.SCHEDULE else ():
+        policy = ctx.policies.policies.get(name)
+        if policy is not None and policy.sha256 == sha256:
+            forms[name] = kept_sha256(policy)
+    for name, form in forms.items():
+        tx.facts.set(f"{_KEPT}:{name}", form)
 
 
 def erases_unapproved(tx: Transaction, datasets: Iterable[Dataset]) -> list[str]:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import Cases, cases_of
 from retentiond.domain.erasure import erasure_cases
 from retentiond.domain.hold import Hold, HoldIndex
+from retentiond.domain.obligation import leaving_cases
 from retentiond.domain.plan import Basis, BatchState, Outcome, Part, Sighting, fixed_cases
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record, micros
@@ -24,7 +25,7 @@ from retentiond.engine.docket import holds_in_force
 from retentiond.engine.endings import read_ended, seal_ended
 from retentiond.engine.holding import UNKNOWN, guarded, held_by_condition, look_at_holds
 from retentiond.engine.identifiers import NOT_HIDDEN, Ended, Fate, Final, Hiding, decode_records
-from retentiond.engine.leaving import owners_among, still_asking
+from retentiond.engine.leaving import Whom, leavers_among, owners_among, still_asking
 from retentiond.engine.manual import cases_of_request
 from retentiond.engine.positions import encode_verification, note_position
 from retentiond.engine.preparing import NOTHING_PREPARED, Prepared
@@ -65,7 +66,7 @@ class Work:
 
     plan: PlanRow
     parts: Sequence[Part]
-    accounts: Collection[str] = frozenset()
+    accounts: Whom = field(default_factory=dict)
     elsewhere: Callable[[str], bool] = lambda _name: False
     prepared: Prepared = NOTHING_PREPARED
 
@@ -106,9 +107,11 @@ def cases_for(ctx: Context, work: Work, part: Part, records: Iterable[Record]) -
         return erasure_cases(still_asking(ctx, work.accounts, people), ctx.datamap.datasets[part.dataset])
     if part.basis is Basis.REPLAY:
         return cases_of_replay(ctx, work.plan, part, records)
+    if part.basis is Basis.CLOSURE:
+        leaving, policy = leavers_among(work.accounts, records), ctx.policies.policies.get(part.policy)
+        return leaving_cases(leaving, policy, ctx.datamap.datasets[part.dataset], work.plan.reference_time)
     if part.basis is not Basis.POLICY:
-        some = records if work.accounts else ()
-        return fixed_cases(part.basis, {owner for record in some for owner in owners_among(work.accounts, record)})
+        return fixed_cases(part.basis)
     policy = ctx.policies.policies[part.policy]
     return cases_of(policy, ctx.datamap.datasets[part.dataset], work.plan.reference_time)
 

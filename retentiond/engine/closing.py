@@ -19,7 +19,7 @@ from retentiond.engine.affairs import CLOSURES, Affair
 from retentiond.engine.closure_receipts import issue_closure_receipts
 from retentiond.engine.context import Context
 from retentiond.engine.enforcement import Carried, carry_out_chain
-from retentiond.engine.leaving import account_of
+from retentiond.engine.leaving import account_of, leavers_of
 from retentiond.engine.planning import Planned, Request, expire_plans, look, make_plan
 from retentiond.errors import ConnectorError, GuardStopped, Interrupted, LedgerBusy, RetentiondError
 from retentiond.ports.rows import ClosureRow, PlanRow
@@ -201,23 +201,24 @@ def _remove(ctx: Context, done: Pass, leaving: dict[str, str]) -> Planned | None
             return None
         if not any(counts[name] for each in carried for counts in each.outcomes().values() for name in _GONE):
             break
-    return look(ctx, _request(done.affair, leaving))
+    return look(ctx, _request(ctx, done.affair, leaving))
 
 
 def _plan(ctx: Context, done: Pass, leaving: dict[str, str]) -> Planned:
     """Plan for all of them; accounts of which too much is due get a plan of their own, which waits for a person."""
-    planned = make_plan(ctx, _request(done.affair, leaving))
+    planned = make_plan(ctx, _request(ctx, done.affair, leaving))
     if not planned.above:
         return planned
-    large = make_plan(ctx, _request(done.affair, {account: leaving[account] for account in planned.above}))
+    large = make_plan(ctx, _request(ctx, done.affair, {account: leaving[account] for account in planned.above}))
     if large.plan is not None:
         _carry(ctx, done, large.plan)
     _set_aside(ctx, done, leaving)
-    return make_plan(ctx, _request(done.affair, leaving)) if leaving else large
+    return make_plan(ctx, _request(ctx, done.affair, leaving)) if leaving else large
 
 
-def _request(affair: Affair, leaving: Mapping[str, str]) -> Request:
-    return Request(affair.trigger, leaving=affair.leaving(leaving), acting=True)
+def _request(ctx: Context, affair: Affair, leaving: Mapping[str, str]) -> Request:
+    leavers = leavers_of(ctx, leaving) if affair.trigger is Trigger.CLOSURE else {}
+    return Request(affair.trigger, leaving=affair.leaving(leaving), leavers=leavers, acting=True)
 
 
 def _note(ctx: Context, affair: Affair, leaving: Mapping[str, str], last: Planned) -> dict[str, str]:

@@ -7,11 +7,12 @@ from datetime import datetime
 from pathlib import Path
 
 from retentiond.domain.account import AccountState, ClosureEvent, next_state, open_closure
+from retentiond.domain.policy import ClosureTerms, Jurisdiction
 from retentiond.engine.accounts import account_commitments
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.leaving import seal_account
 from retentiond.engine.signing import deliver_what_waits, record_state, request
-from retentiond.errors import AccountStateError, NotFound
+from retentiond.errors import AccountStateError, NotFound, UsageError
 from retentiond.evidence.canonical import Json, rfc3339
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ClosureRow, PendingRow
@@ -22,12 +23,17 @@ _BEFORE = {CLOSE: AccountState.OPEN, CANCEL: AccountState.GRACE}
 _LIVE = (AccountState.GRACE, AccountState.CLOSING)
 
 
-def close_account(ctx: Context, account: str, reason: str, key_file: Path | None) -> ClosureRow:
+def close_account(ctx: Context, account: str, reason: str, key_file: Path | None, jurisdiction: str = "") -> ClosureRow:
     """Ask for the closure of an account; it begins with its grace, once its entry is in the log.
+
+    Args:
+        jurisdiction: Where the account belongs; empty where no policy asks, or a list says it.
 
     Raises:
         AccountStateError: The account is leaving already.
+        UsageError: Nobody says where it belongs, or not what a list says.
     """
+    where, terms = terms_of(ctx.policies.closure, account, jurisdiction)
     if not account or not reason.strip():
         raise AccountStateError("a closure names an account and a reason", remedy="account close ACCOUNT --reason R")
     commitments = account_commitments(ctx, account)
@@ -40,9 +46,11 @@ def close_account(ctx: Context, account: str, reason: str, key_file: Path | None
         )
     ctx.log.compare()
     _check_not_pending(ctx, known)
-    signed = request(ctx, "account close", {"verb": "account close", "account": account, "reason": reason}, key_file)
+    named = {"jurisdiction": where} if where else {}
+    asked = {"verb": "account close", "account": account, "reason": reason, **named}
+    signed = request(ctx, "account close", asked, key_file)
     now = ctx.now()
-    closure = open_closure(new_id(now), account, reason, ctx.policies.closure, now)
+    closure = open_closure(new_id(now), account, reason, terms, now)
     row = ClosureRow(
         id=closure.id,
         commitment=commitments[0],
@@ -52,6 +60,7 @@ def close_account(ctx: Context, account: str, reason: str, key_file: Path | None
         requested_at=closure.requested_at,
         due_at=closure.due_at,
         deadline_at=closure.deadline_at,
+        jurisdiction=where,
     )
     record: dict[str, Json] = {
         "kind": CLOSE,
@@ -61,6 +70,7 @@ def close_account(ctx: Context, account: str, reason: str, key_file: Path | None
         "requestedAt": rfc3339(row.requested_at),
         "dueAt": rfc3339(row.due_at),
         "deadlineAt": rfc3339(row.deadline_at),
+        **named,
         **signed.to_json(),
     }
     with ctx.ledger.begin() as tx:
@@ -74,6 +84,27 @@ def close_account(ctx: Context, account: str, reason: str, key_file: Path | None
         tx.pending.add(PendingRow(index, CLOSE, row.id, signed.principal, now))
     settle_closures(ctx, deliver_what_waits(ctx, "the closure"))
     return replace(row, state=closure.state)
+
+
+def terms_of(terms: ClosureTerms, account: str, named: str) -> tuple[str, ClosureTerms | Jurisdiction]:
+    """Return where an account belongs, and how it leaves: as somebody says, or as a list does; it is never guessed.
+
+    Raises:
+        UsageError: Nobody says it, though there are several, or the name is none of them, or a list says another.
+    """
+    known = terms.jurisdictions
+    listed = next((name for name, each in known.items() if account in each.accounts), "")
+    where = named or listed
+    names = ", ".join(known) or "there are none: name none"
+    if where and where not in known:
+        raise UsageError(f"there is no jurisdiction {where!r}", where="--jurisdiction", remedy=f"one of: {names}")
+    if listed and where != listed:
+        what = f"a list says that the account belongs to {listed}, not to {where}"
+        raise UsageError(what, where="--jurisdiction", remedy="correct the list, or what is asked for")
+    if known and not where:
+        what = "nobody says where the account belongs, and how it leaves depends on that"
+        raise UsageError(what, where="--jurisdiction", remedy=f"name one of: {names}")
+    return (where, known[where]) if where else ("", terms)
 
 
 def cancel_closure(ctx: Context, account: str, key_file: Path | None) -> ClosureRow:

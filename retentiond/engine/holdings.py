@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
+from retentiond.domain.account import KeptPart, Leaver
 from retentiond.domain.condition import ACCOUNT, ALWAYS, NAMED, AnyOf, Missing
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import OTHERS, Case, Cases, Disposition, named_cases
 from retentiond.domain.graph import reached
 from retentiond.domain.hold import Hold, HoldIndex
+from retentiond.domain.obligation import Keeping
 from retentiond.domain.record import Record, key_bytes
 from retentiond.engine.context import Context
 from retentiond.engine.docket import holds_in_force
@@ -22,8 +25,19 @@ from retentiond.errors import ConnectorError
 from retentiond.ports.stores import UNNAMEABLE, Tally
 
 _OWN, _NAMED, _UNOWNED = 0, 1, 2
-_SCHEMA = "CREATE TABLE named (name BLOB PRIMARY KEY, held INTEGER NOT NULL) WITHOUT ROWID"
-_ADD = "INSERT INTO named VALUES (?, ?) ON CONFLICT DO UPDATE SET held = max(held, excluded.held)"
+_SCHEMA = """
+CREATE TABLE named (
+    name BLOB PRIMARY KEY,
+    held INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    until TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+_ADD = """
+INSERT INTO named VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET held = max(held, excluded.held), until = max(until, excluded.until),
+    reason = iif(excluded.until > until, excluded.reason, reason)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +51,7 @@ class Holding:
         held: How many of them a legal hold keeps.
         undetermined: Records that name the account, and perhaps others that cannot be read.
         unowned: Records of which nobody can tell whose they are.
+        kept: Of one that leaves: what has to be kept longer of those that no hold keeps.
         trouble: Why it could not be looked at; empty where it was.
     """
 
@@ -52,9 +67,14 @@ class Holding:
     undetermined: int = 0
     unowned: int = 0
     trouble: str = ""
+    kept: tuple[KeptPart, ...] = ()
 
-    def plus(self, record: Record, *, held: bool) -> Holding:
-        """Return this with one more record of the account's."""
+    def plus(self, record: Record, *, held: bool, date: tuple[str, datetime] | None = None) -> Holding:
+        """Return this with one more record of the account's.
+
+        Args:
+            date: Why it has to be kept, and until when; None where it has not.
+        """
         clocks = [clock for clock in (self.oldest, self.newest, record.clock) if clock is not None]
         return replace(
             self,
@@ -63,11 +83,20 @@ class Holding:
             oldest=min(clocks, default=None),
             newest=max(clocks, default=None),
             held=self.held + held,
+            kept=self._with(*date) if date and not held else self.kept,
         )
 
+    def _with(self, reason: str, until: datetime) -> tuple[KeptPart, ...]:
+        part = KeptPart(self.dataset, self.data_class, reason, 1, until, until)
+        same = next((each for each in self.kept if each.reason == reason), None)
+        return (*(each for each in self.kept if each is not same), part.plus(same) if same else part)
 
-def holdings(ctx: Context, account: str) -> list[Holding]:
+
+def holdings(ctx: Context, account: str, leaver: Leaver | None = None) -> list[Holding]:
     """Return what each dataset holds of an account, in the order of the data map.
+
+    Args:
+        leaver: What is known of an account that leaves; None for one that stays.
 
     A store that cannot be looked at keeps none of the others from being.
     """
@@ -76,7 +105,7 @@ def holdings(ctx: Context, account: str) -> list[Holding]:
     found: dict[str, Holding] = {}
     for dataset in ctx.datamap.datasets.values():
         if not dataset.follows:
-            for each in _Look(ctx, account, holds, dataset).run():
+            for each in _Look(ctx, account, holds, dataset, leaver).run():
                 found[each.dataset] = each
     return [found[name] for name in ctx.datamap.datasets]
 
@@ -84,13 +113,18 @@ def holdings(ctx: Context, account: str) -> list[Holding]:
 class _Look:
     """One look at a dataset, and at the one that its rows name objects of."""
 
-    def __init__(self, ctx: Context, account: str, holds: Sequence[Hold], dataset: Dataset) -> None:
+    def __init__(
+        self, ctx: Context, account: str, holds: Sequence[Hold], dataset: Dataset, leaver: Leaver | None
+    ) -> None:
         self._ctx = ctx
         self._account = account
         self._dataset = dataset
         self._follower = ctx.datamap.datasets[dataset.blobs.dataset] if dataset.blobs else None
         self._holds = HoldIndex(holds, dataset.name)
         self._object_holds = HoldIndex(holds, self._follower.name if self._follower else "")
+        self._now = ctx.now()
+        policy = ctx.policies.of_class(dataset.data_class)
+        self._keeping = Keeping({account: leaver}, policy) if leaver else None
 
     def run(self) -> Iterator[Holding]:
         with _Names() as names:
@@ -117,13 +151,16 @@ class _Look:
     def _rows(self, found: Holding, names: _Names) -> Holding:
         unsure = unowned = 0
         for window in self._ctx.connector(self._dataset).scan(self._dataset, _cases(self._account), frozenset((_OWN,))):
-            own = [(record, self._is_held(record)) for record, _ in window.found]
-            for record, held in own:
-                found = found.plus(record, held=held)
-            names.add((name, held) for record, held in own for name in record.blobs)
+            own = [(record, self._is_held(record), self._date(record)) for record, _ in window.found]
+            for record, held, date in own:
+                found = found.plus(record, held=held, date=date)
+            names.add((name, held, date) for record, held, date in own for name in record.blobs)
             unsure += window.tallies.get(_NAMED, Tally()).count
             unowned += sum(window.tallies.get(each, Tally()).count for each in (_UNOWNED, UNNAMEABLE))
         return replace(found, undetermined=unsure, unowned=unowned)
+
+    def _date(self, record: Record) -> tuple[str, datetime] | None:
+        return self._keeping.until(record, self._now) if self._keeping else None
 
     def _is_held(self, record: Record) -> bool:
         if self._holds and self._holds.ids(record):
@@ -138,27 +175,36 @@ class _Look:
         unowned = 0
         for window in self._ctx.connector(follower).scan(follower, named_cases(), frozenset((0,))):
             for record, _ in window.found:
-                held = names.held(record)
-                if held is None and self._account not in record.accounts:
+                named = names.of(record)
+                if named is None and self._account not in record.accounts:
                     continue
+                held, date = named or (False, self._date(record))
                 own = record._replace(account=self._account)
-                found = found.plus(record, held=bool(held) or bool(self._object_holds.ids(own)))
+                found = found.plus(record, held=held or bool(self._object_holds.ids(own)), date=date)
             unowned += window.tallies.get(UNNAMEABLE, Tally()).count
         return replace(found, unowned=unowned)
 
 
 class _Names(Scratch):
-    """The names of objects that rows of the account name, and whether a hold keeps such a row."""
+    """The names of objects that rows of the account name, and what keeps such a row: a hold, or an obligation."""
 
     def __init__(self) -> None:
         super().__init__(_SCHEMA)
 
-    def add(self, names: Iterator[tuple[str, bool]]) -> None:
-        self._write(_ADD, ((name.encode(), held) for name, held in names))
+    def add(self, names: Iterator[tuple[str, bool, tuple[str, datetime] | None]]) -> None:
+        rows = (
+            (name.encode(), held, date[0] if date else "", date[1].isoformat() if date else "")
+            for name, held, date in names
+        )
+        self._write(_ADD, rows)
 
-    def held(self, record: Record) -> bool | None:
-        found = self._db.execute("SELECT held FROM named WHERE name = ?", (key_bytes(record.key),)).fetchone()
-        return None if found is None else bool(found[0])
+    def of(self, record: Record) -> tuple[bool, tuple[str, datetime] | None] | None:
+        query = "SELECT held, reason, until FROM named WHERE name = ?"
+        found = self._db.execute(query, (key_bytes(record.key),)).fetchone()
+        if found is None:
+            return None
+        held, reason, until = found
+        return bool(held), (reason, datetime.fromisoformat(until)) if reason else None
 
 
 def _cases(account: str) -> Cases:

@@ -7,7 +7,8 @@ many of them stand is said by the store with each parent that is due.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.policy import Action
@@ -25,7 +26,23 @@ CREATE TABLE going (
     moved INTEGER NOT NULL,
     PRIMARY KEY (parent, child, link)
 ) WITHOUT ROWID;
+CREATE TABLE kept (
+    child TEXT NOT NULL,
+    parent TEXT NOT NULL,
+    link TEXT NOT NULL,
+    rows INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    until TEXT NOT NULL,
+    PRIMARY KEY (parent, child, link)
+) WITHOUT ROWID;
 """
+_KEEP = """
+INSERT INTO kept VALUES (?, ?, ?, 1, ?, ?)
+ON CONFLICT DO UPDATE SET rows = rows + 1, reason = iif(excluded.until > until, excluded.reason, reason),
+    until = max(until, excluded.until)
+"""
+_GOING = "SELECT live + hidden FROM going WHERE parent = ? AND child = ? AND link = ?"
+_KEPT = "SELECT rows, reason, until FROM kept WHERE parent = ? AND child = ? AND link = ?"
 _COUNT = """
 INSERT INTO going VALUES (?, ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET live = live + excluded.live, hidden = hidden + excluded.hidden, moved = moved + excluded.moved
@@ -53,6 +70,31 @@ class Kinship(Scratch):
     def forget(self, dataset: str) -> None:
         """Take back what was counted of a dataset that cannot be planned after all."""
         self._db.execute("DELETE FROM going WHERE child = ?", (dataset,))
+        self._db.execute("DELETE FROM kept WHERE child = ?", (dataset,))
+
+    def keep(self, dataset: Dataset, stays: Sequence[tuple[Record, str, datetime]]) -> None:
+        """Count rows that have to be kept, each with reason and date, for whatever waits for them."""
+        rows = (
+            (dataset.name, parent, link, reason, until.isoformat())
+            for record, reason, until in stays
+            for parent, link in record.ties.parents
+        )
+        if dataset.parents:
+            self._write(_KEEP, rows)
+
+    def kept_until(self, dataset: Dataset, record: Record) -> tuple[str, datetime] | None:
+        """Return reason and date of the rows that a row waits for; None where others are left than have to be kept."""
+        told: list[tuple[datetime, str]] = []
+        for each in record.ties.standing:
+            name = (dataset.name, each.dataset, each.link)
+            (going,) = self._db.execute(_GOING, name).fetchone() or (0,)
+            kept, reason, until = self._db.execute(_KEPT, name).fetchone() or (0, "", "")
+            if each.live + each.hidden > going + kept:
+                return None
+            if kept:
+                told.append((datetime.fromisoformat(until), reason))
+        latest = max(told, default=None)
+        return None if latest is None else (latest[1], latest[0])
 
     def waits(self, dataset: Dataset, action: Action, record: Record) -> bool:
         """Tell whether a row that is due has to wait for a child that this plan does not take."""

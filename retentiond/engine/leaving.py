@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeAlias
 
-from retentiond.domain.account import Remainder
+from retentiond.domain.account import KeptPart, Leaver, Remainder
+from retentiond.domain.dataset import Dataset
 from retentiond.domain.erasure import ErasureState, Person, Persons
 from retentiond.domain.plan import Trigger
 from retentiond.domain.record import Record
 from retentiond.engine.context import Context
 from retentiond.ports.rows import ClosureRow, ErasureRow, PlanRow
+
+Whom: TypeAlias = Mapping[str, Leaver] | Persons
+"""The accounts that leave, with what is known of each, or the people whose data is erased."""
 
 DUE, HELD, UNDETERMINED, WAITING = "due", "held", "undetermined", "waiting"
 
@@ -39,7 +45,7 @@ def person_of(ctx: Context, erasure: ErasureRow) -> str:
     return ctx.wrapping.open(erasure.subject_sealed, _erasure_context(erasure.id)).decode()
 
 
-def accounts_of(ctx: Context, plan: PlanRow) -> Collection[str]:
+def accounts_of(ctx: Context, plan: PlanRow) -> Whom:
     """Return the accounts whose closures a plan serves; those that were closed since have nothing in it any more.
 
     Of a plan that serves requests for erasure: their people.
@@ -49,10 +55,28 @@ def accounts_of(ctx: Context, plan: PlanRow) -> Collection[str]:
             asked = [tx.erasures.get(erasure) for erasure in tx.erasures.of_plan(plan.id)]
         return Persons({text: row.id for row in asked if row is not None and (text := person_of(ctx, row))})
     if plan.trigger is not Trigger.CLOSURE:
-        return frozenset()
+        return {}
     with ctx.ledger.begin() as tx:
         rows = [tx.closures.get(closure) for closure in tx.plans.closures_of(plan.id)]
-    return frozenset(account for row in rows if row is not None and (account := account_of(ctx, row)))
+    return {account: leaver_of(row) for row in rows if row is not None and (account := account_of(ctx, row))}
+
+
+def leavers_of(ctx: Context, leaving: Mapping[str, str]) -> dict[str, Leaver]:
+    """Return what is known of accounts that leave, where anything of it matters.
+
+    Args:
+        leaving: The accounts, each with its closure's id.
+    """
+    if not any(policy.kept for policy in ctx.policies.policies.values()):
+        return {}
+    with ctx.ledger.begin() as tx:
+        rows = {account: tx.closures.get(closure) for account, closure in leaving.items()}
+    return {account: leaver_of(row) for account, row in rows.items() if row is not None}
+
+
+def leaver_of(closure: ClosureRow) -> Leaver:
+    """Return what a closure says of its account."""
+    return Leaver(closure.jurisdiction, closure.requested_at)
 
 
 def still_asking(ctx: Context, asked: Collection[str], people: Iterable[str]) -> list[str]:
@@ -62,6 +86,13 @@ def still_asking(ctx: Context, asked: Collection[str], people: Iterable[str]) ->
     with ctx.ledger.begin(shared=True) as tx:
         rows = [(text, tx.erasures.get(asked[text])) for text in people]
     return [text for text, row in rows if row is not None and row.state is ErasureState.IN_PROGRESS]
+
+
+def leavers_among(whom: Whom, records: Iterable[Record]) -> dict[str, Leaver]:
+    """Return which of the accounts that leave own one of these records, with what is known of each."""
+    if isinstance(whom, Persons):
+        return {}
+    return {owner: whom[owner] for record in records for owner in record.accounts if owner in whom}
 
 
 def owners_among(accounts: Collection[str], record: Record) -> list[str]:
@@ -79,12 +110,14 @@ class Left:
 
     Attributes:
         counts: Records by account and reason.
+        kept: What has to be kept longer, by account, and by dataset and reason.
         anybodys: Records of which nobody can tell whose they are: as long as they are there, no account is gone.
     """
 
     def __init__(self, accounts: Collection[str]) -> None:
         self._accounts = accounts
         self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self.kept: defaultdict[str, dict[tuple[str, str], KeptPart]] = defaultdict(dict)
         self.anybodys = 0
 
     def keep(self, why: str, record: Record) -> None:
@@ -104,12 +137,27 @@ class Left:
         for record in records:
             self.keep(why, record)
 
+    def keep_until(self, dataset: Dataset, stays: Iterable[tuple[Record, str, datetime]]) -> None:
+        """Count records that have to be kept longer, each with reason and date, under each owner that leaves."""
+        for record, reason, until in stays:
+            part = KeptPart(dataset.name, dataset.data_class, reason, 1, until, until)
+            for owner in owners_among(self._accounts, record):
+                self._add_kept(owner, part)
+
+    def _add_kept(self, owner: str, part: KeptPart) -> None:
+        name = (part.dataset, part.reason)
+        known = self.kept[owner].get(name)
+        self.kept[owner][name] = part.plus(known) if known else part
+
     def add(self, others: Iterable[Left], due: Mapping[tuple[str, str], int]) -> None:
         """Take what others counted, and what was planned: by dataset and account, how many records."""
         for other in others:
             self.anybodys += other.anybodys
             for account, counts in other.counts.items():
                 self.counts[account].update(counts)
+            for account, parts in other.kept.items():
+                for part in parts.values():
+                    self._add_kept(account, part)
         for (_, account), count in due.items():
             self.counts[account][DUE] += count
 
@@ -126,7 +174,12 @@ class Left:
             undetermined=counts[UNDETERMINED] + self.anybodys,
             waiting=counts[WAITING],
             unseen=tuple(unseen),
+            kept=tuple(sorted(self.kept.get(account, {}).values(), key=_by_date)),
         )
+
+
+def _by_date(part: KeptPart) -> tuple[datetime, str, str]:
+    return part.until, part.dataset, part.reason
 
 
 def _erasure_context(erasure_id: str) -> bytes:

@@ -8,10 +8,11 @@ batch by batch.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from retentiond.domain.account import Leaver
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.erasure import Person, Persons
 from retentiond.domain.plan import Forecast, RunState, Trigger
@@ -24,12 +25,13 @@ from retentiond.engine.drafting import Draft, Tallies, drafting
 from retentiond.engine.estimating import Estimate, estimate
 from retentiond.engine.graphing import graph_of
 from retentiond.engine.kinship import Kinship
-from retentiond.engine.leaving import Left
+from retentiond.engine.leaving import Left, Whom
 from retentiond.engine.manual import Manual
 from retentiond.engine.pending import Pending, pending
 from retentiond.engine.proposing import Proposal, propose
 from retentiond.engine.retrying import TRIES, pause_seconds
-from retentiond.engine.scanning import Subject, plan_dataset
+from retentiond.engine.scanning import plan_dataset
+from retentiond.engine.subjects import Subject
 from retentiond.engine.zeroing import remember_checks
 from retentiond.errors import ConnectorError, GuardStopped, UsageError
 from retentiond.evidence.canonical import rfc3339
@@ -46,6 +48,7 @@ class Request:
         policies: Ids of the policies; empty for all.
         leaving: For closures: the accounts that leave, each with its closure's id; for erasures the people whose data
             goes, each with the request's.
+        leavers: What is known of those of them, where anything has to be kept of them.
         manual: What somebody asks to be purged; None where nobody does.
         gone: For a replay: closed accounts and erased users, each with the end of that, microseconds since the epoch.
         acting: Whether whoever asks is the process that acts on the ledger.
@@ -54,6 +57,7 @@ class Request:
     trigger: Trigger = Trigger.SCHEDULE
     policies: tuple[str, ...] = ()
     leaving: Mapping[str, str] = field(default_factory=dict)
+    leavers: Mapping[str, Leaver] = field(default_factory=dict)
     manual: Manual | None = None
     gone: Mapping[Person, int] = field(default_factory=dict)
     acting: bool = False
@@ -68,9 +72,11 @@ class Request:
             raise ValueError(message)
 
     @property
-    def who(self) -> Collection[str]:
-        """The accounts that leave, or the people whose data goes."""
-        return self.leaving if isinstance(self.leaving, Persons) else frozenset(self.leaving)
+    def who(self) -> Whom:
+        """The accounts that leave, with what is known of each, or the people whose data goes."""
+        if isinstance(self.leaving, Persons):
+            return self.leaving
+        return {account: self.leavers.get(account, Leaver()) for account in self.leaving}
 
     @property
     def by_policy(self) -> bool:

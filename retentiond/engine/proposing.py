@@ -10,7 +10,7 @@ from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.domain.policy import Policy
 from retentiond.engine import guards
-from retentiond.engine.approvals import erases_unapproved, lists_commitment
+from retentiond.engine.approvals import ask_kept, erases_unapproved, kept_asked, lists_commitment
 from retentiond.engine.context import Context
 from retentiond.engine.drafting import Draft, PlanDraft
 from retentiond.engine.manual import Manual, remember
@@ -79,6 +79,8 @@ def propose(ctx: Context, proposal: Proposal) -> tuple[PlanRow, ...]:
             tx.plans.finish_draft(row, each.draft.parts, () if erases else served, served if erases else ())
             detail = {"records": row.records, "sha256": row.sha256, "plans": len(rows)}
             tx.events.append("plan.made", row.id, proposal.reference, detail)
+        if proposal.trigger is Trigger.CLOSURE:
+            ask_kept(tx, rows[0].id, kept_asked(ctx, tx))
         _keep_request(ctx, tx, proposal.manual, rows)
     if proposal.manual is not None:
         deliver(ctx)
@@ -150,7 +152,7 @@ def _row(ctx: Context, tx: Transaction, proposal: Proposal, signed: _Signed, rea
 
 def _reasons(ctx: Context, tx: Transaction, proposal: Proposal, signed: Sequence[_Signed]) -> list[str]:
     if proposal.trigger is Trigger.CLOSURE:
-        return list(proposal.caps)
+        return [*proposal.caps, *(_not_approved(ctx.policies.policies[name]) for name in kept_asked(ctx, tx))]
     if proposal.trigger is Trigger.ERASURE:
         datasets = dict.fromkeys(dataset.name for each in signed for dataset in each.datasets)
         return [*proposal.caps, *erases_unapproved(tx, (ctx.datamap.datasets[name] for name in datasets))]
@@ -177,6 +179,10 @@ def _decided(proposal: Proposal, signed: _Signed) -> Sequence[Dataset]:
         return signed.datasets
     ruled = {part.dataset for part in signed.draft.parts if part.rule}
     return [dataset for dataset in signed.datasets if dataset.name in ruled]
+
+
+def _not_approved(policy: Policy) -> str:
+    return f"what closures keep of class {policy.data_class} was not approved in its present form"
 
 
 def publish_canonical(ctx: Context, declared: Iterable[Policy | Dataset]) -> None:

@@ -195,6 +195,7 @@ class Rebuilding:
                 requested_at=requested,
                 due_at=due,
                 deadline_at=deadline,
+                jurisdiction=record.get("jurisdiction", ""),
             )
         )
 

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from retentiond.domain.account import AccountState
 from retentiond.domain.erasure import ErasureState
 from retentiond.domain.plan import Basis, Forecast, RunState, Trigger
 from retentiond.engine import chains, guards
@@ -387,7 +386,7 @@ def tidy(ctx: Context) -> None:
     """Let the ledger forget identifiers at the end of their time, unless a closure still needs them, and old keys."""
     with ctx.ledger.begin() as tx:
         tx.erasures.forget_texts(ctx.policies.erasure.keep.before(ctx.now()))
-        if not tx.closures.in_state(AccountState.CLOSING) and not tx.erasures.in_state(ErasureState.IN_PROGRESS):
+        if not tx.erasures.in_state(ErasureState.IN_PROGRESS):
             tx.batches.destroy_identifiers(ctx.terms.identifiers_keep.before(ctx.now()))
     forget_keys(ctx)
     forget_requests(ctx)

@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.decision import (
-    Case,
-    Cases,
-    Disposition,
-    cases_of,
-    closure_cases,
-    manual_cases,
-    named_cases,
-    only_of,
-)
-from retentiond.domain.erasure import Person, Persons, erasure_cases
-from retentiond.domain.hold import Hold, HoldIndex, Scope
+from retentiond.domain.decision import KEPT, Case, Cases, Disposition, named_cases
+from retentiond.domain.erasure import Persons
+from retentiond.domain.hold import Hold, HoldIndex
+from retentiond.domain.obligation import Keeping
 from retentiond.domain.plan import Basis, Part
-from retentiond.domain.policy import REMOVING, Action, Policy
-from retentiond.domain.record import Key, Record, Ties
+from retentiond.domain.policy import REMOVING, Action
+from retentiond.domain.record import Record, Ties
 from retentiond.domain.records import Records, Same, columns_of
-from retentiond.domain.replay import SINCE, replay_cases
+from retentiond.domain.replay import SINCE
 from retentiond.domain.versions import MARKER, markers_last
 from retentiond.domain.zero import too_old
 from retentiond.engine.ahead import ahead
@@ -37,74 +28,11 @@ from retentiond.engine.guards import ABSURD_CLOCKS
 from retentiond.engine.kinship import CHILD_REMAINS, Kinship
 from retentiond.engine.leaving import HELD, UNDETERMINED, WAITING, Left
 from retentiond.engine.selecting import windows
+from retentiond.engine.subjects import Subject
 from retentiond.engine.surveying import survey
 from retentiond.engine.waiting import waiting
 from retentiond.errors import DatasetRefused, GuardStopped
 from retentiond.ports.stores import UNNAMEABLE, Survey, Tally
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """What is planned in one go: a dataset, and the one that its rows name objects of.
-
-    Attributes:
-        policies: The policies in question, by class.
-        accounts: The accounts that leave, or the people whose data is erased; none where policy decides.
-        gone: After a restore: closed accounts and erased users, each with the end of that, microseconds since the
-            epoch; None where nothing was restored.
-        scope: What people ask to be purged; None where nobody does.
-        as_of: For what people had asked to be purged: the time of that purge; None for the reference time.
-        exact: Of what has the keys that the scope names, only these, as the store has them; none for all.
-        only: The accounts that are asked about, where policy decides; none for all.
-        seen_at: When it is looked at, where that is later than the reference time; None where it is not.
-    """
-
-    dataset: Dataset
-    follower: Dataset | None
-    policies: Mapping[str, Policy]
-    accounts: Collection[str] = frozenset()
-    gone: Mapping[Person, int] | None = None
-    scope: Scope | None = None
-    as_of: datetime | None = None
-    exact: frozenset[Key] = frozenset()
-    only: tuple[str, ...] = ()
-    seen_at: datetime | None = None
-
-    @property
-    def datasets(self) -> tuple[Dataset, ...]:
-        """The dataset, and the one that follows it."""
-        return (self.dataset, self.follower) if self.follower else (self.dataset,)
-
-    @property
-    def basis(self) -> Basis:
-        """Where its cases come from."""
-        if self.scope is not None:
-            return Basis.MANUAL
-        if isinstance(self.accounts, Persons):
-            return Basis.ERASURE
-        if self.gone is not None:
-            return Basis.REPLAY
-        return Basis.CLOSURE if self.accounts else Basis.POLICY
-
-    def cases(self, dataset: Dataset, reference: datetime) -> Cases:
-        """Return the cases of one of the two datasets."""
-        if isinstance(self.accounts, Persons):
-            return erasure_cases(self.accounts, dataset)
-        if self.accounts:
-            return closure_cases(*sorted(self.accounts))
-        policy = self.policies.get(dataset.data_class)
-        if self.gone is not None:
-            return replay_cases(self.gone, dataset, reference, policy)
-        if policy is None:
-            raise DatasetRefused(
-                f"no policy governs class {dataset.data_class}",
-                where=dataset.name,
-                remedy="write one, or plan all policies",
-            )
-        if self.scope is not None:
-            return manual_cases(self.scope.selects, dataset, self.as_of or reference, policy.floor)
-        cases = cases_of(policy, dataset, reference, self.seen_at)
-        return only_of(self.only, cases) if self.only and dataset.has_owner else cases
 
 
 def plan_dataset(ctx: Context, draft: Draft, kin: Kinship, subject: Subject, reference: datetime) -> DatasetPlan:
@@ -154,6 +82,9 @@ class _Scan:
         self._left = Left(subject.accounts)
         doubts = (index for index, case in enumerate(self._cases.cases) if case.disposition is Disposition.UNDETERMINED)
         self._doubts = frozenset(doubts if subject.accounts else ())  # to be told whose they are
+        self._kept = frozenset(index for index, case in enumerate(self._cases.cases) if case.reason == KEPT)
+        leaving = {} if isinstance(subject.accounts, Persons) else subject.accounts
+        self._keeping = Keeping(leaving, subject.policies.get(subject.dataset.data_class))
         self._held_names: set[str] = set()
         self._buffers: defaultdict[int, Buffer] = defaultdict(lambda: Buffer(draft.batch_records))
         self._rows = self._count(subject.dataset)
@@ -191,18 +122,27 @@ class _Scan:
         dataset = self._subject.dataset
         self._ctx.reporter.start(f"scan {dataset.name}", None)
         connector = self._ctx.connector(dataset)
-        for window in ahead(windows(connector, dataset, self._cases, self._subject.scope, self._doubts)):
+        for window in ahead(windows(connector, dataset, self._cases, self._subject.scope, self._doubts | self._kept)):
             self._rows.examine(window)
             for case, records in window.groups():
                 free = self._free(records, case)
                 if case in self._doubts:
                     self._left.keep_all(UNDETERMINED, free)
+                elif case in self._kept:
+                    self._stay(dataset, free)
                 else:
                     self._note_age(self._rows, self._cases.cases[case], free)
                     self._take(case, free)
             self._ctx.reporter.advance(sum(tally.count for tally in window.tallies.values()))
         for case in list(self._buffers):
             self._flush(case)
+
+    def _stay(self, dataset: Dataset, records: Iterable[Record]) -> None:
+        """Count what has to be kept longer, with its date, also for what waits for it."""
+        told = ((record, self._keeping.until(record, self._reference)) for record in records)
+        stays = [(record, *date) for record, date in told if date is not None]
+        self._left.keep_until(dataset, stays)
+        self._kin.keep(dataset, stays)
 
     def _free(self, records: Records, case: int) -> Records:
         """Return the records that nothing keeps; the others are counted. Mostly nothing can keep any of them."""
@@ -213,7 +153,7 @@ class _Scan:
         return columns_of([record for record in records if not self._is_kept(record, case)])
 
     def _is_kept(self, record: Record, case: int) -> bool:
-        if case in self._doubts:
+        if case in self._doubts or case in self._kept:
             return False
         if self._subject.exact and record.key not in self._subject.exact:
             return True
@@ -226,7 +166,7 @@ class _Scan:
         elif record.ties.standing and self._waits(record, case):
             self._rows.undetermined[CHILD_REMAINS] += 1
             self._rows.doubts[self._cases.cases[case].rule] += 1
-            self._left.keep(UNDETERMINED, record)
+            self._wait(record)
         elif self._must_wait(record):
             self._rows.waiting += 1
             self._note_age(self._rows, self._cases.cases[case], [record])
@@ -247,6 +187,16 @@ class _Scan:
             taken += buffer.fill(records[taken : taken + buffer.room])
             if not buffer.room:
                 self._flush(case)
+
+    def _wait(self, record: Record) -> None:
+        """Count a row that waits for others, with a date where these are only such as have to be kept."""
+        dataset = self._subject.dataset
+        told = self._kin.kept_until(dataset, record)
+        if told is None:
+            self._left.keep(UNDETERMINED, record)
+        else:
+            self._left.keep_until(dataset, [(record, *told)])
+            self._kin.keep(dataset, [(record, *told)])
 
     def _waits(self, record: Record, case: int) -> bool:
         action = self._cases.cases[case].action
@@ -342,6 +292,8 @@ class _Scan:
                 self._left.keep(UNDETERMINED, record)
             elif cases.cases[index].reason == SINCE:
                 count.since += 1
+            elif cases.cases[index].reason == KEPT:
+                self._stay(follower, (record,))
             elif index in due and self._orphan_held(record):
                 count.held += 1
                 self._left.keep(HELD, record)

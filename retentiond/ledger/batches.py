@@ -9,10 +9,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, insert, or_, select, tuple_, update
 
+from retentiond.domain.account import AccountState
 from retentiond.domain.plan import BatchState, RunState
 from retentiond.errors import ClaimLost, LedgerError, NotFound
 from retentiond.ledger.holds import locked_epoch
-from retentiond.ledger.schema import batch_identifiers, batches, columns_of, plans, receipts
+from retentiond.ledger.schema import batch_identifiers, batches, closures, columns_of, plan_closures, plans, receipts
 from retentiond.ledger.session import Session, values_of
 from retentiond.ports.rows import BatchRow
 
@@ -71,10 +72,16 @@ _CANCELLED_BEFORE = and_(
         plans.c.id == batches.c.plan, plans.c.state == RunState.CANCELLED, plans.c.expires_at < bindparam("before")
     ),
 )
+_NEEDED = exists().where(  # a closure that is under way has no receipt yet over what its plans removed
+    plan_closures.c.plan == batch_identifiers.c.plan,
+    closures.c.id == plan_closures.c.closure,
+    closures.c.state == AccountState.CLOSING,
+)
 _DESTROY = (
     update(batch_identifiers)
     .where(
         or_(batch_identifiers.c.plain.is_not(None), batch_identifiers.c.sealed.is_not(None)),
+        ~_NEEDED,
         tuple_(batch_identifiers.c.plan, batch_identifiers.c.ordinal).in_(
             select(batches.c.plan, batches.c.ordinal).where(or_(_RECEIPTED_BEFORE, _CANCELLED_BEFORE))
         ),

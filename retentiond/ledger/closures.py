@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Executable, Row, bindparam, func, insert, null, select, update
 
-from retentiond.domain.account import AccountState, Remainder
+from retentiond.domain.account import AccountState, KeptPart, Remainder
+from retentiond.evidence.canonical import rfc3339
 from retentiond.ledger.schema import closures, columns_of, receipts, retractions
 from retentiond.ledger.session import Session, values_of
 from retentiond.ports.rows import ClosedRow, ClosureRow
@@ -82,7 +83,7 @@ class SqlClosures:
 
     def note(self, closure: str, remainder: Remainder) -> None:
         """Keep what a look found of the account; NotFound where there is no such closure."""
-        found = None if not remainder else {**asdict(remainder), "unseen": list(remainder.unseen)}
+        found = None if not remainder else _written(remainder)
         self._session.change_one(f"closure {closure}", _NOTE, reference=closure, found=found)
 
     def cancel(self, closure: str) -> None:
@@ -114,5 +115,16 @@ class SqlClosures:
 def _closure(row: Row[Any]) -> ClosureRow:
     values = values_of(row)
     found = values["remainder"]
-    values["remainder"] = found and Remainder(**{**found, "unseen": tuple(found["unseen"])})
+    values["remainder"] = found and _read(found)
     return ClosureRow(**values)
+
+
+def _written(remainder: Remainder) -> dict[str, Any]:
+    kept = [{**asdict(part), "first": rfc3339(part.first), "until": rfc3339(part.until)} for part in remainder.kept]
+    return {**asdict(remainder), "unseen": list(remainder.unseen), "kept": kept}
+
+
+def _read(found: Mapping[str, Any]) -> Remainder:
+    dates = ("first", "until")
+    parts = ({**part, **{name: datetime.fromisoformat(part[name]) for name in dates}} for part in found.get("kept", ()))
+    return Remainder(**{**found, "unseen": tuple(found["unseen"]), "kept": tuple(KeptPart(**each) for each in parts)})

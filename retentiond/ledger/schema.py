@@ -25,7 +25,7 @@ from retentiond.domain.policy import Action
 from retentiond.ledger.columns import AnyText, Moment, Reference, Structure, Whole, Word
 from retentiond.ports.orders import OrderState
 
-REVISION = "0010"
+REVISION = "0011"
 APPLICATION_ID = 0x72746E64  # "rtnd", in the header of the file
 
 metadata = MetaData()
@@ -223,6 +223,7 @@ closures = Table(
     _reference("receipt", "receipts.id"),
     Column("begun_at", Moment),
     Column("remainder", Structure),
+    Column("jurisdiction", Reference),
     Index("closures_by_commitment", "commitment"),
     Index("closures_by_state", "state", "deadline_at"),
 )

@@ -200,6 +200,7 @@ class ClosureRow:
     Attributes:
         begun_at: When its grace was over and it began; None before that.
         remainder: What the last look found of the account; None where it found nothing, or nobody looked.
+        jurisdiction: Where the account belongs, by a name of `closure.jurisdictions`; empty where nobody said it.
     """
 
     id: str
@@ -213,6 +214,15 @@ class ClosureRow:
     receipt: str = ""
     begun_at: datetime | None = None
     remainder: Remainder | None = None
+    jurisdiction: str = ""
+
+    @property
+    def next_deadline(self) -> datetime:
+        """By when the next thing has to be gone: of one of which only what has to be kept is left, its first date."""
+        found = self.remainder
+        if found is None or not found.kept or not found.is_excused:
+            return self.deadline_at
+        return max(self.deadline_at, min(part.first for part in found.kept))
 
 
 @dataclass(frozen=True, slots=True)

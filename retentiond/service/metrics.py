@@ -161,7 +161,7 @@ def of_status(found: Status, now: datetime, log_size: int) -> Iterator[Metric]:
     due = "Records of accounts that are leaving that are due and still there, as last counted."
     yield _gauge("closure_overdue_records", due, found.closure_records_overdue)
     if found.closures:
-        left = min((each.deadline_at - now).total_seconds() for each in found.closures)
+        left = min((each.next_deadline - now).total_seconds() for each in found.closures)
         yield _gauge("closure_deadline_seconds", "Time to the next deadline of a closure; negative once missed.", left)
     yield from _of_erasures(found, now)
     yield _gauge("plans_waiting", "Plans that wait for somebody's approval or for their run.", len(found.waiting))

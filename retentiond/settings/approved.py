@@ -10,7 +10,7 @@ from retentiond.domain.period import Period
 from retentiond.domain.policy import Policy, PolicySet
 from retentiond.errors import PolicyError
 from retentiond.settings.policies import Reading
-from retentiond.settings.policy_model import PolicyModel
+from retentiond.settings.policy_model import KeptModel, PolicyModel
 from retentiond.settings.problems import Problem, validated
 
 
@@ -24,11 +24,14 @@ def read_canonical(data: bytes, datamap: DataMap, policies: PolicySet) -> Policy
     """
     written: dict[str, Any] = json.loads(data)
     name, floor = written.pop("id"), Period.parse(written.pop("floor"))
+    closing = [_without_nothing(each) for each in written.pop("closing", ())]
     current = policies.policies.get(name)
     problems: list[Problem] = []
     model = validated(PolicyModel, _without_nothing(written), (), problems)
+    kept = [validated(KeptModel, each, (), problems) for each in closing]
     if model is not None:
-        reading = Reading(name, model, datamap, dict(current.lists) if current else {})
+        lists = dict(current.lists) if current else {}
+        reading = Reading(name, model, datamap, lists, [each for each in kept if each is not None])
         problems.extend(reading.problems(floor))
         if not problems:
             return reading.policy(floor)

@@ -10,7 +10,6 @@ from retentiond.domain.dataset import DataMap, Dataset
 from retentiond.domain.period import Period
 from retentiond.domain.policy import (
     Action,
-    ClosureTerms,
     Limits,
     Policy,
     PolicySet,
@@ -21,12 +20,13 @@ from retentiond.domain.policy import (
 from retentiond.domain.statute import BUILT_IN, ErasureTerms, Law
 from retentiond.errors import ConfigError, PolicyError
 from retentiond.settings.canonical import canonical
+from retentiond.settings.closing import KeptReading, closure_problems, closure_terms
 from retentiond.settings.content import order_problems, window_problems, windows_of
 from retentiond.settings.document import Document, Trail, decode, read_bytes, read_document
 from retentiond.settings.parts_model import PromiseModel
 from retentiond.settings.policy_model import (
-    ClosureModel,
     ErasureModel,
+    KeptModel,
     ListModel,
     PoliciesFile,
     PolicyModel,
@@ -54,11 +54,16 @@ def load_policies(path: Path, datamap: DataMap) -> PolicySet:
     document = read_document(path)
     model = declared(PoliciesFile, document)
     lists = {name: _members(document, name, each, path.parent) for name, each in model.lists.items()}
-    readings = {name: Reading(name, each, datamap, lists) for name, each in model.policies.items()}
+    kept = model.closure.classes
+    readings = {
+        name: Reading(name, each, datamap, lists, kept.get(each.data_class, ()))
+        for name, each in model.policies.items()
+    }
     problems = [problem for reading in readings.values() for problem in reading.problems(model.floor)]
-    raise_first(document, [*_shared_classes(model), *problems], PolicyError)
+    raise_first(document, [*_shared_classes(model), *problems, *closure_problems(model, lists)], PolicyError)
     policies = {name: reading.policy(model.floor) for name, reading in readings.items()}
-    return PolicySet(policies, _closure(model.closure), model.limits.chain_records, _erasure(model.erasure))
+    closing = closure_terms(model.closure, lists)
+    return PolicySet(policies, closing, model.limits.chain_records, _erasure(model.erasure))
 
 
 def uncovered_classes(datamap: DataMap, policies: PolicySet) -> tuple[str, ...]:
@@ -111,9 +116,20 @@ def _shared_classes(model: PoliciesFile) -> Sequence[Problem]:
 
 
 class Reading:
-    """One policy on its way from the file to the engine: its problems first, then its value."""
+    """One policy on its way from the file to the engine: its problems first, then its value.
 
-    def __init__(self, name: str, model: PolicyModel, datamap: DataMap, lists: Mapping[str, tuple[str, ...]]) -> None:
+    Args:
+        kept: What is kept of accounts that have left.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        model: PolicyModel,
+        datamap: DataMap,
+        lists: Mapping[str, tuple[str, ...]],
+        kept: Sequence[KeptModel] = (),
+    ) -> None:
         self._name = name
         self._model = model
         self._all = tuple(datamap.datasets.values())
@@ -122,6 +138,7 @@ class Reading:
         known = frozenset[str]().union(*self._fields.values())
         self._when = WhenReader(lists, self._lacking, known.intersection(*self._fields.values()))
         self._clauses: dict[Trail, Clause] = {}
+        self._kept = KeptReading(kept, ("closure", "classes", model.data_class), self._when)
 
     def problems(self, floor: Period) -> Sequence[Problem]:
         """Read the rules, and return what is wrong with them."""
@@ -130,6 +147,7 @@ class Reading:
         for index, rule in enumerate(self._model.rules):
             found += self._rule_problems((*path, "rules", index), index, rule, floor)
         found += self._content_problems((*path, "content"), floor)
+        found += self._kept.problems(self._model.rules)
         return [*found, *self._when.problems]
 
     def _content_problems(self, path: Trail, floor: Period) -> Iterator[Problem]:
@@ -162,6 +180,7 @@ class Reading:
             lists=dict(self._when.used),
             canonical=self._canonical(floor),
             content=windows_of(self._model.content, self._datasets, self._content_clauses()),
+            kept=self._kept.obligations(),
         )
 
     def _content_clauses(self) -> dict[int, Clause]:
@@ -220,7 +239,9 @@ class Reading:
         for index, content in enumerate(self._model.content):
             trail = ("policies", self._name, "content", index, "when")
             dumped["content"][index]["when"] = self._when.canonical(content.when, trail)
-        return canonical({"id": self._name, **dumped, "floor": floor.iso()})
+        kept = self._kept.canonical()
+        closing = {"closing": kept} if kept else {}  # policies of which nothing is kept are approved as before
+        return canonical({"id": self._name, **dumped, "floor": floor.iso(), **closing})
 
 
 def _fields(dataset: Dataset, datamap: DataMap) -> frozenset[str]:
@@ -236,10 +257,6 @@ def _fields(dataset: Dataset, datamap: DataMap) -> frozenset[str]:
 
 def _promise(model: PromiseModel | None) -> Promise | None:
     return Promise(model.live, model.backups) if model else None
-
-
-def _closure(model: ClosureModel) -> ClosureTerms:
-    return ClosureTerms(model.grace, model.deadline, model.limits.per_day, model.limits.max_percent)
 
 
 def _erasure(model: ErasureModel) -> ErasureTerms:

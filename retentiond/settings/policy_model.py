@@ -162,19 +162,76 @@ class ClosureLimits(Declared):
     max_percent: Percent | None = None
 
 
+class KeptModel(Declared):
+    """What has to be kept of accounts that have left, and how long."""
+
+    newer: ClassVar[frozenset[str]] = frozenset(("keep", "after_closure"))
+
+    when: When = None
+    keep: MaybePeriod = None
+    after_closure: MaybePeriod = None
+    reason: Label
+    jurisdictions: Annotated[list[Name], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_clock(self) -> KeptModel:
+        if (self.keep is None) == (self.after_closure is None):
+            remedy = "write `keep: 10 years`, from a record's own clock, or `after_closure: 90 days`"
+            raise refuse("what has to be kept needs exactly one of keep, after_closure", remedy)
+        return self
+
+    @property
+    def period(self) -> Period:
+        """How long; one of the two is always given."""
+        return next(period for period in (self.keep, self.after_closure) if period)
+
+
+def _kept(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+class JurisdictionModel(Declared):
+    """How accounts leave that belong to a jurisdiction; what it does not say is as for all others."""
+
+    grace: Grace = None
+    deadline: PeriodValue | None = None
+    accounts: Name | None = None
+
+
 class ClosureModel(Declared):
     """How accounts leave."""
 
     grace: Grace = Period(days=14)
     deadline: PeriodValue = Period(days=30)
     limits: ClosureLimits = ClosureLimits()
+    classes: dict[
+        Name,
+        Annotated[
+            list[KeptModel],
+            BeforeValidator(_kept, json_schema_input_type=KeptModel | list[KeptModel]),
+            Field(min_length=1),
+        ],
+    ] = Field(default_factory=dict)
+    jurisdictions: dict[Name, JurisdictionModel] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _in_time(self) -> ClosureModel:
-        if self.grace and longest_seconds(self.grace) >= shortest_seconds(self.deadline):
-            what = f"the deadline of {self.deadline} leaves no time after a grace of {self.grace}"
-            raise refuse(what, "shorten the grace, or give more time")
+        _check_time(self.grace, self.deadline, "")
+        for name in self.jurisdictions:
+            _check_time(*self.terms(name), f" of {name}")
         return self
+
+    def terms(self, jurisdiction: str) -> tuple[Period | None, Period]:
+        """Return the grace, None for none, and the deadline of a jurisdiction."""
+        model = self.jurisdictions[jurisdiction]
+        grace = model.grace if "grace" in model.model_fields_set else self.grace
+        return grace, model.deadline or self.deadline
+
+
+def _check_time(grace: Period | None, deadline: Period, whose: str) -> None:
+    if grace and longest_seconds(grace) >= shortest_seconds(deadline):
+        what = f"the deadline{whose} of {deadline} leaves no time after a grace of {grace}"
+        raise refuse(what, "shorten the grace, or give more time")
 
 
 class LawModel(Declared):

@@ -261,6 +261,43 @@ def test_a_closure_waits_for_its_grace(small: World) -> None:
     check_account(small("account", "cancel", "acct-a", "--ssh-key", small.ssh_key), "open")
 
 
+def test_what_has_to_be_kept_of_an_account_is_kept_and_dated(small: World) -> None:
+    policies = small.config / "policies.yaml"
+    law = "the law asks for flagged requests"
+    terms = (
+        "{grace: none, deadline: 30 days, limits: {max_percent: 100}, classes: {request-content: "
+        f"{{when: {{flagged: true}}, keep: 200 days, reason: {law}, jurisdictions: [de]}}}}, "
+        "jurisdictions: {de: {deadline: 20 days}, us: {}}}"
+    )
+    text = policies.read_text(encoding="utf-8").replace(
+        "closure: {grace: none, deadline: 30 days, limits: {max_percent: 100}}", f"closure: {terms}"
+    )
+    assert law in text
+    policies.write_text(text, encoding="utf-8")
+    close = ("account", "close", "acct-a", "--reason", "left", "--ssh-key", small.ssh_key)
+    for named in ((), ("--jurisdiction", "fr")):
+        assert "de, us" in small(*close, *named, code=2)["remedy"]
+    stopped = small(*close, "--jurisdiction", "de", code=4)
+    assert (stopped["state"], stopped["jurisdiction"]) == ("closing", "de")
+    (plan,) = small("status")["waiting"]
+    assert "what closures keep of class request-content was not approved" in plan["reasons"][0]
+    small("approve", plan["plan"], "--ssh-key", small.ssh_key)
+    small("run", code=4)
+    shown = small("account", "status", "acct-a")
+    check_account(shown, "closing")
+    flagged = [name for name, (account, _, kept) in small.rows.items() if account == "acct-a" and kept]
+    assert {name for name in small.rows_left() if name.startswith("acct-a")} == set(flagged)
+    (dated,) = shown["dated"]
+    assert (dated["dataset"], dated["records"], dated["why"]) == ("requests", len(flagged), law)
+    times(dated, "first_at", "until")
+    (kept,) = shown["stays"]["kept"]
+    assert (kept["until"], kept["class"], kept["reason"]) == (dated["until"], "request-content", law)
+    found = small("status")
+    assert (found["closures_past_deadline"], found["closure_records_overdue"]) == (0, 0)
+    assert found["closures"][0]["next_deadline_at"] == dated["first_at"]
+    assert not [each for each in small("receipt", "list")["receipts"] if each["kind"] == "closure"]
+
+
 def test_a_plan_that_nobody_approved_is_refused(small: World) -> None:
     plan = small("plan", code=4)["plan"]
     check_error(small("apply", plan, code=4))

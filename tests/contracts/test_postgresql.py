@@ -335,6 +335,10 @@ class PartedContentHarness(PartitionedHarness, ContentHarness):
 
     script = PartitionedHarness.script.replace("owner text", "owner text, prompt text, meta json, other varchar(3000)")
 
+    def accepts(self, name: str) -> bool:
+        """Leave out what makes a json unreadable: such a row is undetermined, and never said to be redacted."""
+        return super().accepts(name) and "\\u0000" not in name
+
     def read(self, key: Key) -> tuple[str | None, str | None, str | None]:
         return super().read(key[:1])
 

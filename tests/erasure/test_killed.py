@@ -36,8 +36,11 @@ MOMENTS = (
 )
 
 
-@pytest.mark.parametrize(("owner", "name"), MOMENTS, ids=[name for _, name in MOMENTS])
-@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize(
+    ("owner", "name", "after"),
+    [(*moment, number % 2) for number, moment in enumerate(MOMENTS)],  # both of each step: `test_closing.py` does that
+    ids=[f"{name}-{number % 2}" for number, (_, name) in enumerate(MOMENTS)],
+)
 def test_whatever_step_it_dies_at_it_goes_on(
     owner: Any,
     name: str,

@@ -15,6 +15,7 @@ RULES = "policies:\n  p:\n    class: content\n    rules:\n%s"
 RULE = RULES % "      - {%s}\n"
 WHEN = RULES % "      - {when: {%s}, keep: 1 day}\n      - {keep: 30 days}\n"
 KEEP = RULE % "keep: 30 days"
+CLOSURE = "closure: {classes: {%s}}\n"
 CONTENT = KEEP + "    content: [{%s}]\n"
 
 
@@ -83,6 +84,53 @@ SHAPE = [
     Bad("run in months", KEEP + "    limits: {longest_run: ▸1 month}\n", "no fixed length", "hours"),
     Bad("long id", f"policies:\n  ▸{'p' * 65}: {{class: content, rules: [{{keep: 1 day}}]}}\n", "64 bytes", "shorter"),
     Bad("closure", "closure: ▸{grace: 30 days, deadline: 30 days}\n", "leaves no time", "shorten the grace"),
+    Bad(
+        "closure of a jurisdiction",
+        "closure: ▸{grace: 14 days, deadline: 30 days, jurisdictions: {eu: {deadline: 10 days}}}\n",
+        "the deadline of eu of 10 days leaves no time after a grace of 14 days",
+        "shorten the grace",
+    ),
+    Bad(
+        "kept, of what",
+        KEEP + CLOSURE % "▸contents: {keep: 9 days, reason: law}",
+        "no policy governs the class",
+        "mean",
+    ),
+    Bad("kept, but why", KEEP + CLOSURE % "content: ▸{keep: 9 days}", "'reason' is missing", "add"),
+    Bad("kept, how long", KEEP + CLOSURE % "content: {keep: ▸9, reason: law}", "9 has no unit", "'30 days'"),
+    Bad("kept from when", KEEP + CLOSURE % "content: ▸{reason: law}", "exactly one of keep, after_closure", "write"),
+    Bad("kept no time", KEEP + CLOSURE % "content: ▸[]", "is empty", "write one"),
+    Bad(
+        "kept longer than the policy lets it",
+        KEEP + CLOSURE % "content: [{keep: 9 days, reason: law}, {keep: ▸31 days, reason: law}]",
+        "and a rule of its policy removes it before",
+        "keep it longer in the policy, too",
+    ),
+    Bad(
+        "kept longer than any rule lets it",
+        KEEP + CLOSURE % "content: {when: {flagged: true}, keep: ▸31 days, reason: law}",
+        "and every rule of its policy removes it before",
+        "keep it longer in the policy, too",
+    ),
+    Bad(
+        "kept by what nobody has",
+        KEEP + CLOSURE % "content: {when: {▸colour: red}, keep: 9 days, reason: law}",
+        "the rule asks for 'colour'",
+        "declare it",
+    ),
+    Bad(
+        "kept where",
+        KEEP + CLOSURE % "content: {keep: 9 days, reason: law, jurisdictions: [▸de]}",
+        "there is no jurisdiction 'de'",
+        "",
+    ),
+    Bad("accounts of no list", "closure: {jurisdictions: {de: {accounts: ▸germans}}}\n", "no list 'germans'", ""),
+    Bad(
+        "accounts of two jurisdictions",
+        "lists: {a: [x, y], b: [y]}\nclosure: {jurisdictions: {de: {accounts: a}, us: {accounts: ▸b}}}\n",
+        "an account stands in the lists of 'de' and of 'us'",
+        "in one of them",
+    ),
     Bad("zone of erasures", "erasure: {zone: ▸Mars/Olympus}\n", "no time zone", "IANA"),
     Bad("law built in", "erasure: ▸{laws: {gdpr: {name: x, answer: 1 month}}}\n", "is built in", "another name"),
     Bad("law in hours", "erasure: {laws: {x: {name: x, answer: ▸36 hours}}}\n", "no number of whole days", "days"),

@@ -8,12 +8,28 @@ import pytest
 
 from retentiond.domain.condition import ACCOUNT, ALWAYS, AnyOf, Compare, Not, Operator, attribute, python_reading
 from retentiond.domain.content import Change, Target
+from retentiond.domain.dataset import DataMap
 from retentiond.domain.jsonpath import JsonPath
 from retentiond.domain.period import Period
-from retentiond.domain.policy import MAX_RECORDS, Action, ClosureTerms, Limits, PolicySet, Promise, Schedule
+from retentiond.domain.policy import (
+    MAX_RECORDS,
+    Action,
+    ClosureTerms,
+    Jurisdiction,
+    Limits,
+    PolicySet,
+    Promise,
+    Schedule,
+)
 from retentiond.domain.record import Record
 from retentiond.errors import ConfigError, PolicyError
-from retentiond.settings import idle_policies, list_commitment_input, load_policies, uncovered_classes
+from retentiond.settings import (
+    idle_policies,
+    list_commitment_input,
+    load_policies,
+    read_canonical,
+    uncovered_classes,
+)
 
 from .samples import DATAMAP
 
@@ -335,3 +351,52 @@ def test_a_negated_list_is_read_as_such(policies_of: Load) -> None:
 def test_policies_are_read_from_a_path(tmp_path: Path, datamap_of: Callable[..., object]) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         load_policies(tmp_path / "policies.yaml", datamap_of(DATAMAP))
+
+
+KEPT = """\
+policies:
+  p: {class: content, rules: [{keep: 1 year}]}
+lists: {vip: [acct-7], germans: [acct-de]}
+closure:
+  grace: 7 days
+  classes:
+    content:
+      - {when: {account: {in: vip}}, keep: 6 months, reason: the contract asks for it}
+      - {when: {account: acct-9}, keep: 30 days, reason: tax law, jurisdictions: [us, de]}
+  jurisdictions:
+    de: {deadline: 20 days, accounts: germans}
+    us: {grace: none}
+"""
+
+
+def test_what_is_kept_of_accounts_that_have_left(policies_of: Load) -> None:
+    found = policies_of(KEPT)
+    first, second = found.policies["p"].kept
+    assert (first.number, first.keep, first.reason) == (1, Period(months=6), "the contract asks for it")
+    assert first.when == AnyOf(ACCOUNT, ("acct-7",))
+    assert (second.jurisdictions, second.when) == (("de", "us"), AnyOf(ACCOUNT, ("acct-9",)))
+    assert found.closure.jurisdictions == {
+        "de": Jurisdiction(Period(days=7), Period(days=20), frozenset(("acct-de",))),
+        "us": Jurisdiction(None, Period(days=30)),
+    }
+    assert found.policies["p"].lists["vip"] == ("acct-7",)
+
+
+def test_what_is_kept_is_part_of_what_is_approved_and_names_no_account(policies_of: Load) -> None:
+    kept, without = policies_of(KEPT).policies["p"], policies_of(KEPT[: KEPT.index("closure:")]).policies["p"]
+    assert kept.sha256 != without.sha256
+    written = json.loads(kept.canonical)
+    assert [each["keep"] for each in written.pop("closing")] == ["P6M", "P30D"]
+    assert written == json.loads(without.canonical), "and nothing else of it changed"
+    assert b"acct-" not in kept.canonical
+    shorter = policies_of(KEPT.replace("keep: 30 days", "keep: 29 days")).policies["p"]
+    assert shorter.sha256 != kept.sha256
+
+
+def test_what_is_kept_is_read_again_from_what_was_approved(
+    policies_of: Load, datamap_of: Callable[..., DataMap]
+) -> None:
+    found = policies_of(KEPT)
+    again = read_canonical(found.policies["p"].canonical, datamap_of(DATAMAP), found)
+    assert again.kept == found.policies["p"].kept
+    assert again.sha256 == found.policies["p"].sha256

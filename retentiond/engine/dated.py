@@ -1,0 +1,59 @@
+"""What a customer who leaves is told of what is still there: how much, why, and until when. Never of any matter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from retentiond.engine.holdings import Holding
+from retentiond.ports.rows import ClosureRow
+
+HELD = "the law forbids removing it for now"
+UNDETERMINED = "it cannot be told yet whether it is yours alone"
+DUE = "it is going to be removed"
+UNSEEN = "it could not be looked at"
+
+
+@dataclass(frozen=True, slots=True)
+class DatedPart:
+    """Records of an account that leaves which are still there.
+
+    Attributes:
+        records: How many; None where nobody could look.
+        why: In words that a customer may read.
+        first: When the first of them goes; None where there is no date.
+        until: When the last of them goes, at the latest; None where there is no date.
+    """
+
+    dataset: str
+    data_class: str
+    records: int | None
+    why: str
+    first: datetime | None = None
+    until: datetime | None = None
+
+
+def dated_parts(closure: ClosureRow, found: Iterable[Holding]) -> tuple[DatedPart, ...]:
+    """Return what is still there of an account that leaves, by date; what has none comes last."""
+    return tuple(sorted((part for each in found if each.reached for part in _parts(closure, each)), key=_by_date))
+
+
+def _parts(closure: ClosureRow, found: Holding) -> Iterator[DatedPart]:
+    name = (found.dataset, found.data_class)
+    if found.trouble:
+        yield DatedPart(*name, None, UNSEEN)
+        return
+    for part in found.kept:
+        yield DatedPart(*name, part.records, part.reason, part.first, part.until)
+    due = found.records - found.held - sum(part.records for part in found.kept)
+    if due:
+        yield DatedPart(*name, due, DUE, closure.due_at, closure.deadline_at)
+    if found.held:
+        yield DatedPart(*name, found.held, HELD)
+    if found.undetermined:
+        yield DatedPart(*name, found.undetermined, UNDETERMINED)
+
+
+def _by_date(part: DatedPart) -> tuple[bool, str, str, str]:
+    return part.until is None, part.until.isoformat() if part.until else "", part.dataset, part.why
