@@ -6,8 +6,8 @@ import os
 import signal
 import threading
 import time
-from typing import Any
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
