@@ -53,6 +53,12 @@ def annex(office: Office) -> dict[str, Any]:
     return found
 
 
+def unseen(office: Office, kind: str) -> list[str]:
+    statements = [json.loads(base64.b64decode(each["dsseEnvelope"]["payload"])) for each in office.bundles()]
+    (told,) = [each["predicate"] for each in statements if each["predicate"]["kind"] == kind]
+    return [each["what"] for each in told["notCovered"]]
+
+
 def test_rows_of_one_account_have_one_pseudonym_and_those_of_two_have_two(office: Office) -> None:
     for number, account in enumerate((ADA, BOB, ADA)):
         office.feedback(number, 40, account)
@@ -126,6 +132,7 @@ def test_after_its_closure_nobody_can_tell_an_accounts_pseudonym_and_others_keep
         session = run_all(ctx)
         assert not session.failures
     assert accounts(office) == before  # what is nobody's stays, the rest is gone
+    assert "rows under a pseudonym" in unseen(office, "closure")
     with office.open() as ctx:
         after = pseudonyms_of(ctx, [ADA, BOB])
     assert after[ADA] != before[1]
