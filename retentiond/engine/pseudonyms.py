@@ -48,7 +48,7 @@ def may_have_any(ctx: Context, account: str) -> bool:
     with ctx.ledger.begin() as tx:
         if any(tx.facts.get(name) for name in _names(ctx, account)):
             return True
-    return any(window.pseudonymises for policy in ctx.policies.policies.values() for window in policy.content)
+    return any(window.change.pseudonymises for policy in ctx.policies.policies.values() for window in policy.content)
 
 
 def renew_key(ctx: Context) -> None:
