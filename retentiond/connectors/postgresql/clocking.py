@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from retentiond.connectors.postgresql.catalog import Column, Family, Table
+from retentiond.connectors.postgresql.catalog import Column, Table
 from retentiond.connectors.postgresql.fields import Field, clock_field
-from retentiond.connectors.postgresql.jsons import clock_in_json
+from retentiond.connectors.postgresql.jsons import clock_in_json, may_hold_json
 from retentiond.connectors.postgresql.owning import same
 from retentiond.domain.dataset import ClockSource
 
@@ -13,7 +13,7 @@ def clock_here(clock: ClockSource, column: Column) -> Field | None:
     """Return a column of row `t` read as a clock; None where its type does not fit the format."""
     if clock.json is None:
         return clock_field(column, clock)
-    return clock_in_json(column, clock) if column.family is Family.JSON else None
+    return clock_in_json(column, clock) if may_hold_json(column) else None
 
 
 def clock_elsewhere(clock: ClockSource, table: Table, partner: Table) -> Field | None:

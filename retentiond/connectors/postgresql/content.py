@@ -14,7 +14,7 @@ import psycopg
 
 from retentiond.connectors.postgresql.catalog import Column, Family, Table
 from retentiond.connectors.postgresql.fields import literal
-from retentiond.connectors.postgresql.jsons import UNSTORABLE, element
+from retentiond.connectors.postgresql.jsons import READS_TEXT, UNSTORABLE, element, is_json
 from retentiond.connectors.postgresql.layout import Layout, Source
 from retentiond.connectors.postgresql.names import quoted, shown
 from retentiond.connectors.postgresql.relations import refusal
@@ -23,7 +23,6 @@ from retentiond.domain.content import PSEUDONYM, PSEUDONYM_DIGITS, Change, Targe
 from retentiond.errors import DatasetRefused
 from retentiond.ports.stores import Finding
 
-_READS_JSON_TEXT = 160_000
 _TEXTUAL = (Family.TEXT,)
 
 _UNIQUE = """
@@ -141,7 +140,7 @@ def _stands_inside(column: Column, target: Target) -> str:
         return sound
     unreadable = f"{column.of}::text ~ {literal(UNSTORABLE)}"
     if column.family in _TEXTUAL:
-        unreadable = f"NOT ({column.of}::text IS JSON) OR {unreadable}"
+        unreadable = f"NOT coalesce({is_json(f'{column.of}::text')}, FALSE) OR {unreadable}"
     return f"CASE WHEN {column.of} IS NULL THEN FALSE WHEN {unreadable} THEN NULL ELSE {sound} END"
 
 
@@ -191,7 +190,7 @@ def _shape(tx: Transaction, column: Column, target: Target) -> Iterator[tuple[st
         return
     if column.family is not Family.JSON and column.family not in _TEXTUAL:
         yield f"is of type {column.type}, in which there is no JSON", "name the column itself"
-    elif column.family in _TEXTUAL and int(tx.value("SELECT current_setting('server_version_num')")) < _READS_JSON_TEXT:
+    elif column.family in _TEXTUAL and int(tx.value("SELECT current_setting('server_version_num')")) < READS_TEXT:
         yield "is text, and only PostgreSQL 16 can tell whether it is JSON", "make it jsonb, or name the column itself"
 
 

@@ -23,6 +23,7 @@ from retentiond.connectors.postgresql.relations import (
     clock_table,
     find,
     format_remedy,
+    json_text_problems,
     lacking_columns,
     partners,
     refusal,
@@ -116,6 +117,7 @@ def inspect(tx: Transaction, dataset: Dataset) -> tuple[Layout | None, list[Find
         partners(tx, dataset, table, "user", problems),
     )
     problems += _type_problems(dataset, table)
+    problems += json_text_problems(tx, dataset, table, relations)
     if problems:
         return None, problems
     hidden = dataset.tombstone.column if dataset.tombstone else ""
@@ -226,7 +228,9 @@ def _owner_problems(dataset: Dataset, columns: Mapping[str, Column]) -> Iterator
         column = columns[owner.column]
         if column.family not in families_of(owner):
             what = f"an owner cannot stand in column {owner.column!r} of type {column.type}"
-            remedy = "declare a column of json or jsonb" if owner.json or owner.array else "declare a column of text, "
+            remedy = (
+                "declare a column of json, jsonb or text" if owner.json or owner.array else "declare a column of text, "
+            )
             yield refusal(dataset, what, remedy if owner.json or owner.array else remedy + "integers or uuid")
 
 

@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from retentiond.connectors.postgresql.catalog import Column, Family, Table
 from retentiond.connectors.postgresql.fields import Field, Kind
 from retentiond.connectors.postgresql.joining import equal_sql
-from retentiond.connectors.postgresql.jsons import WHOLE, said_sql, value_sql
+from retentiond.connectors.postgresql.jsons import WHOLE, base_of, said_sql, value_sql
 from retentiond.connectors.postgresql.names import quoted
 from retentiond.domain.condition import ACCOUNT, NAMED, USER
 from retentiond.domain.owner import OwnerSource, Step
@@ -26,7 +26,8 @@ _OWNER = f"((q.kind = 'string' AND q.said <> '') OR (q.kind = 'number' AND q.sai
 
 def families_of(owner: OwnerSource) -> AbstractSet[Family]:
     """Return what an owner's column may be made of."""
-    return {Family.JSON} if owner.json else {Family.JSON, Family.ARRAY} if owner.array else OWNER_FAMILIES
+    inside = {Family.JSON, Family.TEXT}
+    return inside if owner.json else {*inside, Family.ARRAY} if owner.array else OWNER_FAMILIES
 
 
 def owner_fields(
@@ -72,7 +73,7 @@ def _place(owner: OwnerSource, table: Table, partners: Sequence[Table]) -> str:
 def _here(owner: OwnerSource, table: Table, name: str) -> str:
     optional = "TRUE" if owner.optional else "FALSE"
     column = _column(table, name)
-    if column.family is Family.JSON:
+    if column.family is Family.JSON or (column.family is Family.TEXT and (owner.json or owner.array)):
         return _json_array(column, owner, optional) if owner.array else _json(column, owner, optional)
     if owner.array:
         return _array(column, optional)
@@ -96,7 +97,7 @@ def _json(column: Column, owner: OwnerSource, optional: str) -> str:
 
 
 def _json_array(column: Column, owner: OwnerSource, optional: str) -> str:
-    base, value = column.base, value_sql(column, owner.json)
+    base, value = base_of(column), value_sql(column, owner.json)
     elements = (
         f"(SELECT {base}_typeof(e.x) AS kind, (e.x #>> '{{}}') COLLATE \"C\" AS said FROM {base}_array_elements("
         f"CASE WHEN q.kind = 'array' THEN v.x END) AS e(x))"

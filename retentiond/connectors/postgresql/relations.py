@@ -16,6 +16,7 @@ from retentiond.connectors.postgresql.catalog import (
 )
 from retentiond.connectors.postgresql.clocking import clock_here
 from retentiond.connectors.postgresql.joining import joins
+from retentiond.connectors.postgresql.jsons import READS_TEXT
 from retentiond.connectors.postgresql.names import shown
 from retentiond.connectors.postgresql.owning import families_of
 from retentiond.connectors.postgresql.parting import part_problems
@@ -149,8 +150,24 @@ def _way(
 def _taken_problems(dataset: Dataset, owner: OwnerSource, taken: Column | None, title: str) -> Iterator[Finding]:
     if taken is not None and taken.family not in families_of(owner):
         what = f"an owner cannot stand in column {taken.name!r} of {title}, of type {taken.type}"
-        json = "take a column of json or jsonb"
+        json = "take a column of json, jsonb or text"
         yield refusal(dataset, what, json if owner.json or owner.array else "take a column of text, integers or uuid")
+
+
+def json_text_problems(tx: Transaction, dataset: Dataset, table: Table, relations: Relations) -> Iterator[Finding]:
+    """Refuse JSON in columns of text where the server cannot be asked whether a text is JSON."""
+    clock = dataset.clock
+    asked = [(relations.clock or table, clock.via.take if clock.via else clock.column)] if clock.json else []
+    ways = (*zip(dataset.owners, relations.partners, strict=False), *zip(dataset.users, relations.users, strict=False))
+    for owner, way in ways:
+        if owner.json or owner.array:
+            asked.append((way[-1], owner.via.take) if owner.via and way else (table, owner.column))
+    found = [(where, column) for where, name in asked if (column := where.column(name))]
+    texts = dict.fromkeys((where.title, column.name) for where, column in found if column.family is Family.TEXT)
+    if texts and int(tx.value("SELECT current_setting('server_version_num')")) < READS_TEXT:
+        for title, name in texts:
+            what = f"column {name!r} of {title!r} is text, and only PostgreSQL 16 can tell whether it is JSON"
+            yield refusal(dataset, what, "make it jsonb, or move to PostgreSQL 16")
 
 
 def clock_table(tx: Transaction, dataset: Dataset, table: Table, problems: list[Finding]) -> Table | None:
