@@ -23,11 +23,12 @@ def account_document(found: AccountStatus) -> dict[str, Any]:
         "receipt_retracted": found.retracted or None,
         "stays": stays_document(closure),
         "jurisdiction": (closure.jurisdiction or None) if closure else None,
-        "dated": [_dated_document(part) for part in found.dated],
+        "dated": [dated_document(part) for part in found.dated],
     }
 
 
-def _dated_document(part: DatedPart) -> dict[str, Any]:
+def dated_document(part: DatedPart) -> dict[str, Any]:
+    """Return what is still there for one reason, as programs get it."""
     return {
         "dataset": part.dataset,
         "class": part.data_class,

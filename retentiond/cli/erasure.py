@@ -43,6 +43,7 @@ def _reason(what: str) -> Callable[[F], F]:
 @click.option("--received", type=_DAY, metavar="DATE", help="The day of receipt (YYYY-MM-DD); default today.")
 @_reason("Where it came from, or its number elsewhere.")
 @click.option("--identity", default="", help="How the identity of whoever asks was verified; later with `verify`.")
+@click.option("--jurisdiction", default="", help="Where the account belongs: a name of `closure.jurisdictions`.")
 @ssh_key_option
 @shared_options
 @by_the_daemon
@@ -53,7 +54,7 @@ def add(*, account: str, user: str, whole: bool, received: datetime | None, ssh_
             "a request is of one user, or of the whole account", where="--user", remedy="--user U, or --all"
         )
     person, day = Person(account, user), received.date() if received else None
-    asked = Asked(person, words["law"], day, words["reason"], words["identity"])
+    asked = Asked(person, words["law"], day, words["reason"], words["identity"], words["jurisdiction"])
     with working() as ctx:
         _show(ctx, erasure_status(ctx, erasures.add_erasure(ctx, asked, ssh_key)))
 
@@ -127,7 +128,7 @@ def list_(account: str | None, *, ended: bool) -> None:
     rows = table("erasure", "law", "state", "received", "deadline", "#days left", "stays")
     for each in found:
         rows.add_row(*erasure_line(each, now))
-    down = burn_down((each.deadline_at for each in found if each.state in OPEN), now)
+    down = burn_down((each.next_deadline for each in found if each.state in OPEN), now)
     documents = [erasure_document(each, now) for each in found]
     within = [{"days": days, "erasures": count} for days, count in down]
     show(

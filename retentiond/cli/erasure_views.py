@@ -8,7 +8,8 @@ from typing import Any
 
 from rich.console import Console
 
-from retentiond.domain.account import Remainder
+from retentiond.cli.dated import dated_document, dated_line
+from retentiond.cli.views import remainder_document, remainder_line
 from retentiond.domain.erasure import ENDED, Person
 from retentiond.domain.plan import Forecast
 from retentiond.engine.erasing import ErasureStatus
@@ -19,8 +20,11 @@ _DAY = timedelta(days=1)
 
 
 def days_left(row: ErasureRow, now: datetime) -> int | None:
-    """Return how many whole days are left, below zero past the deadline; None once a request has ended."""
-    return None if row.state in ENDED else (row.deadline_at - now) // _DAY
+    """Return how many whole days are left, below zero past the deadline; None once a request has ended.
+
+    Where only what has to be kept is left, they are those to its first date.
+    """
+    return None if row.state in ENDED else (row.next_deadline - now) // _DAY
 
 
 def erasure_document(
@@ -39,6 +43,8 @@ def erasure_document(
         "asked_at": rfc3339(row.asked_at),
         "confirm_by": optional_rfc3339(row.confirm_at),
         "deadline_at": rfc3339(row.deadline_at),
+        "next_deadline_at": rfc3339(row.next_deadline),
+        "jurisdiction": row.jurisdiction or None,
         "first_deadline_at": rfc3339(row.first_at),
         "last_deadline_at": rfc3339(row.last_at),
         "extended_at": optional_rfc3339(row.extended_at),
@@ -46,7 +52,7 @@ def erasure_document(
         "begun_at": optional_rfc3339(row.begun_at),
         "ended_at": optional_rfc3339(row.ended_at),
         "receipt": row.receipt or None,
-        "stays": _remainder(row.remainder),
+        "stays": remainder_document(row.remainder),
     }
     if found is None:
         return document
@@ -59,6 +65,8 @@ def erasure_document(
         "datasets": [_dataset(each, found) for each in found.looked],
         "left_out": [{"dataset": name, "reason": why} for name, why in found.failures],
         "cannot_tell_users_apart": sorted(found.not_told_apart),
+        "dated": [dated_document(part) for part in found.dated],
+        "jurisdictions_unnamed": list(found.unnamed),
         "texts": [dict(each) for each in texts],
     }
 
@@ -66,10 +74,16 @@ def erasure_document(
 def erasure_line(row: ErasureRow, now: datetime) -> tuple[str, ...]:
     """Return a request as a line of a table."""
     left = days_left(row, now)
-    deadline = f"{row.deadline_at:%Y-%m-%d %H:%M}" + (" (extended)" if row.extended_at else "")
+    deadline = f"{row.next_deadline:%Y-%m-%d %H:%M}" + (" (extended)" if row.extended_at else "")
     return (
-        row.id, row.law, row.state, row.received_on, deadline, "" if left is None else str(left), _stays(row.remainder),
-    )  # fmt: skip
+        row.id,
+        row.law,
+        row.state,
+        row.received_on,
+        deadline,
+        "" if left is None else str(left),
+        remainder_line(row.remainder),
+    )
 
 
 def status_people(console: Console, found: ErasureStatus, person: Person | None, left: int | None) -> None:
@@ -96,8 +110,19 @@ def status_people(console: Console, found: ErasureStatus, person: Person | None,
         )
     for name, why in found.failures:
         console.print(f"  {name} could not be looked at: {why}")
+    if found.dated:
+        _dated_people(console, found)
     if row.receipt:
         console.print(f"  receipt {row.receipt}")
+
+
+def _dated_people(console: Console, found: ErasureStatus) -> None:
+    for part in found.dated:
+        console.print(f"  still there: {dated_line(part)}", markup=False)
+    if found.unnamed:
+        names = ", ".join(found.unnamed)
+        console.print(f"  nobody said where the account belongs: what has to be kept in any of {names} is kept")
+        console.print("    if that is too much: end this request, and take it in again with --jurisdiction NAME")
 
 
 def _dataset(forecast: Forecast, found: ErasureStatus) -> dict[str, Any]:
@@ -116,23 +141,3 @@ def _dataset_line(forecast: Forecast) -> str:
     parts += [f"{forecast.held:,} held"] if forecast.held else []
     parts += [f"{count:,} {reason}" for reason, count in forecast.doubts]
     return ", ".join(parts)
-
-
-def _remainder(found: Remainder | None) -> dict[str, Any] | None:
-    if found is None:
-        return None
-    return {
-        "due": found.due,
-        "held": found.held,
-        "undetermined": found.undetermined,
-        "waiting": found.waiting,
-        "unseen": list(found.unseen),
-    }
-
-
-def _stays(found: Remainder | None) -> str:
-    counts = {} if found is None else {
-        "due": found.due, "held": found.held, "undetermined": found.undetermined, "waiting": found.waiting,
-    }  # fmt: skip
-    parts = [f"{count:,} {name}" for name, count in counts.items() if count]
-    return ", ".join([*parts, *(found.unseen if found else ())])

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from retentiond.cli.common import complain, current, show, table
-from retentiond.domain.account import KeptPart
+from retentiond.domain.account import KeptPart, Remainder
 from retentiond.domain.hold import Hold
 from retentiond.domain.plan import Forecast
 from retentiond.domain.scopes import write_condition
@@ -300,7 +300,11 @@ def closure_document(closure: ClosureRow) -> dict[str, Any]:
 
 def stays_document(closure: ClosureRow | None) -> dict[str, Any] | None:
     """Return what keeps a closure from ending, as the last look found it; None where nothing does."""
-    found = closure.remainder if closure else None
+    return remainder_document(closure.remainder if closure else None)
+
+
+def remainder_document(found: Remainder | None) -> dict[str, Any] | None:
+    """Return what is left of an account or a person; None where nothing is."""
     if found is None:
         return None
     counts = {"due": found.due, "held": found.held, "undetermined": found.undetermined, "waiting": found.waiting}
@@ -320,9 +324,14 @@ def _kept_document(part: KeptPart) -> dict[str, Any]:
 
 def stays_line(closure: ClosureRow) -> str:
     """Return the same for people; empty where nothing keeps it."""
-    document = stays_document(closure) or {}
+    return remainder_line(closure.remainder)
+
+
+def remainder_line(found: Remainder | None) -> str:
+    """Return what is left of an account or a person, for people; empty where nothing is."""
+    document = remainder_document(found) or {}
     counts = (f"{document[name]:,} {name}" for name in ("due", "held", "undetermined", "waiting") if document.get(name))
-    kept = closure.remainder.kept if closure.remainder else ()
+    kept = found.kept if found else ()
     dates = (f"{part.records:,} of {part.dataset} kept until {part.until:%Y-%m-%d}" for part in kept)
     return "; ".join((", ".join(counts), *dates, *document.get("unseen", ()))).removeprefix("; ")
 

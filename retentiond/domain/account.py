@@ -38,11 +38,11 @@ _MOVES = {
 
 @dataclass(frozen=True, slots=True)
 class Leaver:
-    """What is known of an account that leaves.
+    """What is known of an account that leaves, or of a person who asked for erasure.
 
     Attributes:
-        jurisdiction: Where it belongs; empty where nobody said it, and then what is kept anywhere is kept.
-        requested_at: When its closure was asked for; None where that is not known, and then it is now.
+        jurisdiction: Where the account belongs; empty where nobody said it, and then what is kept anywhere is kept.
+        requested_at: When the closure, or the erasure, was taken in; None where that is not known, and then it is now.
     """
 
     jurisdiction: str = ""
@@ -107,6 +107,13 @@ class Remainder:
         What has to be kept is due once its date is over.
         """
         return self.due + self.waiting + sum(part.records for part in self.kept if part.until <= now)
+
+
+def next_deadline(deadline: datetime, found: Remainder | None) -> datetime:
+    """Return by when the next thing has to be gone: where only what has to be kept is left, its first date."""
+    if found is None or not found.kept or not found.is_excused:
+        return deadline
+    return max(deadline, min(part.first for part in found.kept))
 
 
 @dataclass(frozen=True, slots=True)

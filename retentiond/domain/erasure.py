@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from retentiond.domain.account import Leaver
 from retentiond.domain.condition import ACCOUNT, ALWAYS, NAMED, USER, And, AnyOf, Condition, Missing, Not, Or
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.decision import OTHERS, Case, Cases, Disposition
+from retentiond.domain.decision import KEPT, OTHERS, Case, Cases, Disposition, Kept
 from retentiond.domain.record import Record, canonical_strings
 
 NOT_TOLD_APART = "users-not-told-apart"
@@ -40,14 +41,23 @@ class Person(NamedTuple):
 
 
 class Persons(dict[str, str]):
-    """People whose data goes, by `Person.text`, each with the id of the request."""
+    """People whose data goes, by `Person.text`, each with the id of the request.
 
-    def __init__(self, ids: Mapping[str, str]) -> None:
+    Args:
+        known: What is known of them, where anything has to be kept of them.
+    """
+
+    def __init__(self, ids: Mapping[str, str], known: Mapping[str, Leaver] | None = None) -> None:
         super().__init__(ids)
+        self._known = known or {}
         self._of: defaultdict[str, dict[str, str]] = defaultdict(dict)
         for text in ids:
             person = Person.read(text)
             self._of[person.account][person.user] = text
+
+    def leaver(self, text: str) -> Leaver:
+        """Return what is known of one of them; of whom nothing is known, all is kept that has to be kept anywhere."""
+        return self._known.get(text, Leaver())
 
     def of_record(self, record: Record) -> list[str]:
         """Return whose a record is."""
@@ -122,15 +132,46 @@ def next_erasure_state(state: ErasureState, event: ErasureEvent) -> ErasureState
         raise ValueError(message) from error
 
 
-def erasure_cases(persons: Iterable[str], dataset: Dataset) -> Cases:
-    """Return the cases of a dataset for people who asked for erasure: everything of theirs goes, whatever its age.
+def erasure_cases(persons: Iterable[str], dataset: Dataset, kept: Sequence[Kept] = ()) -> Cases:
+    """Return the cases of a dataset for people who asked for erasure: all of theirs goes, but for what is kept.
 
     A record of several users goes with any of them, as one of several accounts does. One whose account or users cannot
-    be told, and may be theirs, stays and is counted: as long as it is there, nobody can say that all of it is gone.
+    be told, and may be theirs, stays and is counted: as long as it is there, nobody can say that all of it is gone. So
+    does one of which nobody can tell whether it has to be kept. What goes is the second case, whatever is kept.
 
     Args:
         persons: As `Person.text`.
     """
+    users, whole = _apart(persons)
+    accounts = tuple(sorted({*users, *whole}))
+    mine = Or((AnyOf(ACCOUNT, accounts), AnyOf(NAMED, accounts)))
+    theirs = of_people(persons, dataset)
+    leaves = And((theirs, *(each.over for each in kept))) if kept else theirs
+    cases = [
+        Case(Disposition.KEEP, Not(mine), OTHERS),
+        Case(Disposition.PURGE, leaves, "erasure-requested"),
+        *(Case(Disposition.KEEP, And((theirs, each.young)), KEPT, each.number, each.cutoff) for each in kept),
+        Case(Disposition.UNDETERMINED, AnyOf(NAMED, accounts), "owner-unreadable"),
+    ]
+    if users and not dataset.no_users:
+        some = AnyOf(ACCOUNT, tuple(sorted(users)))
+        reason = USER_UNREADABLE if dataset.tells_users else NOT_TOLD_APART
+        cases.append(Case(Disposition.UNDETERMINED, And((some, Missing(USER))), reason))
+    if kept:
+        cases.append(Case(Disposition.UNDETERMINED, theirs, "kept-unknown"))
+    return Cases((*cases, Case(Disposition.KEEP, ALWAYS, OTHERS)))
+
+
+def of_people(persons: Iterable[str], dataset: Dataset) -> Condition:
+    """Return whether a record is of one of these people, as `Person.text`."""
+    users, whole = _apart(persons)
+    theirs = [AnyOf(ACCOUNT, tuple(whole))] if whole else []
+    told = [] if dataset.no_users else [And((_of(each), AnyOf(USER, tuple(names)))) for each, names in users.items()]
+    return _any([*theirs, *told])
+
+
+def _apart(persons: Iterable[str]) -> tuple[Mapping[str, list[str]], list[str]]:
+    """Return the users by account, and the accounts of which all is asked for."""
     users: defaultdict[str, list[str]] = defaultdict(list)
     whole: list[str] = []
     for account, user in sorted(map(Person.read, persons)):
@@ -138,20 +179,7 @@ def erasure_cases(persons: Iterable[str], dataset: Dataset) -> Cases:
             users[account].append(user)
         else:
             whole.append(account)
-    accounts = tuple(sorted({*users, *whole}))
-    mine = Or((AnyOf(ACCOUNT, accounts), AnyOf(NAMED, accounts)))
-    theirs = [AnyOf(ACCOUNT, tuple(whole))] if whole else []
-    told = [] if dataset.no_users else [And((_of(each), AnyOf(USER, tuple(names)))) for each, names in users.items()]
-    cases = [
-        Case(Disposition.KEEP, Not(mine), OTHERS),
-        Case(Disposition.PURGE, _any([*theirs, *told]), "erasure-requested"),
-        Case(Disposition.UNDETERMINED, AnyOf(NAMED, accounts), "owner-unreadable"),
-    ]
-    if users and not dataset.no_users:
-        some = AnyOf(ACCOUNT, tuple(sorted(users)))
-        reason = USER_UNREADABLE if dataset.tells_users else NOT_TOLD_APART
-        cases.append(Case(Disposition.UNDETERMINED, And((some, Missing(USER))), reason))
-    return Cases((*cases, Case(Disposition.KEEP, ALWAYS, OTHERS)))
+    return users, whole
 
 
 def _of(account: str) -> Condition:

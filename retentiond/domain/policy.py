@@ -102,10 +102,11 @@ class Obligation:
     Attributes:
         number: Its place among those of its class, from 1.
         keep: How long, counted from the start of a record's clock.
-        from_closure: Whether it counts from the day on which the closure was asked for instead.
+        from_closure: Whether it counts from the day on which the closure, or the erasure, was asked for instead.
         reason: Why, in words that a customer may read.
         when: Of which records.
         jurisdictions: Of which accounts, by where they belong; empty for all.
+        erasures: Whether it binds requests for erasure, too.
     """
 
     number: int
@@ -114,6 +115,7 @@ class Obligation:
     when: Condition = ALWAYS
     jurisdictions: tuple[str, ...] = ()
     from_closure: bool = False
+    erasures: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ class Policy:
     Attributes:
         lists: Named lists that the rules use, with their members.
         content: Parts of records that go sooner.
-        kept: What is kept of accounts that have left.
+        kept: What is kept of accounts that have left, and of people who asked for erasure.
         floor: Nothing younger is removed by age.
         canonical: The validated policy, RFC 8785 JSON; published beside the log under its SHA-256.
     """

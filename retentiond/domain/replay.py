@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
+from retentiond.domain.account import Leaver
 from retentiond.domain.condition import (
     ACCOUNT,
     ALWAYS,
@@ -27,10 +28,12 @@ from retentiond.domain.condition import (
     Not,
     Operator,
     Or,
+    Unknown,
 )
 from retentiond.domain.dataset import ClockFormat, Dataset
-from retentiond.domain.decision import Case, Cases, Disposition, cases_of
+from retentiond.domain.decision import KEPT, Case, Cases, Disposition, Kept, cases_of
 from retentiond.domain.erasure import Person
+from retentiond.domain.obligation import kept_again
 from retentiond.domain.policy import Policy
 from retentiond.domain.record import micros
 
@@ -40,14 +43,22 @@ _NEVER = Always(value=False)
 _AT_ONCE = 8  # how many conditions stand side by side: databases bound how deep an expression goes
 
 
-def replay_cases(gone: Mapping[Person, int], dataset: Dataset, reference: datetime, policy: Policy | None) -> Cases:
+def replay_cases(
+    gone: Mapping[Person, int],
+    dataset: Dataset,
+    reference: datetime,
+    policy: Policy | None,
+    known: Mapping[Person, Leaver] | None = None,
+) -> Cases:
     """Return the cases of one dataset; there are as many for whomever, in the same order.
 
     Args:
         gone: Closed accounts and erased users, each with the end of the closure or the request, microseconds since the
             epoch.
         policy: The one that governs the dataset; None where none does.
+        known: What their closures and requests said of them: what has to be kept of them now, stays.
     """
+    of_accounts, of_users = kept_again(gone, known or {}, policy, dataset, reference)
     whole = {person.account: end for person, end in gone.items() if not person.user and dataset.has_owner}
     users = {person: end for person, end in gone.items() if person.user and dataset.tells_users}
     accounts = tuple(sorted(whole))
@@ -56,8 +67,10 @@ def replay_cases(gone: Mapping[Person, int], dataset: Dataset, reference: dateti
     decided = cases_of(policy, dataset, reference).cases if policy else _without_policy(theirs, dataset)
     return Cases(
         (
-            Case(Disposition.PURGE, _old(_of_accounts(whole), dataset), BACK),
-            Case(Disposition.PURGE, _old(_of_users(users), dataset), ERASED),
+            Case(Disposition.PURGE, _unbound(_old(_of_accounts(whole), dataset), of_accounts), BACK),
+            Case(Disposition.PURGE, _unbound(_old(_of_users(users), dataset), of_users), ERASED),
+            *_kept_cases(_old(_of_accounts(whole), dataset), of_accounts),
+            *_kept_cases(_old(_of_users(users), dataset), of_users),
             Case(Disposition.UNDETERMINED, AnyOf(NAMED, perhaps) if perhaps else _NEVER, "owner-unreadable"),
             Case(Disposition.UNDETERMINED, _old(_of_unread_users(users), dataset), USER_UNREADABLE),
             *(each for case in decided for each in _since(case, theirs, dataset)),
@@ -71,6 +84,19 @@ def _old(conditions: Sequence[Condition], dataset: Dataset) -> Condition:
         return _NEVER
     earliest = Compare(CLOCK, Operator.LESS, micros(dataset.clock.earliest))
     return And((Not(earliest), _any(conditions)))
+
+
+def _unbound(goes: Condition, kept: Sequence[Kept]) -> Condition:
+    return And((goes, *(each.over for each in kept))) if kept else goes
+
+
+def _kept_cases(goes: Condition, kept: Sequence[Kept]) -> Iterator[Case]:
+    """Give what stays of what went once: what has to be kept now, and that of which nobody can tell it."""
+    for each in kept:
+        yield Case(Disposition.KEEP, And((goes, each.young)), KEPT, each.number, each.cutoff)
+    if kept:
+        doubts = Or(tuple(Unknown(each.over) for each in kept))
+        yield Case(Disposition.UNDETERMINED, And((goes, doubts)), "kept-unknown")
 
 
 def _of_accounts(ends: Mapping[str, int]) -> list[Condition]:

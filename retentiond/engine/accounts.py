@@ -77,7 +77,9 @@ def account_holdings(ctx: Context, account: str) -> tuple[AccountStatus, list[Ho
     remaining = tuple((each.dataset, None if each.trouble else each.records + each.undetermined) for each in found)
     owned = {each.name for each in _owned(ctx)}
     status = _status(ctx, account, tuple(each for each in remaining if each[0] in owned))
-    return replace(status, dated=dated_parts(closure, found) if closure and leaves else ()), found
+    if closure is None or not leaves:
+        return status, found
+    return replace(status, dated=dated_parts(closure.due_at, closure.deadline_at, found)), found
 
 
 def count_of(ctx: Context, dataset: Dataset, account: str) -> int:

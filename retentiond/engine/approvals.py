@@ -172,13 +172,13 @@ def kept_asked(ctx: Context, tx: Transaction) -> dict[str, str]:
 
 
 def ask_kept(tx: Transaction, plan: str, asked: Mapping[str, str]) -> None:
-    """Note what the approval of a closure's plan approves besides."""
+    """Note what the approval of a plan of a closure, or of an erasure, approves besides."""
     if asked:
         tx.facts.set(f"{_ASKED}:{plan}", json.dumps(asked))
 
 
 def _approve_kept(ctx: Context, tx: Transaction, plan: PlanRow) -> None:
-    """Approve what is kept: what a closure's plan asked for, or what stands in the policies of a schedule's."""
+    """Approve what is kept: what the plan of a closure or an erasure asked for, or what a schedule's policies say."""
     forms: dict[str, str] = json.loads(tx.facts.get(f"{_ASKED}:{plan.id}") or "{}")
     for name, sha256 in plan.policies if plan.trigger is Trigger.SCHEDULE else ():
         policy = ctx.policies.policies.get(name)

@@ -162,7 +162,7 @@ def _unsettled(ctx: Context, tx: Transaction, question: Question) -> list[str]:
             found.append(f"the run of plan {plan.id} has not ended")
     if leaving := sum(row.due_at <= question.end for row in _leaving(ctx, tx, question)):
         found.append(f"{leaving:,} accounts whose grace is over are not closed")
-    if late := sum(row.deadline_at <= question.end for row in _asked(ctx, tx, question)):
+    if late := sum(row.next_deadline <= question.end for row in _asked(ctx, tx, question)):
         found.append(f"{late:,} requests for erasure are past their deadline")
     taken = retractions_in(tx)
     found += [f"receipt {each.id} was retracted" for each in _receipts(tx, question) if each.log_index in taken]

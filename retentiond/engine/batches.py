@@ -10,7 +10,6 @@ from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import Cases, cases_of
-from retentiond.domain.erasure import erasure_cases
 from retentiond.domain.hold import Hold, HoldIndex
 from retentiond.domain.obligation import leaving_cases
 from retentiond.domain.plan import Basis, BatchState, Outcome, Part, Sighting, fixed_cases
@@ -25,7 +24,7 @@ from retentiond.engine.docket import holds_in_force
 from retentiond.engine.endings import read_ended, seal_ended
 from retentiond.engine.holding import UNKNOWN, guarded, held_by_condition, look_at_holds
 from retentiond.engine.identifiers import NOT_HIDDEN, Ended, Fate, Final, Hiding, decode_records
-from retentiond.engine.leaving import Whom, leavers_among, owners_among, still_asking
+from retentiond.engine.leaving import Whom, cases_of_erasure, leavers_among
 from retentiond.engine.manual import cases_of_request
 from retentiond.engine.positions import encode_verification, note_position
 from retentiond.engine.preparing import NOTHING_PREPARED, Prepared
@@ -103,8 +102,7 @@ def cases_for(ctx: Context, work: Work, part: Part, records: Iterable[Record]) -
     if part.basis is Basis.MANUAL:
         return cases_of_request(ctx, work.plan, part)
     if part.basis is Basis.ERASURE:
-        people = {owner for record in records for owner in owners_among(work.accounts, record)}
-        return erasure_cases(still_asking(ctx, work.accounts, people), ctx.datamap.datasets[part.dataset])
+        return cases_of_erasure(ctx, work.plan, part, work.accounts, records)
     if part.basis is Basis.REPLAY:
         return cases_of_replay(ctx, work.plan, part, records)
     if part.basis is Basis.CLOSURE:

@@ -17,7 +17,7 @@ from retentiond.engine import allowed, approvers, guards, restored
 from retentiond.engine.context import Context
 from retentiond.engine.coverage import Coverage, coverage
 from retentiond.engine.forgetting import manifest_bytes
-from retentiond.engine.graphing import graph_findings, graph_notes, graph_of, known_keys
+from retentiond.engine.graphing import graph_findings, graph_notes, graph_of, known_keys, pseudonym_findings
 from retentiond.engine.leftovers import ageless, leftovers
 from retentiond.engine.overview import unreviewed
 from retentiond.engine.surveying import survey
@@ -100,6 +100,7 @@ def check(ctx: Context) -> Report:
     keys = known_keys(ctx)
     graph = graph_of(ctx, keys)
     findings.extend(graph_findings(graph, keys))
+    findings.extend(pseudonym_findings(ctx, graph))
     notes.extend(graph_notes(graph))
     retention = [each for policy in ctx.policies.policies for each in _retention(ctx, policy, locks)]
     findings.extend(_promises(retention))

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import islice
 from typing import TypeVar
 
+from retentiond.domain.account import Leaver
 from retentiond.domain.condition import ACCOUNT, ALWAYS, USER, And, AnyOf, Missing, Not
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import Case, Cases, Disposition, named_cases
@@ -185,21 +186,43 @@ def owners_of(ctx: Context, dataset: Dataset) -> Iterator[Collection[str]]:
 
 def gone_among(ctx: Context, people: Iterable[Person]) -> Mapping[Person, int]:
     """Return who of these is closed or erased, each with the end of that, microseconds since the epoch."""
+    found = dict[Person, int]()
+    for person, row in _ended_among(ctx, people):
+        found[person] = max(micros(row.ended_at), found.get(person, 0))
+    return found
+
+
+def known_among(ctx: Context, people: Iterable[Person]) -> Mapping[Person, Leaver]:
+    """Return what the closures and requests of these said, where anything of it matters.
+
+    Of who left more than once, or whose data was erased, too: the latest time, and no jurisdiction where they differ.
+    """
+    if not any(policy.kept for policy in ctx.policies.policies.values()):
+        return {}
+    found = dict[Person, Leaver]()
+    for person, row in _ended_among(ctx, people):
+        one = Leaver(row.jurisdiction, row.requested_at)
+        found[person] = _both(one, found.get(person, one))
+    return found
+
+
+def _both(one: Leaver, other: Leaver) -> Leaver:
+    times = [each.requested_at for each in (one, other) if each.requested_at is not None]
+    return Leaver(one.jurisdiction if one.jurisdiction == other.jurisdiction else "", max(times, default=None))
+
+
+def _ended_among(ctx: Context, people: Iterable[Person]) -> Iterator[tuple[Person, ClosedRow | ErasedRow]]:
     asked = list(dict.fromkeys(people))
     accounts = {
         each: person for person in asked if not person.user for each in account_commitments(ctx, person.account)
     }
     erased = {each: person for person in asked for each in ctx.replay.commitments(_ERASURE, person.text)}
-    found = dict[Person, int]()
     for names, ask in ((accounts, _closed_of), (erased, _erased_of)):
         commitments = list(names)
         for start in range(0, len(commitments), _AT_ONCE):
             with ctx.ledger.begin() as tx:
                 rows = ask(tx, commitments[start : start + _AT_ONCE])
-            for row in rows:
-                person = names[row.commitment]
-                found[person] = max(micros(row.ended_at), found.get(person, 0))
-    return found
+            yield from ((names[row.commitment], row) for row in rows)
 
 
 def _closed_of(tx: Transaction, commitments: Sequence[str]) -> Sequence[ClosedRow | ErasedRow]:
@@ -214,4 +237,5 @@ def cases_of_replay(ctx: Context, plan: PlanRow, part: Part, records: Iterable[R
     """Return the cases of a part of a replay for some records: who is closed or erased is asked once more."""
     gone = gone_among(ctx, (person for record in records for person in _people(record)))
     dataset = ctx.datamap.datasets[part.dataset]
-    return replay_cases(gone, dataset, plan.reference_time, ctx.policies.of_class(dataset.data_class))
+    policy, known = ctx.policies.of_class(dataset.data_class), known_among(ctx, gone)
+    return replay_cases(gone, dataset, plan.reference_time, policy, known)

@@ -19,7 +19,7 @@ from retentiond.engine.affairs import CLOSURES, Affair
 from retentiond.engine.closure_receipts import issue_closure_receipts
 from retentiond.engine.context import Context
 from retentiond.engine.enforcement import Carried, carry_out_chain
-from retentiond.engine.leaving import account_of, leavers_of
+from retentiond.engine.leaving import account_of, leavers_of, persons_asking
 from retentiond.engine.planning import Planned, Request, expire_plans, look, make_plan
 from retentiond.errors import ConnectorError, GuardStopped, Interrupted, LedgerBusy, RetentiondError
 from retentiond.ports.rows import ClosureRow, PlanRow
@@ -217,8 +217,9 @@ def _plan(ctx: Context, done: Pass, leaving: dict[str, str]) -> Planned:
 
 
 def _request(ctx: Context, affair: Affair, leaving: Mapping[str, str]) -> Request:
-    leavers = leavers_of(ctx, leaving) if affair.trigger is Trigger.CLOSURE else {}
-    return Request(affair.trigger, leaving=affair.leaving(leaving), leavers=leavers, acting=True)
+    if affair.trigger is Trigger.ERASURE:
+        return Request(affair.trigger, leaving=persons_asking(ctx, leaving), acting=True)
+    return Request(affair.trigger, leaving=dict(leaving), leavers=leavers_of(ctx, leaving), acting=True)
 
 
 def _note(ctx: Context, affair: Affair, leaving: Mapping[str, str], last: Planned) -> dict[str, str]:

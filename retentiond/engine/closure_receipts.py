@@ -25,7 +25,7 @@ from retentiond.engine.failover import confirm
 from retentiond.engine.itemrows import commitment_under
 from retentiond.engine.items import Owner, read_all, rows_of_owners
 from retentiond.engine.leaving import account_of, person_of
-from retentiond.engine.pseudonyms import end_salt
+from retentiond.engine.pseudonyms import end_salt, may_have_any
 from retentiond.engine.receipts import issuer, manifest_base, not_covered, receipt_context
 from retentiond.engine.retractions import retractions_in
 from retentiond.engine.signing import deliver, record_state
@@ -41,6 +41,7 @@ from retentiond.ports.rows import BatchRow, ReceiptRow
 from retentiond.telemetry import logger
 
 CLOSED = CLOSURES.ended
+_UNDER_PSEUDONYMS = NotCovered("rows under a pseudonym", None)
 AT_ONCE = 250
 
 
@@ -65,6 +66,7 @@ class _Leaver:
 
     Attributes:
         runs: Ids of the plans of the runs that worked on its records.
+        unseen: What nobody looked at, since it does not bear the account's name any more.
         parts: The parts of those plans that its records stood in, by plan and ordinal.
     """
 
@@ -72,6 +74,7 @@ class _Leaver:
     receipt: str
     owner: Owner
     runs: tuple[str, ...]
+    unseen: tuple[NotCovered, ...]
     parts: set[tuple[str, int]] = field(default_factory=set)
 
 
@@ -169,7 +172,7 @@ class _Issue:
             accounts_size=tree.size,
             accounts_root=tree.root,
             annex=RunsAnnex(secrets.token_bytes(32), claims.runs, claims.evidence),
-            not_covered=claims.not_covered,
+            not_covered=claims.not_covered + leaver.unseen,
         )
 
     def _claims(self, leaver: _Leaver) -> _Claims:
@@ -228,7 +231,8 @@ def _ran(tx: Transaction, name: str) -> _Ran | None:
 def _leaver(ctx: Context, account: str, closure: str, served: Mapping[str, tuple[str, ...]]) -> _Leaver:
     key = secrets.token_bytes(32)
     owner = Owner(key, commitment_under(key, account))
-    return _Leaver(closure, new_id(ctx.now()), owner, served.get(closure, ()))
+    unseen = (_UNDER_PSEUDONYMS,) if may_have_any(ctx, account) else ()
+    return _Leaver(closure, new_id(ctx.now()), owner, served.get(closure, ()), unseen)
 
 
 def _indexes(receipt: Receipt) -> list[int]:

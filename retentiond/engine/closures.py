@@ -93,6 +93,20 @@ def terms_of(terms: ClosureTerms, account: str, named: str) -> tuple[str, Closur
         UsageError: Nobody says it, though there are several, or the name is none of them, or a list says another.
     """
     known = terms.jurisdictions
+    where = belongs(terms, account, named)
+    if known and not where:
+        what = "nobody says where the account belongs, and how it leaves depends on that"
+        raise UsageError(what, where="--jurisdiction", remedy=f"name one of: {', '.join(known)}")
+    return (where, known[where]) if where else ("", terms)
+
+
+def belongs(terms: ClosureTerms, account: str, named: str) -> str:
+    """Return where an account belongs, as somebody says, or as a list does; empty where nobody does.
+
+    Raises:
+        UsageError: The name is none of the jurisdictions, or a list says another.
+    """
+    known = terms.jurisdictions
     listed = next((name for name, each in known.items() if account in each.accounts), "")
     where = named or listed
     names = ", ".join(known) or "there are none: name none"
@@ -101,10 +115,7 @@ def terms_of(terms: ClosureTerms, account: str, named: str) -> tuple[str, Closur
     if listed and where != listed:
         what = f"a list says that the account belongs to {listed}, not to {where}"
         raise UsageError(what, where="--jurisdiction", remedy="correct the list, or what is asked for")
-    if known and not where:
-        what = "nobody says where the account belongs, and how it leaves depends on that"
-        raise UsageError(what, where="--jurisdiction", remedy=f"name one of: {names}")
-    return (where, known[where]) if where else ("", terms)
+    return where
 
 
 def cancel_closure(ctx: Context, account: str, key_file: Path | None) -> ClosureRow:

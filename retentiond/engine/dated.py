@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from retentiond.engine.holdings import Holding
-from retentiond.ports.rows import ClosureRow
 
 HELD = "the law forbids removing it for now"
 UNDETERMINED = "it cannot be told yet whether it is yours alone"
@@ -34,12 +33,16 @@ class DatedPart:
     until: datetime | None = None
 
 
-def dated_parts(closure: ClosureRow, found: Iterable[Holding]) -> tuple[DatedPart, ...]:
-    """Return what is still there of an account that leaves, by date; what has none comes last."""
-    return tuple(sorted((part for each in found if each.reached for part in _parts(closure, each)), key=_by_date))
+def dated_parts(first: datetime, until: datetime, found: Iterable[Holding]) -> tuple[DatedPart, ...]:
+    """Return what is still there of an account that leaves, or of a person, by date; what has none comes last.
+
+    Args:
+        first, until: When the removal of what nothing keeps begins, and when it has to have ended.
+    """
+    return tuple(sorted((part for each in found if each.reached for part in _parts(first, until, each)), key=_by_date))
 
 
-def _parts(closure: ClosureRow, found: Holding) -> Iterator[DatedPart]:
+def _parts(first: datetime, until: datetime, found: Holding) -> Iterator[DatedPart]:
     name = (found.dataset, found.data_class)
     if found.trouble:
         yield DatedPart(*name, None, UNSEEN)
@@ -48,7 +51,7 @@ def _parts(closure: ClosureRow, found: Holding) -> Iterator[DatedPart]:
         yield DatedPart(*name, part.records, part.reason, part.first, part.until)
     due = found.records - found.held - sum(part.records for part in found.kept)
     if due:
-        yield DatedPart(*name, due, DUE, closure.due_at, closure.deadline_at)
+        yield DatedPart(*name, due, DUE, first, until)
     if found.held:
         yield DatedPart(*name, found.held, HELD)
     if found.undetermined:

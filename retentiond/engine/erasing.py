@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from retentiond.domain.account import Remainder
-from retentiond.domain.erasure import DUE, NOT_TOLD_APART, ErasureEvent, ErasureState, Persons, next_erasure_state
+from retentiond.domain.erasure import DUE, NOT_TOLD_APART, ErasureEvent, ErasureState, next_erasure_state
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.engine import chains
 from retentiond.engine.affairs import ERASURES
 from retentiond.engine.closing import Pass, go_through
 from retentiond.engine.context import Context
-from retentiond.engine.leaving import person_of
+from retentiond.engine.dated import DatedPart, dated_parts
+from retentiond.engine.holdings import holdings_of
+from retentiond.engine.leaving import person_of, persons_of
 from retentiond.engine.planning import Request, look
 from retentiond.ports.rows import ErasureRow
 
@@ -76,12 +78,17 @@ class ErasureStatus:
         looked: What was found by dataset; empty where the request has ended, or nobody could look.
         failures: Datasets that could not be looked at, with the reason.
         stays: What is left of the person altogether.
+        dated: What is still there, why in words for the person, and until when; empty where nothing has to be kept
+            of anybody.
+        unnamed: Where nobody said where the account belongs: the jurisdictions of which all is kept therefore.
     """
 
     row: ErasureRow
     looked: tuple[Forecast, ...] = ()
     failures: tuple[tuple[str, str], ...] = ()
     stays: Remainder = NOTHING
+    dated: tuple[DatedPart, ...] = ()
+    unnamed: tuple[str, ...] = ()
 
     @property
     def nothing_held(self) -> bool:
@@ -105,6 +112,13 @@ def erasure_status(ctx: Context, row: ErasureRow) -> ErasureStatus:
     text = person_of(ctx, row)
     if not text:
         return ErasureStatus(row)
-    found = look(ctx, Request(Trigger.ERASURE, leaving=Persons({text: row.id})))
+    persons = persons_of({text: row})
+    found = look(ctx, Request(Trigger.ERASURE, leaving=persons))
     unseen = [f"dataset {name}: {why}" for name, why in found.failures]
-    return ErasureStatus(row, found.forecasts, found.failures, found.stays.of(text, unseen))
+    status = ErasureStatus(row, found.forecasts, found.failures, found.stays.of(text, unseen))
+    binding = [each for policy in ctx.policies.policies.values() for each in policy.kept if each.erasures]
+    if not binding:
+        return status
+    dated = dated_parts(row.asked_at, row.deadline_at, holdings_of(ctx, persons))
+    places = sorted({where for each in binding for where in each.jurisdictions})
+    return replace(status, dated=dated, unnamed=() if row.jurisdiction else tuple(places))

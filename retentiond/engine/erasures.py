@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from retentiond.domain.erasure import OPEN, ErasureEvent, ErasureState, Person, next_erasure_state
 from retentiond.domain.statute import Law, deadlines
 from retentiond.engine.accounts import account_commitment, account_commitments
+from retentiond.engine.closures import belongs
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.leaving import person_of, seal_person
 from retentiond.engine.scopes import check_texts
@@ -49,6 +50,7 @@ class Asked:
         received: The day of receipt where whoever answers is; None for today.
         reason: Where it came from, or its number elsewhere.
         identity: How the identity of whoever asks was verified; empty where it was not yet.
+        jurisdiction: Where the account belongs; empty where a list says it, or nobody knows.
     """
 
     person: Person
@@ -56,6 +58,7 @@ class Asked:
     received: date | None
     reason: str
     identity: str = ""
+    jurisdiction: str = ""
 
 
 def person_commitment(ctx: Context, person: Person) -> str:
@@ -78,10 +81,12 @@ def add_erasure(ctx: Context, asked: Asked, key_file: Path | None) -> ErasureRow
     """
     law = _law(ctx, asked.law)
     _check_person(asked)
+    where = belongs(ctx.policies.closure, asked.person.account, asked.jurisdiction)
+    named: dict[str, Json] = {"jurisdiction": where} if where else {}
     now = ctx.now()
     today = now.astimezone(ZoneInfo(ctx.policies.erasure.zone)).date()
     received = asked.received or today
-    row = _row(ctx, asked, law, received, now, today)
+    row = replace(_row(ctx, asked, law, received, now, today), jurisdiction=where)
     ctx.log.compare()
     with ctx.ledger.begin() as tx:
         _check_alone(ctx, tx, asked.person)
@@ -98,10 +103,12 @@ def add_erasure(ctx: Context, asked: Asked, key_file: Path | None) -> ErasureRow
         "confirmAt": optional_rfc3339(row.confirm_at),
         "reason": asked.reason,
         "identity": asked.identity,
+        **named,
     }
     arguments: dict[str, Json] = {
         "verb": "erasure add",
         **{name: record[name] for name in ("account", "user", "law", "receivedOn", "reason", "identity")},
+        **named,
     }
     signed = request(ctx, "erasure add", arguments, key_file)
     kind = ADD_VERIFIED if asked.identity else ADD
@@ -212,9 +219,10 @@ def list_erasures(ctx: Context, *, account: str | None = None, ended: bool = Fal
     states = tuple(ErasureState) if ended else (ErasureState.ASKED, *OPEN)
     with ctx.ledger.begin() as tx:
         if account is None:
-            return list(tx.erasures.in_state(*states))
-        found = tx.erasures.of_account(*account_commitments(ctx, account))
-    return sorted((row for row in found if row.state in states), key=lambda row: row.deadline_at)
+            found = tx.erasures.in_state(*states)
+        else:
+            found = tx.erasures.of_account(*account_commitments(ctx, account))
+    return sorted((row for row in found if row.state in states), key=lambda row: row.next_deadline)
 
 
 def subject_of(ctx: Context, row: ErasureRow) -> Person | None:

@@ -51,6 +51,22 @@ def _is_cleared(ctx: Context, key: ForeignKey) -> bool:
     return len(key.on) == 1 and (child.schema, child.table, key.on[0][0]) in named
 
 
+def pseudonym_findings(ctx: Context, graph: Graph) -> Iterator[Finding]:
+    """Yield where rows that no closure reaches any more keep rows of an account that leaves."""
+    policies = ctx.policies.policies.values()
+    nameless = {
+        name for policy in policies for each in policy.content if each.change.pseudonymises for name in each.datasets
+    }
+    for child in sorted(nameless):
+        for parent in filter(graph.has_owner, graph.above(child)):
+            what = f"its rows bear pseudonyms, which no closure or erasure reaches, and go before rows of {parent!r}"
+            yield Finding(
+                f"{what}: an account that leaves is not closed before its rows here went by their own rule",
+                f"dataset {child}",
+                "keep them no longer than a closure may take; or redact, and leave the account where it is",
+            )
+
+
 def graph_findings(graph: Graph, keys: Sequence[ForeignKey]) -> Iterator[Finding]:
     """Yield what keeps an account from being followed through all datasets, or from being removed in order."""
     for name, owned in graph.ownerless():

@@ -6,7 +6,7 @@ listed. What holds keep is asked of each record, as a plan would ask.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -14,6 +14,7 @@ from retentiond.domain.account import KeptPart, Leaver
 from retentiond.domain.condition import ACCOUNT, ALWAYS, NAMED, AnyOf, Missing
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import OTHERS, Case, Cases, Disposition, named_cases
+from retentiond.domain.erasure import Person, Persons, erasure_cases
 from retentiond.domain.graph import reached
 from retentiond.domain.hold import Hold, HoldIndex
 from retentiond.domain.obligation import Keeping
@@ -24,7 +25,6 @@ from retentiond.engine.scratch import Scratch
 from retentiond.errors import ConnectorError
 from retentiond.ports.stores import UNNAMEABLE, Tally
 
-_OWN, _NAMED, _UNOWNED = 0, 1, 2
 _SCHEMA = """
 CREATE TABLE named (
     name BLOB PRIMARY KEY,
@@ -95,36 +95,66 @@ class Holding:
 def holdings(ctx: Context, account: str, leaver: Leaver | None = None) -> list[Holding]:
     """Return what each dataset holds of an account, in the order of the data map.
 
+    A store that cannot be looked at keeps none of the others from being.
+
     Args:
         leaver: What is known of an account that leaves; None for one that stays.
-
-    A store that cannot be looked at keeps none of the others from being.
     """
+    return _holdings(ctx, _Sought(account, {account: leaver} if leaver else None))
+
+
+def holdings_of(ctx: Context, persons: Persons) -> list[Holding]:
+    """Return what each dataset holds of a person who asked for erasure, the only one of these; likewise."""
+    (account,) = {Person.read(text).account for text in persons}
+    return _holdings(ctx, _Sought(account, persons))
+
+
+def _holdings(ctx: Context, sought: _Sought) -> list[Holding]:
     with ctx.ledger.begin() as tx:
         holds = holds_in_force(ctx, tx)
     found: dict[str, Holding] = {}
     for dataset in ctx.datamap.datasets.values():
         if not dataset.follows:
-            for each in _Look(ctx, account, holds, dataset, leaver).run():
+            for each in _Look(ctx, sought, holds, dataset).run():
                 found[each.dataset] = each
     return [found[name] for name in ctx.datamap.datasets]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sought:
+    """Whose records are looked for.
+
+    Attributes:
+        leaving: What is known of the account that leaves, or the person who asked; None for an account that stays.
+    """
+
+    account: str
+    leaving: Mapping[str, Leaver] | Persons | None
+
+    def cases(self, dataset: Dataset) -> Cases:
+        """Return the cases of a dataset; in the one that is due a record certainly is theirs."""
+        return erasure_cases(self.leaving, dataset) if isinstance(self.leaving, Persons) else _cases(self.account)
+
+    def owns(self, record: Record) -> bool:
+        """Whether a record, such as an object, says itself that it is theirs."""
+        if isinstance(self.leaving, Persons):
+            return bool(self.leaving.of_record(record))
+        return self.account in record.accounts
 
 
 class _Look:
     """One look at a dataset, and at the one that its rows name objects of."""
 
-    def __init__(
-        self, ctx: Context, account: str, holds: Sequence[Hold], dataset: Dataset, leaver: Leaver | None
-    ) -> None:
+    def __init__(self, ctx: Context, sought: _Sought, holds: Sequence[Hold], dataset: Dataset) -> None:
         self._ctx = ctx
-        self._account = account
+        self._sought = sought
         self._dataset = dataset
         self._follower = ctx.datamap.datasets[dataset.blobs.dataset] if dataset.blobs else None
         self._holds = HoldIndex(holds, dataset.name)
         self._object_holds = HoldIndex(holds, self._follower.name if self._follower else "")
         self._now = ctx.now()
         policy = ctx.policies.of_class(dataset.data_class)
-        self._keeping = Keeping({account: leaver}, policy) if leaver else None
+        self._keeping = Keeping(sought.leaving, policy) if sought.leaving else None
 
     def run(self) -> Iterator[Holding]:
         with _Names() as names:
@@ -150,13 +180,16 @@ class _Look:
 
     def _rows(self, found: Holding, names: _Names) -> Holding:
         unsure = unowned = 0
-        for window in self._ctx.connector(self._dataset).scan(self._dataset, _cases(self._account), frozenset((_OWN,))):
+        cases = self._sought.cases(self._dataset)
+        doubts = {at: each for at, each in enumerate(cases.cases) if each.disposition is Disposition.UNDETERMINED}
+        nobodys = [UNNAMEABLE, *(at for at, each in doubts.items() if each.when == Missing(ACCOUNT))]
+        for window in self._ctx.connector(self._dataset).scan(self._dataset, cases, frozenset(cases.due)):
             own = [(record, self._is_held(record), self._date(record)) for record, _ in window.found]
             for record, held, date in own:
                 found = found.plus(record, held=held, date=date)
             names.add((name, held, date) for record, held, date in own for name in record.blobs)
-            unsure += window.tallies.get(_NAMED, Tally()).count
-            unowned += sum(window.tallies.get(each, Tally()).count for each in (_UNOWNED, UNNAMEABLE))
+            unsure += sum(window.tallies.get(each, Tally()).count for each in doubts if each not in nobodys)
+            unowned += sum(window.tallies.get(each, Tally()).count for each in nobodys)
         return replace(found, undetermined=unsure, unowned=unowned)
 
     def _date(self, record: Record) -> tuple[str, datetime] | None:
@@ -176,10 +209,10 @@ class _Look:
         for window in self._ctx.connector(follower).scan(follower, named_cases(), frozenset((0,))):
             for record, _ in window.found:
                 named = names.of(record)
-                if named is None and self._account not in record.accounts:
+                if named is None and not self._sought.owns(record):
                     continue
                 held, date = named or (False, self._date(record))
-                own = record._replace(account=self._account)
+                own = record._replace(account=self._sought.account)
                 found = found.plus(record, held=held or bool(self._object_holds.ids(own)), date=date)
             unowned += window.tallies.get(UNNAMEABLE, Tally()).count
         return replace(found, unowned=unowned)

@@ -9,8 +9,10 @@ from typing import TypeAlias
 
 from retentiond.domain.account import KeptPart, Leaver, Remainder
 from retentiond.domain.dataset import Dataset
+from retentiond.domain.decision import Cases
 from retentiond.domain.erasure import ErasureState, Person, Persons
-from retentiond.domain.plan import Trigger
+from retentiond.domain.obligation import erasing_cases
+from retentiond.domain.plan import Part, Trigger
 from retentiond.domain.record import Record
 from retentiond.engine.context import Context
 from retentiond.ports.rows import ClosureRow, ErasureRow, PlanRow
@@ -53,7 +55,7 @@ def accounts_of(ctx: Context, plan: PlanRow) -> Whom:
     if plan.trigger is Trigger.ERASURE:
         with ctx.ledger.begin() as tx:
             asked = [tx.erasures.get(erasure) for erasure in tx.erasures.of_plan(plan.id)]
-        return Persons({text: row.id for row in asked if row is not None and (text := person_of(ctx, row))})
+        return persons_of({text: row for row in asked if row is not None and (text := person_of(ctx, row))})
     if plan.trigger is not Trigger.CLOSURE:
         return {}
     with ctx.ledger.begin() as tx:
@@ -74,15 +76,44 @@ def leavers_of(ctx: Context, leaving: Mapping[str, str]) -> dict[str, Leaver]:
     return {account: leaver_of(row) for account, row in rows.items() if row is not None}
 
 
+def persons_asking(ctx: Context, leaving: Mapping[str, str]) -> Persons:
+    """Return people who asked for erasure, with what is known of them, where anything of it matters.
+
+    Args:
+        leaving: As `Person.text`, each with its request's id.
+    """
+    if not any(policy.kept for policy in ctx.policies.policies.values()):
+        return Persons(leaving)
+    with ctx.ledger.begin() as tx:
+        rows = {text: tx.erasures.get(erasure) for text, erasure in leaving.items()}
+    return Persons(leaving, {text: _asking(row) for text, row in rows.items() if row is not None})
+
+
+def persons_of(rows: Mapping[str, ErasureRow]) -> Persons:
+    """Return people who asked for erasure by their requests."""
+    return Persons({text: row.id for text, row in rows.items()}, {text: _asking(row) for text, row in rows.items()})
+
+
+def _asking(erasure: ErasureRow) -> Leaver:
+    """Return what a request says of its account; its time is that of intake, and no day that somebody typed."""
+    return Leaver(erasure.jurisdiction, erasure.asked_at)
+
+
 def leaver_of(closure: ClosureRow) -> Leaver:
     """Return what a closure says of its account."""
     return Leaver(closure.jurisdiction, closure.requested_at)
 
 
-def still_asking(ctx: Context, asked: Collection[str], people: Iterable[str]) -> list[str]:
+def cases_of_erasure(ctx: Context, plan: PlanRow, part: Part, whom: Whom, records: Iterable[Record]) -> Cases:
+    """Return the cases of a part of an erasure for some records: of those whose requests are under way still."""
+    persons = whom if isinstance(whom, Persons) else Persons({})
+    asking = _still_asking(ctx, persons, {each for record in records for each in persons.of_record(record)})
+    policy = ctx.policies.policies.get(part.policy)
+    return erasing_cases(persons, policy, ctx.datamap.datasets[part.dataset], plan.reference_time, asking)
+
+
+def _still_asking(ctx: Context, asked: Persons, people: Iterable[str]) -> list[str]:
     """Return whose requests are under way still: one may have been refused since its run began."""
-    if not isinstance(asked, Persons):
-        return []
     with ctx.ledger.begin(shared=True) as tx:
         rows = [(text, tx.erasures.get(asked[text])) for text in people]
     return [text for text, row in rows if row is not None and row.state is ErasureState.IN_PROGRESS]
@@ -124,10 +155,7 @@ class Left:
         """Count a record that stays, under each of its owners that leave."""
         if not self._accounts:
             return
-        if why == UNDETERMINED and isinstance(self._accounts, Persons):
-            owners = self._accounts.perhaps_of(record)
-        else:
-            owners = owners_among(self._accounts, record)
+        owners = self._whose(record)
         for owner in owners:
             self.counts[owner][why] += 1
         self.anybodys += not owners
@@ -141,8 +169,14 @@ class Left:
         """Count records that have to be kept longer, each with reason and date, under each owner that leaves."""
         for record, reason, until in stays:
             part = KeptPart(dataset.name, dataset.data_class, reason, 1, until, until)
-            for owner in owners_among(self._accounts, record):
+            for owner in self._whose(record):
                 self._add_kept(owner, part)
+
+    def _whose(self, record: Record) -> Sequence[str]:
+        """Return whose a record is; of people who asked, also whose it may be: as long as it stays, theirs may."""
+        if isinstance(self._accounts, Persons):
+            return self._accounts.perhaps_of(record)
+        return owners_among(self._accounts, record)
 
     def _add_kept(self, owner: str, part: KeptPart) -> None:
         name = (part.dataset, part.reason)

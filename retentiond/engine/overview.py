@@ -107,8 +107,8 @@ def status(ctx: Context) -> Status:
             closures_past_deadline=sum(each.next_deadline < now for each in closures),
             closure_records_overdue=sum(each.remainder.overdue(now) for each in closures if each.remainder),
             erasures=erasures,
-            erasures_past_deadline=sum(each.deadline_at <= now for each in erasures),
-            erasures_near_deadline=sum(each.deadline_at <= near for each in erasures),
+            erasures_past_deadline=sum(each.next_deadline <= now for each in erasures),
+            erasures_near_deadline=sum(each.next_deadline <= near for each in erasures),
             reviews_overdue=unreviewed(holds, now),
             zero_retention=tuple(zero_status(ctx, tx, now)),
         )

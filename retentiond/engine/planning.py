@@ -51,6 +51,7 @@ class Request:
         leavers: What is known of those of them, where anything has to be kept of them.
         manual: What somebody asks to be purged; None where nobody does.
         gone: For a replay: closed accounts and erased users, each with the end of that, microseconds since the epoch.
+        known: What is known of these, where anything has to be kept of them.
         acting: Whether whoever asks is the process that acts on the ledger.
     """
 
@@ -60,6 +61,7 @@ class Request:
     leavers: Mapping[str, Leaver] = field(default_factory=dict)
     manual: Manual | None = None
     gone: Mapping[Person, int] = field(default_factory=dict)
+    known: Mapping[Person, Leaver] = field(default_factory=dict)
     acting: bool = False
 
     def __post_init__(self) -> None:
@@ -317,7 +319,7 @@ def _subjects(ctx: Context, request: Request) -> list[Subject]:
         follower = ctx.datamap.datasets[dataset.blobs.dataset] if dataset.blobs else None
         scope = request.manual.scope if request.manual else None
         gone = request.gone if request.trigger is Trigger.REPLAY and request.manual is None else None
-        subject = Subject(dataset, follower, by_class, request.who, gone, scope)
+        subject = Subject(dataset, follower, by_class, request.who, gone, request.known, scope)
         if request.manual is not None:
             subject = replace(subject, as_of=request.manual.as_of, exact=request.manual.exact)
         subjects.append(subject)

@@ -79,7 +79,7 @@ def propose(ctx: Context, proposal: Proposal) -> tuple[PlanRow, ...]:
             tx.plans.finish_draft(row, each.draft.parts, () if erases else served, served if erases else ())
             detail = {"records": row.records, "sha256": row.sha256, "plans": len(rows)}
             tx.events.append("plan.made", row.id, proposal.reference, detail)
-        if proposal.trigger is Trigger.CLOSURE:
+        if proposal.trigger in (Trigger.CLOSURE, Trigger.ERASURE):
             ask_kept(tx, rows[0].id, kept_asked(ctx, tx))
         _keep_request(ctx, tx, proposal.manual, rows)
     if proposal.manual is not None:
@@ -155,7 +155,8 @@ def _reasons(ctx: Context, tx: Transaction, proposal: Proposal, signed: Sequence
         return [*proposal.caps, *(_not_approved(ctx.policies.policies[name]) for name in kept_asked(ctx, tx))]
     if proposal.trigger is Trigger.ERASURE:
         datasets = dict.fromkeys(dataset.name for each in signed for dataset in each.datasets)
-        return [*proposal.caps, *erases_unapproved(tx, (ctx.datamap.datasets[name] for name in datasets))]
+        kept = (_not_approved(ctx.policies.policies[name], "erasures") for name in kept_asked(ctx, tx))
+        return [*proposal.caps, *erases_unapproved(tx, (ctx.datamap.datasets[name] for name in datasets)), *kept]
     asked = proposal.manual
     if asked is not None and asked.as_of is not None:
         # Only what has these keys was looked at, so a share of it says nothing.
@@ -181,8 +182,8 @@ def _decided(proposal: Proposal, signed: _Signed) -> Sequence[Dataset]:
     return [dataset for dataset in signed.datasets if dataset.name in ruled]
 
 
-def _not_approved(policy: Policy) -> str:
-    return f"what closures keep of class {policy.data_class} was not approved in its present form"
+def _not_approved(policy: Policy, who: str = "closures") -> str:
+    return f"what {who} keep of class {policy.data_class} was not approved in its present form"
 
 
 def publish_canonical(ctx: Context, declared: Iterable[Policy | Dataset]) -> None:

@@ -43,6 +43,14 @@ def end_salt(ctx: Context, tx: Transaction, account: str) -> None:
             tx.facts.set(name, _ENDED)
 
 
+def may_have_any(ctx: Context, account: str) -> bool:
+    """Tell whether rows may bear a pseudonym of an account, so that nothing finds them by its name any more."""
+    with ctx.ledger.begin() as tx:
+        if any(tx.facts.get(name) for name in _names(ctx, account)):
+            return True
+    return any(window.change.pseudonymises for policy in ctx.policies.policies.values() for window in policy.content)
+
+
 def renew_key(ctx: Context) -> None:
     """Replace a key that is older than the policies let it be, and destroy those before the new one."""
     periods = [window.keys for policy in ctx.policies.policies.values() for window in policy.content if window.keys]

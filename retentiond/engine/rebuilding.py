@@ -229,6 +229,7 @@ class Rebuilding:
             last_at=last,
             confirm_at=datetime.fromisoformat(record["confirmAt"]) if record["confirmAt"] else None,
             deadline_at=first,
+            jurisdiction=record.get("jurisdiction", ""),
         )
         self._tx.erasures.add(row)
         for verb, text in (("add", record["reason"]), ("verify", record["identity"])):

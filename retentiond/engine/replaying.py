@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.engine import byhand, chains
-from retentiond.engine.closed import ENDS, Closed
+from retentiond.engine.closed import ENDS, Closed, known_among
 from retentiond.engine.context import Context
 from retentiond.engine.planning import Request, expire_plans, make_plan
 from retentiond.engine.running import Session, carry, locked, take_up, tidy
@@ -83,7 +83,7 @@ def _go_through(ctx: Context, done: Replayed) -> None:
         done.closed, done.back = closed.count, closed.seen_back(users=False)
         done.erasures, done.people = closed.erasures, closed.seen_back(users=True)
         for some in list(closed.back(ENDS)) or [{}]:
-            if not _go(ctx, done, Request(Trigger.REPLAY, gone=some, acting=True)):
+            if not _go(ctx, done, Request(Trigger.REPLAY, gone=some, known=known_among(ctx, some), acting=True)):
                 return
     purges, done.by_hand = byhand.back(ctx)
     done.again = len(purges)

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import KEPT, Case, Cases, Disposition, named_cases
-from retentiond.domain.erasure import Persons
 from retentiond.domain.hold import Hold, HoldIndex
 from retentiond.domain.obligation import Keeping
 from retentiond.domain.plan import Basis, Part
@@ -83,8 +82,9 @@ class _Scan:
         doubts = (index for index, case in enumerate(self._cases.cases) if case.disposition is Disposition.UNDETERMINED)
         self._doubts = frozenset(doubts if subject.accounts else ())  # to be told whose they are
         self._kept = frozenset(index for index, case in enumerate(self._cases.cases) if case.reason == KEPT)
-        leaving = {} if isinstance(subject.accounts, Persons) else subject.accounts
-        self._keeping = Keeping(leaving, subject.policies.get(subject.dataset.data_class))
+        self._keeping = {
+            each.name: Keeping(subject.accounts, subject.policies.get(each.data_class)) for each in subject.datasets
+        }
         self._held_names: set[str] = set()
         self._buffers: defaultdict[int, Buffer] = defaultdict(lambda: Buffer(draft.batch_records))
         self._rows = self._count(subject.dataset)
@@ -139,8 +139,9 @@ class _Scan:
 
     def _stay(self, dataset: Dataset, records: Iterable[Record]) -> None:
         """Count what has to be kept longer, with its date, also for what waits for it."""
-        told = ((record, self._keeping.until(record, self._reference)) for record in records)
+        told = [(record, self._keeping[dataset.name].until(record, self._reference)) for record in records]
         stays = [(record, *date) for record, date in told if date is not None]
+        self._left.keep_all(UNDETERMINED, (record for record, date in told if date is None))
         self._left.keep_until(dataset, stays)
         self._kin.keep(dataset, stays)
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from retentiond.domain.account import Leaver
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import Cases, cases_of, manual_cases, only_of
-from retentiond.domain.erasure import Person, Persons, erasure_cases
+from retentiond.domain.erasure import Person, Persons
 from retentiond.domain.hold import Scope
-from retentiond.domain.obligation import leaving_cases
+from retentiond.domain.obligation import erasing_cases, leaving_cases
 from retentiond.domain.plan import Basis
 from retentiond.domain.policy import Policy
 from retentiond.domain.record import Key
@@ -29,6 +30,7 @@ class Subject:
             policy decides.
         gone: After a restore: closed accounts and erased users, each with the end of that, microseconds since the
             epoch; None where nothing was restored.
+        known: What their closures and requests said of them.
         scope: What people ask to be purged; None where nobody does.
         as_of: For what people had asked to be purged: the time of that purge; None for the reference time.
         exact: Of what has the keys that the scope names, only these, as the store has them; none for all.
@@ -41,6 +43,7 @@ class Subject:
     policies: Mapping[str, Policy]
     accounts: Whom = field(default_factory=dict)
     gone: Mapping[Person, int] | None = None
+    known: Mapping[Person, Leaver] = field(default_factory=dict)
     scope: Scope | None = None
     as_of: datetime | None = None
     exact: frozenset[Key] = frozenset()
@@ -65,13 +68,13 @@ class Subject:
 
     def cases(self, dataset: Dataset, reference: datetime) -> Cases:
         """Return the cases of one of the two datasets."""
-        if isinstance(self.accounts, Persons):
-            return erasure_cases(self.accounts, dataset)
         policy = self.policies.get(dataset.data_class)
+        if isinstance(self.accounts, Persons):
+            return erasing_cases(self.accounts, policy, dataset, reference)
         if self.accounts:
             return leaving_cases(self.accounts, policy, dataset, reference)
         if self.gone is not None:
-            return replay_cases(self.gone, dataset, reference, policy)
+            return replay_cases(self.gone, dataset, reference, policy, self.known)
         if policy is None:
             raise DatasetRefused(
                 f"no policy governs class {dataset.data_class}",

@@ -40,6 +40,8 @@ _CLOSED = (
         closures.c.sequence,
         closures.c.commitment,
         func.coalesce(receipts.c.issued_at, closures.c.due_at, type_=closures.c.due_at.type).label("ended_at"),
+        closures.c.requested_at,
+        closures.c.jurisdiction,
     )
     .outerjoin(receipts, receipts.c.id == closures.c.receipt)
     .outerjoin(retractions, retractions.c.receipt_index == receipts.c.log_index)
@@ -83,7 +85,7 @@ class SqlClosures:
 
     def note(self, closure: str, remainder: Remainder) -> None:
         """Keep what a look found of the account; NotFound where there is no such closure."""
-        found = None if not remainder else _written(remainder)
+        found = None if not remainder else written(remainder)
         self._session.change_one(f"closure {closure}", _NOTE, reference=closure, found=found)
 
     def cancel(self, closure: str) -> None:
@@ -115,16 +117,18 @@ class SqlClosures:
 def _closure(row: Row[Any]) -> ClosureRow:
     values = values_of(row)
     found = values["remainder"]
-    values["remainder"] = found and _read(found)
+    values["remainder"] = found and read(found)
     return ClosureRow(**values)
 
 
-def _written(remainder: Remainder) -> dict[str, Any]:
+def written(remainder: Remainder) -> dict[str, Any]:
+    """Return what is left of an account or a person as the ledger keeps it."""
     kept = [{**asdict(part), "first": rfc3339(part.first), "until": rfc3339(part.until)} for part in remainder.kept]
     return {**asdict(remainder), "unseen": list(remainder.unseen), "kept": kept}
 
 
-def _read(found: Mapping[str, Any]) -> Remainder:
+def read(found: Mapping[str, Any]) -> Remainder:
+    """Return what `written` wrote; dates that an older program did not know are none."""
     dates = ("first", "until")
     parts = ({**part, **{name: datetime.fromisoformat(part[name]) for name in dates}} for part in found.get("kept", ()))
     return Remainder(**{**found, "unseen": tuple(found["unseen"]), "kept": tuple(KeptPart(**each) for each in parts)})

@@ -11,6 +11,7 @@ from sqlalchemy import Row, bindparam, func, insert, null, select, update
 
 from retentiond.domain.account import Remainder
 from retentiond.domain.erasure import ENDED, ErasureState
+from retentiond.ledger.closures import read, written
 from retentiond.ledger.schema import columns_of, erasures, plan_erasures, plans, receipts, retractions
 from retentiond.ledger.session import Session, values_of
 from retentiond.ports.rows import ErasedRow, ErasureRow
@@ -42,7 +43,10 @@ _END = _CHANGE.values(
 )
 _BEGUN_SINCE = select(func.count()).select_from(erasures).where(erasures.c.begun_at > bindparam("moment"))
 _ERASED = (
-    select(*(erasures.c[name] for name in ("sequence", "commitment", "of_account", "ended_at")))
+    select(
+        *(erasures.c[name] for name in ("sequence", "commitment", "of_account", "ended_at", "jurisdiction")),
+        erasures.c.asked_at.label("requested_at"),
+    )
     .outerjoin(receipts, receipts.c.id == erasures.c.receipt)
     .outerjoin(retractions, retractions.c.receipt_index == receipts.c.log_index)
     .where(erasures.c.state == ErasureState.DONE, retractions.c.receipt_index.is_(None))
@@ -115,7 +119,7 @@ class SqlErasures:
 
     def note(self, erasure: str, remainder: Remainder) -> None:
         """Keep what a look found of the person."""
-        found = None if not remainder else {**asdict(remainder), "unseen": list(remainder.unseen)}
+        found = None if not remainder else written(remainder)
         self._session.change_one(f"erasure {erasure}", _NOTE, reference=erasure, found=found)
 
     def end(self, erasure: str, state: ErasureState, at: datetime, receipt: str = "") -> None:
@@ -153,5 +157,5 @@ class SqlErasures:
 def _erasure(row: Row[Any]) -> ErasureRow:
     values = values_of(row)
     found = values["remainder"]
-    values["remainder"] = found and Remainder(**{**found, "unseen": tuple(found["unseen"])})
+    values["remainder"] = found and read(found)
     return ErasureRow(**values)

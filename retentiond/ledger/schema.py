@@ -25,7 +25,7 @@ from retentiond.domain.policy import Action
 from retentiond.ledger.columns import AnyText, Moment, Reference, Structure, Whole, Word
 from retentiond.ports.orders import OrderState
 
-REVISION = "0011"
+REVISION = "0012"
 APPLICATION_ID = 0x72746E64  # "rtnd", in the header of the file
 
 metadata = MetaData()
@@ -246,6 +246,7 @@ erasures = Table(
     Column("ended_at", Moment),
     _reference("receipt", "receipts.id"),
     Column("remainder", Structure),
+    Column("jurisdiction", Reference),
     Index("erasures_by_commitment", "commitment"),
     Index("erasures_by_account", "of_account"),
     Index("erasures_by_state", "state", "deadline_at"),

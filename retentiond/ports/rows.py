@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from retentiond.domain.account import AccountState, Remainder
+from retentiond.domain.account import AccountState, Remainder, next_deadline
 from retentiond.domain.erasure import ErasureState
 from retentiond.domain.plan import BatchState, Forecast, RunState, Trigger
 
@@ -219,10 +219,7 @@ class ClosureRow:
     @property
     def next_deadline(self) -> datetime:
         """By when the next thing has to be gone: of one of which only what has to be kept is left, its first date."""
-        found = self.remainder
-        if found is None or not found.kept or not found.is_excused:
-            return self.deadline_at
-        return max(self.deadline_at, min(part.first for part in found.kept))
+        return next_deadline(self.deadline_at, self.remainder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +241,7 @@ class ErasureRow:
         begun_at: When removal began; None before that.
         ended_at: When it was done, refused or cancelled; None before that.
         remainder: What the last look found of the person; None where it found nothing, or nobody looked.
+        jurisdiction: Where the account belongs, as in a closure; empty where nobody said it.
     """
 
     id: str
@@ -264,25 +262,35 @@ class ErasureRow:
     ended_at: datetime | None = None
     receipt: str = ""
     remainder: Remainder | None = None
+    jurisdiction: str = ""
+
+    @property
+    def next_deadline(self) -> datetime:
+        """By when the next thing has to be gone: of one of which only what has to be kept is left, its first date."""
+        return next_deadline(self.deadline_at, self.remainder)
 
 
 @dataclass(frozen=True, slots=True)
 class ClosedRow:
-    """An account that is closed: its commitment, and when its closure ended. `sequence`: the closure's number."""
+    """An account that is closed: its commitment, when its closure ended, and what the closure said; with its number."""
 
     sequence: int
     commitment: str
     ended_at: datetime
+    requested_at: datetime
+    jurisdiction: str
 
 
 @dataclass(frozen=True, slots=True)
 class ErasedRow:
-    """A person whose data was erased: the commitments to person and account, and when the request was done."""
+    """A person whose data was erased: commitments to person and account, when it was done, what the request said."""
 
     sequence: int
     commitment: str
     of_account: str
     ended_at: datetime
+    requested_at: datetime
+    jurisdiction: str
 
 
 @dataclass(frozen=True, slots=True)

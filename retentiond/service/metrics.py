@@ -177,7 +177,7 @@ def _of_erasures(found: Status, now: datetime) -> Iterator[Metric]:
     near = "Requests for erasure nearer to their deadline than erasure.alert_before, or past it."
     yield _gauge("erasures_near_deadline", near, found.erasures_near_deadline)
     if found.erasures:
-        left = min((each.deadline_at - now).total_seconds() for each in found.erasures)
+        left = min((each.next_deadline - now).total_seconds() for each in found.erasures)
         text = "Time to the next deadline of a request for erasure; negative once missed."
         yield _gauge("erasure_deadline_seconds", text, left)
 

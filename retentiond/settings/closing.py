@@ -55,7 +55,8 @@ class KeptReading:
             when = clause.condition if clause else ALWAYS
             names = tuple(sorted(model.jurisdictions or ()))
             from_closure = model.after_closure is not None
-            found.append(Obligation(index + 1, model.period, model.reason, when, names, from_closure))
+            binds = model.erasures is not False
+            found.append(Obligation(index + 1, model.period, model.reason, when, names, from_closure, binds))
         return tuple(found)
 
     def canonical(self) -> list[dict[str, Any]]:

@@ -163,15 +163,16 @@ class ClosureLimits(Declared):
 
 
 class KeptModel(Declared):
-    """What has to be kept of accounts that have left, and how long."""
+    """What has to be kept of accounts that have left, how long, and whether against requests for erasure, too."""
 
-    newer: ClassVar[frozenset[str]] = frozenset(("keep", "after_closure"))
+    newer: ClassVar[frozenset[str]] = frozenset(("keep", "after_closure", "erasures"))
 
     when: When = None
     keep: MaybePeriod = None
     after_closure: MaybePeriod = None
     reason: Label
     jurisdictions: Annotated[list[Name], Field(min_length=1)] | None = None
+    erasures: bool | None = None
 
     @model_validator(mode="after")
     def _one_clock(self) -> KeptModel:

@@ -112,7 +112,7 @@ _PREDICATE = {
     "accounts": record({"tree": one_of("rfc9162-sha256"), "size": _accounts_size, "root": hash_hex}),
     "notCovered": list_of(record({"what": text, "until": nullable(time)})),
 }
-_predicate_of_one_run = record({**_PREDICATE, "run": _run})
+_predicate_of_one_run = record({**_PREDICATE, "run": _run}, {"purgeDue": time})
 # That `run` is null over runs is asked in the step `statement`.
 _predicate_over_runs = record({**_PREDICATE, "run": anything, "runs": record({"count": integer, "sha256": hash_hex})})
 
@@ -153,6 +153,7 @@ _part = record(
         "position": anything,
         "tombstonedBetween": anything,
     },
+    {"purgeDue": time},
 )
 _ANNEX_HEAD = {"annex": one_of("retentiond/annex/v1"), "nonce": hash_hex}
 ANNEX_OF_ONE_RUN = record(

@@ -109,3 +109,58 @@ def test_people_are_told_what_keeps_a_request_open(small: World) -> None:
     assert any("no dataset tells an account's users apart" in each for each in notes)
     assert any("erasure.keep" in each for each in notes)
     assert timedelta(0) < timedelta(days=asked["days_left"])
+
+
+def older(world: World, days: int) -> None:
+    """Have so many days go by: every row is as much older."""
+    with sqlite3.connect(world.database) as db:
+        clock = "strftime('%Y-%m-%dT%H:%M:%SZ', created_at, ?)"
+        db.execute(f"UPDATE api_requests SET created_at = {clock}", (f"-{days} days",))
+    db.close()
+    world.rows = {name: (account, age + days, flagged) for name, (account, age, flagged) in world.rows.items()}
+
+
+def test_what_the_law_keeps_stays_dated_until_its_time_and_then_goes_by_itself(world: World) -> None:
+    path = world.config / "policies.yaml"
+    kept = "{when: {flagged: true}, keep: 60 days, reason: abuse is investigated}, {keep: 25 days, reason: the books}"
+    path.write_text(
+        path.read_text("utf-8").replace("closure: {", f"closure: {{classes: {{request-content: [{kept}]}}, "), "utf-8"
+    )
+    world("apply", world.approved_plan())
+
+    def left(limit: int, flagged_limit: int) -> set[str]:
+        return {
+            name
+            for name, (account, age, flagged) in world.rows.items()
+            if (age <= (flagged_limit if flagged else limit))
+            or (account != "acct-b" and age <= (300 if flagged else 30))
+        }
+
+    assert world.rows_left() == world.rows_kept()
+    signed = ("--law", "gdpr", "--reason", "ticket", "--identity", "seen", "--ssh-key", str(world.ssh_key))
+    name = world("erasure", "add", "--account", "acct-b", "--all", *signed)["erasure"]
+    older(world, 1)
+    world("run", code=[0, 4])
+    for waiting in world("status")["waiting"]:
+        world("approve", waiting["plan"], "--ssh-key", world.ssh_key)
+    world("run")
+    assert world.rows_left() == left(25, 60)
+    asked = world("erasure", "status", name)
+    assert {each["why"] for each in asked["dated"]} == {"abuse is investigated", "the books"}
+    requests = [each for each in asked["dated"] if each["dataset"] == "requests"]
+    assert {(each["records"], each["why"]) for each in requests} == {(1, "abuse is investigated"), (3, "the books")}
+    assert f"{days_ago(-9):%Y-%m-%d}" in {each["until"][:10] for each in requests}
+    assert (asked["state"], asked["nothing_held"]) == ("in-progress", False)
+    (listed,) = world("erasure", "list")["erasures"]
+    assert listed["next_deadline_at"] >= listed["deadline_at"]
+    assert "still there: requests" in world.program("--config", world.config, "erasure", "status", name).out
+    older(world, 30)
+    world("run")
+    assert {each for each in world.rows_left() if each.startswith("acct-b")} == set()
+    assert not [key for key, _ in world.versions_left() if "/acct-b/" in key]
+    done = world("erasure", "status", name)
+    assert (done["state"], done["dated"]) == ("done", [])
+    (receipt,) = (each for each in world("receipt", "list")["receipts"] if each["kind"] == "erasure")
+    said = verified(world, world.root / receipt["file"], "--log", world.config / "log")
+    assert (said["valid"], said["outcome"]) == (True, "complete")
+    world("ledger", "check")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -13,11 +14,13 @@ from retentiond.domain.account import KeptPart, Leaver, Remainder
 from retentiond.domain.condition import ALWAYS, Compare, Operator, attribute
 from retentiond.domain.dataset import ClockSource, Dataset
 from retentiond.domain.decision import Disposition, closure_cases
-from retentiond.domain.obligation import Keeping, leaving_cases
+from retentiond.domain.erasure import Person, Persons, erasure_cases
+from retentiond.domain.obligation import Keeping, erasing_cases, leaving_cases
 from retentiond.domain.owner import OwnerSource
 from retentiond.domain.period import Period
 from retentiond.domain.policy import Obligation, Policy
 from retentiond.domain.record import Record, Ties, micros
+from retentiond.domain.replay import replay_cases
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 EARLIEST = datetime(2020, 1, 1, tzinfo=UTC)
@@ -183,3 +186,77 @@ def test_what_is_kept_from_the_closure_goes_with_all_of_its_account(begun: date,
         assert (winner(unsure) == 0) is not stays
         told = Keeping(leaving, policy).until(mine[0], then)
         assert told == (("law", end) if stays else None)
+
+
+ASKING = {Person("a", "u"): Leaver("de"), Person("b", "u"): Leaver("us"), Person("c"): Leaver()}
+PEOPLE = Persons({who.text: who.text for who in ASKING}, {who.text: leaver for who, leaver in ASKING.items()})
+WITH_USERS = replace(DATASET, users=(OwnerSource("user"),))
+of_users = st.tuples(
+    st.sampled_from((("a",), ("b",), ("c",), ("x",), ("a", "x"), ("a", "b"), (), ("?", "a"), ("?", "x"))),
+    st.sampled_from((("u",), ("v",), ("v", "u"), (), None)),
+    st.sampled_from((*DAYS, None)),
+    st.sampled_from((0, 1, None)),
+)
+
+
+@given(obligations, of_users, st.booleans())
+def test_what_goes_and_what_stays_of_people(
+    found: list[tuple[int, bool, tuple[str, ...]]],
+    record: tuple[tuple[str, ...], tuple[str, ...] | None, int | None, int | None],
+    binds: bool,  # noqa: FBT001 -- drawn
+) -> None:
+    owners, users, days, flagged = record
+    policy = policy_of(found)
+    policy = replace(policy, kept=tuple(replace(each, erasures=binds) for each in policy.kept))
+    made = record_of(owners, days, flagged)
+    made = made._replace(ties=replace(made.ties, users=users))
+    cases = erasing_cases(PEOPLE, policy, WITH_USERS, NOW)
+    winner = cases.cases[cases.python()(made)]
+    certain = () if owners[:1] == ("?",) else owners
+    mine = [who for who in ASKING if who.account in certain and (not who.user or who.user in (users or ()))]
+    perhaps = [who for who in ASKING if who.account in owners and (users is None or owners[:1] == ("?",))]
+    if mine:
+        # What binds a record of these is asked as if exactly their accounts were leaving.
+        accounts = tuple(who.account for who in mine)
+        wanted = expected(found if binds else [], accounts, days, flagged)
+        if wanted is Disposition.UNDETERMINED or winner.disposition is not wanted:
+            assert winner.disposition is Disposition.UNDETERMINED
+            assert wanted is not Disposition.KEEP or perhaps
+        else:
+            assert winner.disposition is wanted
+    else:
+        assert winner.disposition is (Disposition.UNDETERMINED if perhaps else Disposition.KEEP)
+    assert [index for index, case in enumerate(cases.cases) if case.action] == [1], "what goes is the second case"
+    told = Keeping(PEOPLE, policy).until(made, NOW)
+    if winner.reason == "kept-after-closure":
+        assert told is not None
+        assert told[1] >= NOW, "it goes at its date, and not before"
+    elif winner.disposition is Disposition.PURGE:
+        assert told is None
+
+
+def test_of_people_without_obligations_nothing_changes() -> None:
+    assert erasing_cases(PEOPLE, policy_of([]), WITH_USERS, NOW) == erasure_cases(PEOPLE, WITH_USERS)
+
+
+def test_what_is_known_of_nobody_is_kept_wherever_it_has_to_be() -> None:
+    kept = (Obligation(1, Period(days=10), "law", jurisdictions=("de",), from_closure=True),)
+    nobody = Persons({Person("a").text: "1"})
+    record = Record((1,), account="a", clock=micros(EARLIEST))
+    cases = erasing_cases(nobody, Policy("p", "c", (), kept=kept), DATASET, NOW)
+    assert cases.cases[cases.python()(record)].reason == "kept-after-closure"
+
+
+@given(obligations, records)
+def test_what_a_restore_brought_back_is_kept_by_what_binds_now(
+    found: list[tuple[int, bool, tuple[str, ...]]], record: tuple[tuple[str, ...], int | None, int | None]
+) -> None:
+    gone = {Person(name): micros(NOW) for name in LEAVING}
+    known = {Person(name): leaver for name, leaver in LEAVING.items()}
+    made = record_of(*record)
+    cases = replay_cases(gone, DATASET, NOW, policy_of(found), known)
+    winner = cases.cases[cases.python()(made)]
+    if winner.reason == "account-closed":
+        assert expected(found, *record) is Disposition.PURGE
+    elif expected(found, *record) is Disposition.PURGE and made.clock is not None:
+        assert made.clock < micros(EARLIEST) or made.clock >= micros(NOW)

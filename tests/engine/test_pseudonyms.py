@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from retentiond.engine import keyverbs
+from retentiond.engine.checking import check
 from retentiond.engine.closures import close_account
 from retentiond.engine.pseudonyms import pseudonyms_of
 from retentiond.engine.running import run_all
@@ -51,6 +52,12 @@ def accounts(office: Office) -> dict[int, Any]:
 def annex(office: Office) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(base64.b64decode(office.bundles()[-1]["annex"]))
     return found
+
+
+def unseen(office: Office, kind: str) -> list[str]:
+    statements = [json.loads(base64.b64decode(each["dsseEnvelope"]["payload"])) for each in office.bundles()]
+    (told,) = [each["predicate"] for each in statements if each["predicate"]["kind"] == kind]
+    return [each["what"] for each in told["notCovered"]]
 
 
 def test_rows_of_one_account_have_one_pseudonym_and_those_of_two_have_two(office: Office) -> None:
@@ -126,10 +133,31 @@ def test_after_its_closure_nobody_can_tell_an_accounts_pseudonym_and_others_keep
         session = run_all(ctx)
         assert not session.failures
     assert accounts(office) == before  # what is nobody's stays, the rest is gone
+    assert "rows under a pseudonym" in unseen(office, "closure")
     with office.open() as ctx:
         after = pseudonyms_of(ctx, [ADA, BOB])
     assert after[ADA] != before[1]
     assert after[BOB] == before[2]
+
+
+def test_a_receipt_names_rows_under_a_pseudonym_though_no_salt_is_known(office: Office) -> None:
+    office.feedback(1, 1, ADA)
+    with office.open() as ctx:
+        close_account(ctx, ADA, "left", None)
+        run_all(ctx)
+    assert "rows under a pseudonym" in unseen(office, "closure")
+
+
+def test_check_says_that_nameless_rows_keep_the_rows_of_an_account_that_leaves(office: Office) -> None:
+    with office.open() as ctx:
+        assert not [each for each in check(ctx).findings if "bear pseudonyms" in each.what]
+    office.edit(
+        "datamap.yaml", "    class: feedback", "    class: feedback\n    parent: {dataset: requests, on: {rating: id}}"
+    )
+    with office.open() as ctx:
+        (found,) = [each for each in check(ctx).findings if "bear pseudonyms" in each.what]
+    assert found.where == "dataset feedback"
+    assert "'requests'" in found.what
 
 
 def test_a_key_that_policy_ends_is_destroyed_with_the_pseudonyms_made_of_it(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from retentiond.engine.bundles import export_all
 from retentiond.engine.endings import read_ended
 from retentiond.engine.running import run_all
 from retentiond.errors import LedgerError, ReceiptError
+from tests.engine.handed_out import verdict
 from tests.engine.office import Office, carry
 
 Item = tuple[str, str, bytes, int]
@@ -142,6 +143,9 @@ def test_a_tombstone_then_its_purge_say_when_it_was_hidden(office: Office) -> No
     assert predicate(first)["purgeDue"] == (hidden_at + timedelta(days=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
     (hidden,) = json.loads(base64.b64decode(first["annex"]))["parts"]
     assert hidden["purgeDue"] == predicate(first)["purgeDue"]
+    found = verdict(office, next((office.root / "receipts").glob("*.bundle.json")))
+    assert found.valid
+    assert not [note for note in found.notes if "purgeDue" in note]
     office.clock.at += timedelta(days=4)
     with office.open() as ctx:
         assert run_all(ctx).carried == []

@@ -70,6 +70,17 @@ def test_a_whole_account_goes_without_being_closed_and_bills_go_with_it(scene: S
     assert after["acct-b"] == before["acct-b"]
 
 
+def test_a_receipt_says_that_nobody_looked_at_rows_under_a_pseudonym(scene: Scene) -> None:
+    fill(scene)
+    with scene.open() as ctx:
+        pseudonyms_of(ctx, ["acct-a"])
+    scene.ask("acct-a", HOSTILE)
+    scene.ask("acct-b", HOSTILE)
+    scene.run()
+    told = [[each["what"] for each in receipt["notCovered"]] for receipt in receipts(scene)]
+    assert sorted("rows under a pseudonym" in each for each in told) == [False, True]
+
+
 def test_a_user_whom_no_dataset_knows_is_answered_with_a_receipt_of_nothing(scene: Scene) -> None:
     fill(scene)
     name = scene.ask("acct-a", "nobody-here")

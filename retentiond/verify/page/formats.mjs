@@ -77,7 +77,7 @@ const PREDICATE = {
   accounts: record({ tree: oneOf("rfc9162-sha256"), size: accountsSize, root: hashHex }),
   notCovered: listOf(record({ what: text, until: nullable(time) })),
 };
-const predicateOfOneRun = record({ ...PREDICATE, run: runShape });
+const predicateOfOneRun = record({ ...PREDICATE, run: runShape }, { purgeDue: time });
 // That `run` is null over runs is asked in the step `statement`.
 const predicateOverRuns = record({ ...PREDICATE, run: anything, runs: record({ count: integer, sha256: hashHex }) });
 
@@ -113,7 +113,7 @@ const partShape = record({
   verifiedAt: nullable(time),
   position: anything,
   tombstonedBetween: anything,
-});
+}, { purgeDue: time });
 const ANNEX_HEAD = { annex: oneOf("retentiond/annex/v1"), nonce: hashHex };
 export const ANNEX_OF_ONE_RUN = record({
   ...ANNEX_HEAD,
