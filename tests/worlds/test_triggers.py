@@ -1,4 +1,4 @@
-"""Accounts leave databases that copy what is deleted, or that hide rows: nothing is left, or nothing is said to be gone."""
+"""Accounts leave databases that copy what is deleted, or hide rows: nothing is left, or it is not said to be gone."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def test_a_history_that_a_trigger_fills_goes_too(tmp_path: Path, postgresql_newe
         assert app.contents()["public.chats"] == before["public.chats"]
         digest = re.search("digest: ([0-9a-f]{64})", str(found.remedy))
         assert digest
+        world.shape = history(digest[1], mapped=False)
+        world.declare()
         with pytest.raises(ConfigError, match="'chats_history', which no dataset has"):
-            world.shape = history(digest[1], mapped=False)
-            world.declare()
             world.findings()
         world.shape = history(digest[1])
         world.declare()
