@@ -61,7 +61,7 @@ REMOVALS: Mapping[str, Removal] = {
     "max-records": Removal("engine.guards:_records_reasons", NOTHING),
     "max-percent": Removal("engine.guards:_percent_reasons", NOTHING),
     "floor": Removal("settings.policies:_below_floor", NOTHING),
-    "floor-of-purges": Removal("engine.scanning:manual_cases", _without_floor),
+    "floor-of-purges": Removal("engine.subjects:manual_cases", _without_floor),
     "clock-behind": Removal("engine.guards:_check_behind", SILENT),
     "clock-unconfirmed": Removal("engine.guards:_check_unconfirmed", SILENT),
     "clock-of-database": Removal("connectors.postgresql.store:PostgresqlStore.now", SILENT),

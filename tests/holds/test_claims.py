@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -142,8 +143,8 @@ def test_any_number_of_holds_during_one_batch_stops_nothing_but_what_they_name(w
     placed: list[str] = []
     claim = batches._claim
 
-    def disturbed(*arguments: object) -> object:
-        result = claim(*arguments)  # type: ignore[arg-type]
+    def disturbed(*arguments: Any, **more: Any) -> Any:
+        result = claim(*arguments, **more)
         if len(placed) < batches.TRIES + 3:
             placed.append(f"Case {len(placed)}")
             world.hold_from_elsewhere(Scope(accounts=(f"acct-{len(placed)}",)), placed[-1])

@@ -139,8 +139,8 @@ def once_claimed(moment: Moment) -> Iterator[None]:
     claim = batches._claim
     happened: list[bool] = []
 
-    def claimed(*arguments: Any) -> Any:
-        result = claim(*arguments)
+    def claimed(*arguments: Any, **more: Any) -> Any:
+        result = claim(*arguments, **more)
         if not happened:
             happened.append(True)
             moment()

@@ -168,11 +168,11 @@ def unguarded(ledger: SqlLedger) -> Iterator[sqlite3.Connection]:
         ),
         ("DELETE FROM receipts", "row 1 of runs names a row of receipts that is not there"),
         (
-            "INSERT INTO closures VALUES (1, 'c', 'x', x'00', 'closed', '', 0, 0, 0, NULL, 0, NULL)",
+            "INSERT INTO closures VALUES (1, 'c', 'x', x'00', 'closed', '', 0, 0, 0, NULL, 0, NULL, NULL)",
             "closure c is closed, and has no receipt",
         ),
         (
-            "INSERT INTO closures VALUES (1, 'c', 'x', x'00', 'closed', '', 0, 0, 0, 'receipt-1', 0, NULL)",
+            "INSERT INTO closures VALUES (1, 'c', 'x', x'00', 'closed', '', 0, 0, 0, 'receipt-1', 0, NULL, NULL)",
             "closure c is closed, and still holds the account",
         ),
     ],

@@ -21,7 +21,14 @@ from tests.engine.office import FakeClock, Office, Quiet, make_office, plan
 from tests.engine.test_ticking import old
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-COUNTS = ("stopped_by_file", "pending", "closures_past_deadline", "closure_records_overdue")
+COUNTS = (
+    "stopped_by_file",
+    "pending",
+    "closures_past_deadline",
+    "closure_records_overdue",
+    "erasures_past_deadline",
+    "erasures_near_deadline",
+)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""An audit's look at state: the journal's records, and the holds, closures and approvals that they are of."""
+"""An audit's look at state: the journal's records, and the holds, closures, erasures and approvals that they are of."""
 
 from __future__ import annotations
 
@@ -8,22 +8,30 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from retentiond.domain.account import AccountState
+from retentiond.domain.erasure import ErasureState
 from retentiond.domain.scopes import write_scope
 from retentiond.engine.audit.paging import Findings, Lost, Rows
 from retentiond.engine.context import Context
 from retentiond.engine.docket import each_of, hold_of
 from retentiond.errors import RetentiondError
-from retentiond.evidence.canonical import rfc3339
+from retentiond.evidence.canonical import optional_rfc3339, rfc3339
 from retentiond.evidence.entry import Entry, EntryKind
-from retentiond.ports.rows import ApprovalRow, ClosureRow, HoldRow, JournalRow
+from retentiond.ports.rows import ApprovalRow, ClosureRow, ErasureRow, HoldRow, JournalRow
 
 _HOLD, _RELEASE, _RECOVERY, _APPROVAL = "hold", "hold-release", "recovery", "approval"
 _CLOSURE, _CANCELLED, _CLOSED = "closure", "closure-cancel", "closure-closed"
-_KEPT = frozenset((_HOLD, _RELEASE, _CLOSURE, _CANCELLED, _CLOSED))
+_ERASURE, _VERIFIED, _EXTENDED = "erasure", "erasure-verified", "erasure-extend"
+_ENDS = {
+    ErasureState.DONE: "erasure-done",
+    ErasureState.REFUSED: "erasure-refuse",
+    ErasureState.CANCELLED: "erasure-cancel",
+}
+_KEPT = frozenset((_HOLD, _RELEASE, _CLOSURE, _CANCELLED, _CLOSED, _ERASURE, _EXTENDED, *_ENDS.values()))
 _LAST_PAGE = 10_000
 _WORDS = {
     _HOLD: "it is not in force in the ledger, and the journal has it as placed and never released",
     _CLOSURE: "the journal says that it was asked for, and the ledger has no row of it",
+    _ERASURE: "the journal says that it was asked for, and the ledger has no row of it",
 }
 
 
@@ -61,10 +69,11 @@ class StateAudit:
             self._findings.add(f"approval of entry {index}", "the ledger has no row of it")
 
     def finish(self, size: int) -> None:
-        """Compare holds and closures with what the records say."""
+        """Compare holds, closures and requests for erasure with what the records say."""
         with self._ctx.ledger.begin() as tx:
             rows = tx.holds.active()
             closures = tx.closures.in_state(*AccountState)
+            erasures = tx.erasures.in_state(*ErasureState)
         self._later(size)
         self._strange()
         for row in rows:
@@ -72,7 +81,10 @@ class StateAudit:
         for closure in closures:
             for problem in self._closure_problems(closure):
                 self._findings.add(f"closure {closure.id}", problem)
-        known = {row.id for row in rows} | {closure.id for closure in closures}
+        for erasure in erasures:
+            for problem in self._erasure_problems(erasure):
+                self._findings.add(f"erasure {erasure.id}", problem)
+        known = {row.id for some in (rows, closures, erasures) for row in some}
         for kind, name in list(self._said):
             if name in known or (_RELEASE, name) in self._said or kind not in _WORDS or self._is_there_by_now(name):
                 continue
@@ -99,6 +111,7 @@ class StateAudit:
             return {}
         for each in each_of(record):
             kind, name = str(each.get("kind")), str(each.get("id"))
+            kind = _ERASURE if kind == _VERIFIED else kind
             if kind == _RECOVERY:
                 self._lost.signed(name)
             if kind in _KEPT:
@@ -163,9 +176,36 @@ class StateAudit:
         if closure.state is AccountState.OPEN and (_CANCELLED, closure.id) not in self._said:
             yield "the ledger says that it was cancelled, and the journal has no record of that"
 
+    def _erasure_problems(self, erasure: ErasureRow) -> Iterator[str]:
+        record = self._said.get((_ERASURE, erasure.id))
+        if record is None:
+            if not self._unknown:
+                yield "the journal has no record of it"
+            return
+        extended = erasure.extended_at is not None
+        stands = {
+            "law": erasure.law,
+            "receivedOn": erasure.received_on,
+            "askedAt": rfc3339(erasure.asked_at),
+            "firstAt": rfc3339(erasure.first_at),
+            "lastAt": rfc3339(erasure.last_at),
+            "confirmAt": optional_rfc3339(erasure.confirm_at),
+            "jurisdiction": erasure.jurisdiction,
+        }
+        said = {"jurisdiction": "", **record}
+        differ = [name for name, value in stands.items() if said.get(name) != value]
+        differ += ["deadline"] * (said.get("lastAt" if extended else "firstAt") != rfc3339(erasure.deadline_at))
+        if differ:
+            yield f"its row differs from its record in the journal: {', '.join(differ)}"
+        if extended and (_EXTENDED, erasure.id) not in self._said:
+            yield "the ledger says that its time was extended, and the journal has no record of that"
+        end = _ENDS.get(erasure.state)
+        if end is not None and (end, erasure.id) not in self._said:
+            yield f"the ledger says that it is {erasure.state}, and the journal has no record of that"
+
     def _is_there_by_now(self, name: str) -> bool:
-        """Tell whether a hold or closure came since they were read, or waits for its entry to be published."""
+        """Tell whether a hold, closure or erasure came since they were read, or waits for its entry to be published."""
         with self._ctx.ledger.begin() as tx:
             waiting = {name for each in tx.pending.all() for name in each.subject.split(" ")}
             there = {hold.id for hold in tx.holds.active()} | waiting
-            return name in there or tx.closures.get(name) is not None
+            return name in there or bool(tx.closures.get(name) or tx.erasures.get(name))

@@ -152,6 +152,7 @@ def test_a_claim_waits_for_the_hold_that_saw_none(
     samples.make_plan(ledger)
     holder = start(
         f"""
+from tests.ledger import samples
 with ledger.begin(shared={shared}) as tx:
     tx.holds.add(samples.hold())
     say(tx.batches.of_plan("plan-1")[0].state.value)
