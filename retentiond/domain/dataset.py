@@ -31,6 +31,7 @@ class Shape(StrEnum):
     PART_OF_TABLE = "a part of a table's rows"
     CLEARS = "columns elsewhere that become empty with its rows"
     USERS = "users inside accounts"
+    TRIGGERS = "triggers that act on its deletions"
 
 
 class ClockFormat(StrEnum):
@@ -142,6 +143,28 @@ class Cleared:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """A table that a trigger writes into.
+
+    Attributes:
+        mapped: Whether it is a dataset's, so that rows are added there, and nothing else; else it is ignored.
+    """
+
+    table: str
+    schema: str
+    mapped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LetTrigger:
+    """A trigger that may act on deletions, as long as it is exactly the one of this digest."""
+
+    name: str
+    digest: str
+    writes: tuple[Written, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """One dataset of the data map.
 
@@ -162,6 +185,7 @@ class Dataset:
         parents: The same from the other side.
         where: Which rows of its table are its own; empty for all of them.
         clears: What the database may empty elsewhere when a row goes.
+        triggers: What the database may do by itself when a row is deleted.
         canonical: The validated declaration, RFC 8785 JSON; its SHA-256 is what approvals approve.
     """
 
@@ -191,6 +215,7 @@ class Dataset:
     where: Part = ()
     clears: tuple[Cleared, ...] = ()
     nobody: str = ""
+    triggers: tuple[LetTrigger, ...] = ()
 
     @property
     def plain_owner(self) -> str:
@@ -212,6 +237,7 @@ class Dataset:
             Shape.PART_OF_TABLE: bool(self.where),
             Shape.CLEARS: bool(self.clears),
             Shape.USERS: bool(self.users),
+            Shape.TRIGGERS: bool(self.triggers),
         }
         return frozenset(shape for shape, wanted in asked.items() if wanted)
 

@@ -261,7 +261,7 @@ def undo_cases(selected: Condition, policy: Cases | None) -> Cases:
             Case(Disposition.KEEP, Not(selected), "not-selected"),
             Case(Disposition.UNDETERMINED, Unknown(selected), "selection-unknown"),
             Case(Disposition.KEEP, Missing(TOMBSTONED), VISIBLE),
-            *(_undone(case) for case in said),
+            *(_undone(case) for case in said if not case.window),  # parts that go sooner hide nothing
         )
     )
 

@@ -28,6 +28,7 @@ from retentiond.settings.canonical import canonical, digest
 from retentiond.settings.datamap_checks import check_datamap
 from retentiond.settings.datamap_links import children, owners, parents, via_of
 from retentiond.settings.datamap_model import Clock, DataMapFile, DatasetModel, StoreModel, label_of
+from retentiond.settings.datamap_triggers import triggers
 from retentiond.settings.document import read_document
 from retentiond.settings.problems import Problem, alternatives, declared, raise_first, validated
 from retentiond.settings.where_model import part
@@ -59,6 +60,7 @@ def load_datamap(path: Path, option_models: Mapping[str, type[BaseModel]]) -> Da
                 name, each, stores[each.store], before.get(name, ()), (owners(model, name), owners(model, name, "user"))
             ),
             parents=parents(model, name),
+            triggers=triggers(model, each),
         )
         for name, each in model.datasets.items()
     }

@@ -10,6 +10,7 @@ from retentiond.domain.keypattern import KeyPattern
 from retentiond.domain.part import apart
 from retentiond.settings.datamap_links import WHO, link_problems, places_of, same_table
 from retentiond.settings.datamap_model import Account, DataMapFile, DatasetModel
+from retentiond.settings.datamap_triggers import trigger_problems
 from retentiond.settings.document import Trail
 from retentiond.settings.problems import Problem, alternatives
 from retentiond.settings.where_model import part
@@ -30,7 +31,7 @@ _SHAPES: Mapping[str, _Shape] = {
     "files": _Shape(tables=False, tombstones=("directory",)),
     "s3": _Shape(tables=False, tombstones=("marker",)),
 }
-_ONLY_TABLES = ("key", "blobs", "parent", "where", "clears")
+_ONLY_TABLES = ("key", "blobs", "parent", "where", "clears", "triggers")
 _LABELLED = frozenset(("s3",))
 _ONLY_OBJECTS = ("key_pattern", "keys", "follows")
 
@@ -66,6 +67,7 @@ def _dataset_problems(model: DataMapFile, name: str, dataset: DatasetModel) -> I
     yield from _pattern_problems(path, dataset, shape)
     yield from _link_problems(model, name, dataset)
     yield from _user_problems(path, dataset)
+    yield from trigger_problems(model, path, dataset)
 
 
 def _user_problems(path: Trail, dataset: DatasetModel) -> Iterator[Problem]:

@@ -18,7 +18,7 @@ from pydantic import (
 from retentiond.domain.dataset import EARLIEST, ClockFormat
 from retentiond.settings.pace_model import PaceModel
 from retentiond.settings.problems import refuse, shown
-from retentiond.settings.tables import ClearedModel, Table
+from retentiond.settings.tables import ClearedModel, Table, TriggerModel
 from retentiond.settings.values import (
     Column,
     Declared,
@@ -286,7 +286,7 @@ def _attributes(value: dict[str, str | ObjectLabel]) -> dict[str, str | ObjectLa
 class DatasetModel(Declared):
     """The records in one store that share a shape, an owner and a clock."""
 
-    newer: ClassVar[frozenset[str]] = frozenset(("parent", "user", "where", "clears"))
+    newer: ClassVar[frozenset[str]] = frozenset(("parent", "user", "where", "clears", "triggers"))
     later: ClassVar[Mapping[str, str]] = {
         "enforce": "removal by the store's own rule",
     }
@@ -296,6 +296,7 @@ class DatasetModel(Declared):
     table: Table | None = None
     where: Where | None = None
     clears: Annotated[list[ClearedModel], Field(min_length=1)] | None = None
+    triggers: Annotated[dict[Text, TriggerModel], Field(min_length=1)] | None = None
     prefix: str | None = None
     key: Annotated[list[Column], BeforeValidator(_key, json_schema_input_type=list[str] | str)] = Field(
         default_factory=list

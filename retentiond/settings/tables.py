@@ -34,3 +34,10 @@ class ClearedModel(Declared):
 
     table: Table
     column: Column
+
+
+class TriggerModel(Declared):
+    """A trigger that may act on deletions: what it is, as `check` prints it, and the tables that it writes into."""
+
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    writes: list[Table] = Field(default_factory=list)

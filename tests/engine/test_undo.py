@@ -251,6 +251,28 @@ def test_a_quarantine_is_ours_however_long_ago_it_was(office: Office) -> None:
     assert found.complete
 
 
+@pytest.mark.parametrize("runs", [1, 2])
+@pytest.mark.parametrize("moves", [False, True])
+def test_a_hidden_row_of_which_a_part_is_due_or_went_comes_back(office: Office, runs: int, *, moves: bool) -> None:
+    if moves:
+        moving(office)
+    office.request("one", 22)
+    with office.db() as db:
+        for table in ("requests", "requests_hidden") if moves else ("requests",):
+            db.execute(f"ALTER TABLE {table} ADD note TEXT")
+    window = "    content: [{redact: [note], after: 3 days, promise: {live: 10 days}, datasets: [requests]}]\n"
+    office.edit("policies.yaml", "  content:\n    class: content\n", "  content:\n    class: content\n" + window)
+    with office.db() as db:
+        db.execute("UPDATE requests SET note = 'said this'")
+    for _ in range(runs):  # the second run redacts what the first one hid
+        carry(office)
+    found = back(office, keys("one"))
+    assert counts(found)["requests"] == {"restored": 1}
+    with office.db() as db:
+        notes = [note for (note,) in db.execute("SELECT note FROM requests WHERE deleted IS NULL")]
+    assert notes == ["said this" if runs == 1 else None]
+
+
 def test_a_row_that_was_written_again_is_never_overwritten(office: Office) -> None:
     moving(office)
     office.request("one", 22)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from retentiond.domain.dataset import Cleared, ClockFormat, DataMap, Parent, Shape
+from retentiond.connectors.postgresql.kind import PostgresqlOptions
+from retentiond.domain.dataset import Cleared, ClockFormat, DataMap, LetTrigger, Parent, Shape, Written
 from retentiond.domain.owner import Via
 from retentiond.domain.part import Only, apart
 from retentiond.errors import ConfigError
@@ -137,6 +138,49 @@ def test_what_the_database_may_empty_is_approved_as_such(datamap_of: Load) -> No
     assert clears.clears == (Cleared("talks", "last"),)
     assert clears.shapes == {Shape.CLEARS}
     assert plain.sha256 != clears.sha256
+
+
+TRIGGERS = """
+stores: {{db: {{kind: postgresql, dsn_env: DSN}}}}
+datasets:
+  notes: {{store: db, table: notes, key: id, class: c, clock: {{column: at}}{}}}
+  history: {{store: db, table: public.history, key: id, class: c, clock: {{column: at}}}}
+ignore: [{{store: db, pattern: public.counter*, reason: numbers}}]
+"""
+KINDS = {"postgresql": PostgresqlOptions}
+DIGEST = "0123456789abcdef" * 4
+
+
+def test_a_trigger_is_let_with_the_tables_that_it_writes_into(datamap_of: Load) -> None:
+    more = f', triggers: {{"it\'s": {{digest: {DIGEST}, writes: [history, {{schema: public, name: counters}}]}}}}'
+    let, plain = (datamap_of(TRIGGERS.format(each), KINDS).datasets["notes"] for each in (more, ""))
+    written = (Written("history", "", mapped=True), Written("counters", "public", mapped=False))
+    assert let.triggers == (LetTrigger("it's", DIGEST, written),)
+    assert let.shapes == {Shape.TRIGGERS}
+    assert let.sha256 != plain.sha256
+    assert "triggers" not in json.loads(plain.canonical)
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        (f"{{t: {{digest: {DIGEST}, writes: [audit]}}}}", "'audit', which no dataset has and nothing ignores"),
+        (f"{{t: {{digest: {DIGEST}, writes: [other.counters]}}}}", "which no dataset has"),
+        (f"{{t: {{digest: {DIGEST}, writes: [notes]}}}}", "the table that it acts on"),
+        (f"{{t: {{digest: {DIGEST.upper()}}}}}", "should match pattern"),
+        ("{t: {writes: [history]}}", "digest"),
+        ("{}", "is empty"),
+    ],
+)
+def test_a_trigger_that_writes_where_nobody_looks_is_refused(given: str, says: str, datamap_of: Load) -> None:
+    with pytest.raises(ConfigError) as told:
+        datamap_of(TRIGGERS.format(f", triggers: {given}"), KINDS)
+    assert says in f"{told.value} {told.value.where} {told.value.remedy}"
+
+
+def test_sqlite_lets_no_trigger(datamap_of: Load) -> None:
+    with pytest.raises(ConfigError, match="lets no trigger act"):
+        datamap_of(STORES + ROWS.format("notes", f", triggers: {{t: {{digest: {DIGEST}}}}}"))
 
 
 def test_a_part_is_approved_as_such_and_so_is_that_of_a_child(datamap_of: Load) -> None:

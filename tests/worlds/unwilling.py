@@ -192,3 +192,67 @@ THREADS = Shape(
     shared=_shared,
     after="UPDATE talks SET last_message_id = (SELECT max(id) FROM messages AS m WHERE m.talk_id = talks.id);",
 )
+
+# --- a history that a trigger fills ---
+
+_HISTORY = """
+CREATE TABLE chats (id bigint PRIMARY KEY, owner text NOT NULL, said text NOT NULL, created_at timestamptz NOT NULL);
+CREATE TABLE chats_history (
+    n bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, row jsonb NOT NULL, changed_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE TABLE chat_counts (deleted bigint NOT NULL);
+CREATE INDEX ON chats (created_at); CREATE INDEX ON chats_history (changed_at);
+INSERT INTO chat_counts VALUES (0);
+CREATE FUNCTION keep_history() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public
+AS $$ BEGIN
+    INSERT INTO chats_history (row, changed_at) VALUES (to_jsonb(OLD), OLD.created_at);
+    IF TG_OP = 'DELETE' THEN UPDATE chat_counts SET deleted = deleted + 1; END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER keep_history AFTER UPDATE OR DELETE ON chats FOR EACH ROW EXECUTE FUNCTION keep_history();
+"""
+
+
+def _chats(account: int) -> Rows:
+    who = marker(account)
+    return {
+        "chats": [
+            {"id": account * 10 + n, "owner": who, "said": f"{who} said {n}", "created_at": days_ago(10 + n)}
+            for n in range(5)
+        ]
+    }
+
+
+_CHATS = {"table": "chats", "key": "id", "clock": {"column": "created_at"}, "account": "owner"}
+_KEPT = {
+    "table": "chats_history",
+    "key": "n",
+    "clock": {"column": "changed_at"},
+    "account": {"column": "row", "json": "$.owner"},
+}
+
+
+def history(digest: str, *, mapped: bool = True) -> Shape:
+    """Return an application whose trigger keeps what rows said before; without a digest nothing is said of it."""
+    let = {"triggers": {"keep_history": {"digest": digest, "writes": ["chats_history", "chat_counts"]}}}
+    datasets = {"chats": _CHATS | (let if digest else {}), **({"history": _KEPT} if mapped else {})}
+    return Shape(
+        "a history that a trigger fills",
+        _HISTORY,
+        _chats,
+        datasets,
+        ignored=("public.chat_counts",),
+        after="UPDATE chats SET said = said || ' again' WHERE id % 2 = 0;",
+    )
+
+
+# --- row-level security ---
+
+_SECURED = """
+CREATE TABLE chats (id bigint PRIMARY KEY, owner text NOT NULL, said text NOT NULL, created_at timestamptz NOT NULL);
+CREATE INDEX ON chats (created_at);
+ALTER TABLE chats ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tenants ON chats USING (owner = current_setting('app.tenant', true));
+"""
+
+SECURED = Shape("row-level security", _SECURED, _chats, {"chats": _CHATS})

@@ -16,12 +16,13 @@ import psycopg
 
 from retentiond.connectors.postgresql import failures
 from retentiond.connectors.postgresql.failures import Trouble
+from retentiond.connectors.postgresql.firing import Reaching, watched
 from retentiond.connectors.postgresql.following import Spread, lined_up, stuck, untouched
 from retentiond.connectors.postgresql.judging import Judge
 from retentiond.connectors.postgresql.layout import Layout, Source
 from retentiond.connectors.postgresql.session import LOCK_MILLISECONDS, Session, Transaction
 from retentiond.connectors.postgresql.statements import Statement, blocked_by, statement
-from retentiond.connectors.postgresql.vetting import Vetting
+from retentiond.connectors.postgresql.vetting import RESHAPED, Vetting
 from retentiond.domain.plan import Outcome
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Key
@@ -142,6 +143,8 @@ class Acting:
         self._state.committing = False
         try:
             said = self._chunk(source, indexes, lock_ms)
+        except Reaching as reaching:
+            self._say(indexes, Outcome.REFUSED, str(reaching))
         except Spread as spread:
             self._halve(source, indexes, str(spread))
         except psycopg.Error as error:
@@ -231,9 +234,13 @@ class Acting:
 
     def _change(self, tx: Transaction, source: Source, keys: Sequence[Key]) -> set[int]:
         change = self._statement(Judge(source, self._order.cases), keys)
-        with untouched(tx, source) as own:
+        beside = self._layout.quarantine is not None and self._order.action is not Action.PURGE
+        with watched(tx, self._layout, source, beside) as all_of, untouched(tx, source) as own:
             changed, moved, places = tx.row(change.sql, change.parameters)
             own.append(changed)
+            all_of.append(changed)
+        if self._layout.dataset.triggers and not self._vetting.still(tx, self._layout):
+            raise Reaching(RESHAPED)
         done = change.places(places)
         if not changed == moved == len(done):
             raise Spread(f"the statement changed {changed} rows and moved {moved} for {len(done)} records")

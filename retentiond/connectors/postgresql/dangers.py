@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from retentiond.connectors.going_first import first_remedy
 from retentiond.connectors.postgresql.catalog import lacking_index
+from retentiond.connectors.postgresql.firing import let_triggers
 from retentiond.connectors.postgresql.following import counts
 from retentiond.connectors.postgresql.layout import Layout, Source
 from retentiond.connectors.postgresql.names import shown
@@ -55,6 +56,7 @@ ORDER BY 1, 2
 
 def dangers(tx: Transaction, layout: Layout) -> Iterator[Finding]:
     """Yield what makes it unsafe to remove or hide rows of a dataset's tables."""
+    yield from let_triggers(tx, layout)
     for source in layout.sources:
         events = _events(layout, source)
         yield from _triggers(tx, source, events)
@@ -76,7 +78,7 @@ def _events(layout: Layout, source: Source) -> Mapping[str, str]:
 def _triggers(tx: Transaction, source: Source, events: Mapping[str, str]) -> Iterator[Finding]:
     for name, table, kind, columns in tx.rows(_TRIGGERS, {"tree": list(source.table.tree)}):
         for event, what in events.items():
-            if not kind & _EVENTS[event]:
+            if event == "DELETE" or not kind & _EVENTS[event]:
                 continue
             if event == "UPDATE" and columns and source.tombstone and source.tombstone.number not in columns:
                 continue

@@ -27,6 +27,7 @@ from retentiond.connectors.postgresql.relations import (
     lacking_columns,
     partners,
     refusal,
+    written_tables,
 )
 from retentiond.connectors.postgresql.session import Transaction
 from retentiond.domain.condition import ACCOUNT, ATTRIBUTE, CLOCK, TOMBSTONED
@@ -115,6 +116,7 @@ def inspect(tx: Transaction, dataset: Dataset) -> tuple[Layout | None, list[Find
         clock_table(tx, dataset, table, problems),
         cleared_columns(tx, dataset, problems),
         partners(tx, dataset, table, "user", problems),
+        written_tables(tx, dataset, problems),
     )
     problems += _type_problems(dataset, table)
     problems += json_text_problems(tx, dataset, table, relations)

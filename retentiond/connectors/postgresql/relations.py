@@ -48,6 +48,7 @@ class Relations:
         clock: The table in which its clock stands; None where the row itself has it, or none.
         cleared: Columns of other tables that the database empties when a row goes.
         users: As `partners`, of its users.
+        written: Tables that triggers write into when a row goes, and whether they only add rows there.
     """
 
     partners: tuple[tuple[Table, ...], ...] = ()
@@ -55,6 +56,7 @@ class Relations:
     clock: Table | None = None
     cleared: tuple[tuple[Table, str], ...] = ()
     users: tuple[tuple[Table, ...], ...] = ()
+    written: tuple[tuple[Table, bool], ...] = ()
 
     @property
     def tables(self) -> tuple[Table, ...]:
@@ -195,6 +197,13 @@ def cleared_columns(tx: Transaction, dataset: Dataset, problems: list[Finding]) 
             problems += lacking_columns(dataset, table, (each.column,), "clears")
             found.append((table, each.column))
     return tuple(found)
+
+
+def written_tables(tx: Transaction, dataset: Dataset, problems: list[Finding]) -> tuple[tuple[Table, bool], ...]:
+    """Find the tables that the data map lets triggers write into."""
+    asked = {(each.table, each.schema): each.mapped for trigger in dataset.triggers for each in trigger.writes}
+    found = [(find(tx, dataset, named, problems), mapped) for named, mapped in asked.items()]
+    return tuple((table, mapped) for table, mapped in found if table is not None)
 
 
 def child_tables(tx: Transaction, dataset: Dataset, table: Table, problems: list[Finding]) -> tuple[ChildTables, ...]:

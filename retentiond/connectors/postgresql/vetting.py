@@ -24,6 +24,9 @@ SELECT md5(string_agg(part, ',' ORDER BY part)) FROM (
   UNION ALL
     SELECT 'trigger ' || oid || ' ' || xmin FROM pg_trigger WHERE tgrelid = ANY(%(tree)s::oid[])
   UNION ALL
+    SELECT 'function ' || p.oid || ' ' || p.xmin FROM pg_proc AS p JOIN pg_trigger AS t ON t.tgfoid = p.oid
+    WHERE t.tgrelid = ANY(%(tree)s::oid[]) AND NOT t.tgisinternal
+  UNION ALL
     SELECT 'rule ' || oid || ' ' || xmin FROM pg_rewrite WHERE ev_class = ANY(%(tree)s::oid[])
   UNION ALL
     SELECT 'constraint ' || oid || ' ' || xmin FROM pg_constraint
@@ -61,6 +64,11 @@ class Vetting:
         layout = lay_out(tx, dataset)
         self._seen[dataset.name] = _Seen(shape_of(tx, layout), layout)
         return layout
+
+    def still(self, tx: Transaction, layout: Layout) -> bool:
+        """Tell whether the catalogue says what it said when a dataset's tables were last looked at."""
+        seen = self._seen.get(layout.dataset.name)
+        return seen is not None and seen.fingerprint == shape_of(tx, layout)
 
     def danger(self, tx: Transaction, layout: Layout) -> str:
         """Return why a dataset's tables may not be changed; empty when they may. Locks their shape."""

@@ -42,7 +42,7 @@ class SqliteStore:
     """
 
     kind = "sqlite"
-    shapes = frozenset(Shape)
+    shapes = frozenset(Shape) - {Shape.TRIGGERS}
 
     def __init__(self, path: Path, name: str, busy_seconds: float, window_rows: int) -> None:
         self._path = path
