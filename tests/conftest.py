@@ -30,7 +30,14 @@ pytest_plugins = ["tests.servers.postgres"]
 StreamRequestHandler.disable_nagle_algorithm = True
 
 PURE = ("domain", "evidence")  # folders of tests that need no socket: none is given to them
-SLOW = ("test_first_run.py", "test_replicas.py", "test_programme.py", "test_daemon.py")
+SLOW = (
+    "test_first_run.py",
+    "test_demo.py",
+    "test_worlds.py",
+    "test_replicas.py",
+    "test_programme.py",
+    "test_daemon.py",
+)
 AWS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",

@@ -11,7 +11,7 @@ from retentiond.domain.account import AccountState
 from retentiond.errors import ConfigError
 from tests.servers.postgres import Server
 from tests.worlds.apps import PostgresApp
-from tests.worlds.unwilling import SECURED, history
+from tests.worlds.unwilling import history, secured
 from tests.worlds.world import World, people_left, without
 
 LEAVING = (0, 3)
@@ -47,7 +47,7 @@ def test_a_history_that_a_trigger_fills_goes_too(tmp_path: Path, postgresql_newe
 def test_rows_that_are_hidden_are_never_said_to_be_gone(force: str, tmp_path: Path, postgresql_newest: Server) -> None:
     with postgresql_newest.database() as database:
         app = PostgresApp(tmp_path, postgresql_newest, database)
-        world = World.made(app, SECURED, 5)
+        world = World.made(app, secured(), 5)
         app.run(force or "SELECT")
         before = app.contents()
         assert {each.remedy for each in world.findings()} == {
