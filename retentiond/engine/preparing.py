@@ -59,8 +59,11 @@ class Prepared:
         return not has_rows(ended)
 
     def tree(self) -> Tree | None:
-        """Return the accounts tree once the files are written; None where they are not."""
+        """Return the accounts tree once the files are written; None where they are not, and nobody writes them now."""
         return None
+
+    def drop(self) -> None:
+        """Let it write nothing any more: once this returns, the files belong to whoever writes them next."""
 
 
 NOTHING_PREPARED = Prepared()
@@ -93,13 +96,12 @@ class Preparing(Prepared):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the process, whatever it is at."""
-        self._process.kill()
+        self.drop()
         self._frames.put(())
         self._writer.join()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 _close(pipe)
-        self._process.wait()
 
     def take(self, ordinal: int, dataset: str, ended: Ended) -> None:
         """Hear of a batch that ended."""
@@ -119,16 +121,22 @@ class Preparing(Prepared):
         return known == hashlib.sha256(encode_ended(ended)).digest()
 
     def tree(self) -> Tree | None:
-        """Return the accounts tree once the files are written; None where they are not."""
+        """Return the accounts tree once the files are written; None where they are not, and nobody writes them now."""
         try:
             code = self._process.wait(_WRITING_SECONDS)
         except subprocess.TimeoutExpired:
+            self.drop()
             return None
         said = self._process.stdout.read() if self._process.stdout and code == 0 else b""
         if not said:
             return None
         size, root = json.loads(said)
         return Tree(size, bytes.fromhex(root))
+
+    def drop(self) -> None:
+        """Let it write nothing any more: once this returns, the files belong to whoever writes them next."""
+        self._process.kill()
+        self._process.wait()
 
     def _pass_on(self, *frame: bytes) -> None:
         try:

@@ -158,6 +158,7 @@ def _write_manifest(
     seen = [(batch, work.prepared.fits(batch.ordinal, ended)) for batch, ended in looked_at]
     tree = work.prepared.tree() if all(fits for _, fits in seen) else None
     if tree is None:
+        work.prepared.drop()  # it writes the same files
         logger().info("manifest is made again", run=receipt_id)
         tree = manifest.write_manifest(base, key, item_rows(key, work.parts, read_all(ctx, (each for each, _ in seen))))
     return tree

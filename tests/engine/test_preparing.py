@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -195,7 +195,29 @@ class Reappearing(Proxy):
 LOOK_THAT_FINDS = 6
 
 
-def test_what_the_second_look_finds_again_is_in_no_manifest(office: Office, beside: list[Prepared]) -> None:
+SLOW = """
+import time
+from retentiond.engine import preparing
+at_once = preparing.write_gathered
+preparing.write_gathered = lambda *rest: [time.sleep(0.3), at_once(*rest)][1]
+preparing.main()
+"""
+
+
+def test_what_the_second_look_finds_again_is_in_no_manifest(
+    office: Office, beside: list[Prepared], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = manifest.write_manifest
+
+    def slowly(base: Path, key: bytes, pieces: Iterable[Sequence[bytes]]) -> manifest.Tree:
+        made = at_once(base, key, pieces)
+        for each in beside:
+            assert isinstance(each, Preparing)
+            each._process.wait(10)  # what it still has to write, it writes now
+        return made
+
+    monkeypatch.setattr(preparing, "_PROGRAM", SLOW)
+    monkeypatch.setattr(manifest, "write_manifest", slowly)
     fill(office)
     office.wraps["app"] = Reappearing
     carry(office)

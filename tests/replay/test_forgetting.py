@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import secrets
 import shutil
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
+from retentiond import telemetry
 from retentiond.bootstrap import initialise
 from retentiond.bootstrap.initialising import Names
 from retentiond.domain.hold import Scope
@@ -96,8 +100,17 @@ def closed(office: Office) -> Scene:
     return Scene(office, leaving, backup, expected)
 
 
+@pytest.fixture
+def lines() -> Iterator[io.StringIO]:
+    """Have everything that is logged written here, whatever was configured before."""
+    before, stream = structlog.get_config(), io.StringIO()
+    telemetry.configure(stream, verbose=True)
+    yield stream
+    structlog.configure(**before)
+
+
 def test_a_search_of_all_files_finds_none_of_a_hundred_closed_accounts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: io.StringIO, capfd: pytest.CaptureFixture[str]
 ) -> None:
     office = make_office(tmp_path)
     temporary = tmp_path / "tmp"
@@ -109,7 +122,7 @@ def test_a_search_of_all_files_finds_none_of_a_hundred_closed_accounts(
         assert {"ledger.db", "ledger.db-wal", "ledger.db-shm"} <= {path.name for path in searched}
         assert hits(searched, scene.leaving) == []
     said = capfd.readouterr()
-    told = (said.out + said.err).encode()
+    told = (lines.getvalue() + said.out + said.err).encode()
     assert b"closure" in told
     assert not [form for account in scene.leaving for form in forms(account) if form in told]
     scene.come_back()
