@@ -103,22 +103,23 @@ class Graph:
 
     def has_owner(self, name: str) -> bool:
         """Whether it can be told whose the dataset's records are."""
+        return self._leader(name).has_owner
+
+    def _leader(self, name: str) -> Dataset:
+        """Return the dataset that tells whose records are: that of the rows that name objects, or their own."""
         dataset = self.datasets[name]
-        return (self.datasets[dataset.follows] if dataset.follows else dataset).has_owner
+        return self.datasets[dataset.follows] if dataset.follows else dataset
 
     def ownerless(self) -> Iterator[tuple[str, str]]:
-        """Yield the datasets that hold accounts' data and know no owner, with what tells so.
+        """Yield the datasets that know no owner, with one that has, and whose records theirs name; empty for none.
 
-        What names records that have owners, and what is of one class with a dataset that has, is taken for accounts';
-        not so where the data map says that it is nobody's.
+        Where accounts are told apart anywhere, a dataset without an owner is one that no closure looks at: it has to be
+        said that it is nobody's. Where nothing has an owner, nobody is asked.
         """
-        classes = {dataset.data_class for name, dataset in self.datasets.items() if self.has_owner(name)}
-        for name, dataset in self.datasets.items():
-            if self.has_owner(name) or dataset.nobody:
-                continue
-            owned = next((each for each in self.above(name) if self.has_owner(each)), "")
-            if owned or dataset.data_class in classes:
-                yield name, owned
+        owned = {name for name in self.datasets if self.has_owner(name)}
+        for name in self.datasets:
+            if owned and name not in owned and not self._leader(name).nobody:
+                yield name, next((each for each in self.above(name) if each in owned), "")
 
 
 def _declared(datamap: DataMap) -> Iterator[Link]:

@@ -74,10 +74,8 @@ def graph_findings(graph: Graph, keys: Sequence[ForeignKey]) -> Iterator[Finding
         if owned:
             what = f"its rows name rows of {owned!r}, which have owners, and it has none: no closure takes them"
         else:
-            what = (
-                f"other datasets of the class {dataset.data_class!r} have owners, and it has none: no closure takes it"
-            )
-        remedy = "write `account: {via: parent}` beside its `parent`" if dataset.table else "write `account:`"
+            what = "other datasets have owners, and it has none: no closure takes it"
+        remedy = "write `account: {via: parent}` beside its `parent`" if owned and dataset.table else "write `account:`"
         yield Finding(what, f"dataset {name}", f"{remedy}, or `account: {{nobody: REASON}}`")
     for link, circle in graph.circles():
         what = f"a foreign key goes in a circle with others ({' before '.join((*circle, circle[0]))}): it has no effect"

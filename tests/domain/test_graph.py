@@ -81,8 +81,10 @@ def test_who_has_no_owner() -> None:
     excused = dataset("models", nobody="shared", parents=(Parent("requests", ON),))
     apart = Dataset("health", "db", "sqlite", "logs", table="health")
     alike = dataset("drafts")
-    found = dict(Graph(datamap(owned, child, excused, apart, alike)).ownerless())
-    assert found == {"scores": "requests", "drafts": ""}
+    files = Dataset("files", "disk", "files", "content", follows="shared")
+    shared = dataset("shared", nobody="of the service itself", blobs=BlobLink("p", "files"))
+    found = dict(Graph(datamap(owned, child, excused, apart, alike, shared, files)).ownerless())
+    assert found == {"scores": "requests", "drafts": "", "health": ""}, "a class of its own is no reason to be missed"
     assert dict(Graph(datamap(owned, apart), [key("health", "requests")]).ownerless()) == {"health": "requests"}
     assert not dict(Graph(datamap(apart, dataset("more"))).ownerless()), "where nothing has an owner nobody is asked"
 
