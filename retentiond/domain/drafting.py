@@ -109,7 +109,7 @@ class _Tables:
         problem = _kind_problem(table) or _shape_problem(table, way)
         if table.name.lower() in MIGRATIONS:
             self._ignore(table, "changes of the schema")
-        elif _is_settings(table, looks) and not _kind_problem(table) and (problem or not way):
+        elif _is_settings(table, looks) and not _kind_problem(table) and (problem or not (way or owner_of(table, {}))):
             self._ignore(table, "no column looks like data of requests, persons or accounts")
         elif problem:
             self.not_mappable.append(NotMappable(self._store, table.title, *problem))

@@ -46,41 +46,60 @@ def key_of(table: TableShape) -> Guess | None:
 
 def owner_of(table: TableShape, tables: Mapping[tuple[str, str], TableShape]) -> Guess | None:
     """Return the guess at whose a row is: in a column of its own, or in that of a row that it names, at any remove."""
-    found = _owners(table)
-    if found:
-        best, *others = found
+    found, way = _owners(table), way_to_owner(table, tables)
+    own = [column for column in found if not _is_anothers(table, column, tables)]
+    if own or (found and not way):
+        best, *others = [*own, *(column for column in found if column not in own)]
         sure = words_of(best.name) in SURE_ACCOUNTS
         value: Said = {"column": best.name, "array": True} if best.array else best.name
         names = tuple(column.name for column in others)
         return Guess(
             "account", value, _likely(sure=sure), f"does {best.name!r} name the account whose data it is?", names
         )
-    way = way_to_owner(table, tables)
     if not way:
         return None
     last = way[-1][1]
-    take = _owners(last)[0].name
+    take = next(column.name for column in _owners(last) if not _is_anothers(last, column, tables))
+    names = tuple(column.name for column in found)
     steps: list[dict[str, Said]] = [{"table": _named(there), "on": _on(link)} for link, there in way]
     through: Said = {"through": list(steps), "take": take}
     via: Said = {"via": steps[0]["table"], "on": steps[0]["on"], "take": take}
     question = f"is a row its whose {take!r} stands in {last.title!r}?"
-    return Guess("account", via if len(steps) == 1 else through, Confidence.POSSIBLE, question)
+    return Guess("account", via if len(steps) == 1 else through, Confidence.POSSIBLE, question, names)
 
 
 def way_to_owner(table: TableShape, tables: Mapping[tuple[str, str], TableShape]) -> Way:
-    """Return the fewest foreign keys by which a row leads to one that has an owner; none where no way does."""
+    """Return the fewest foreign keys by which a row leads to one that has an owner; none where no way does.
+
+    Those that always name a row come first.
+    """
     pending: deque[tuple[TableShape, Way]] = deque([(table, ())])
     seen = {table.title}
     while pending:
         here, way = pending.popleft()
-        if way and _owners(here):
+        if way and any(not _is_anothers(here, column, tables) for column in _owners(here)):
             return way
-        for link in here.links:
+        for link in sorted(here.links, key=lambda link: _may_be_blank(here, link)):
             there = tables.get((link.schema, link.table))
             if there and there.title not in seen and len(link.columns) == len(link.references):
                 seen.add(there.title)
                 pending.append((there, (*way, (link, there))))
     return ()
+
+
+def _may_be_blank(table: TableShape, link: Link) -> bool:
+    """Whether a row may name none by a foreign key."""
+    return not all(column.not_null for column in table.columns if column.name in link.columns)
+
+
+def _is_anothers(table: TableShape, column: ColumnShape, tables: Mapping[tuple[str, str], TableShape]) -> bool:
+    """Whether a column names a row that is itself somebody's, such as a project: accounts are those who have it."""
+    for link in table.links:
+        there = tables.get((link.schema, link.table))
+        if there and there is not table and link.columns == (column.name,):
+            owners = [each.name for each in _owners(there)]
+            return bool(owners) and len(link.references) == 1 and link.references != (owners[0],)
+    return False
 
 
 def _named(table: TableShape) -> Said:

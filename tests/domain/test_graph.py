@@ -89,6 +89,23 @@ def test_who_has_no_owner() -> None:
     assert not dict(Graph(datamap(apart, dataset("more"))).ownerless()), "where nothing has an owner nobody is asked"
 
 
+def test_an_account_that_is_the_name_of_another_accounts_row_is_found() -> None:
+    projects = dataset("projects", owners=(OwnerSource("org"),))
+    runs = dataset("runs", owners=(OwnerSource("project"),))
+    scores = dataset("scores", owners=(OwnerSource(via=Via("runs", (("run", "id"),), "project")),))
+    right = dataset("notes", owners=(OwnerSource(via=Via("projects", (("project", "id"),), "org")),))
+    both = dataset("shares", owners=(OwnerSource("project"), OwnerSource("org")))
+    named = Link("runs", "projects", (("project", "id"),), Origin.FOREIGN_KEY)
+    keys = [named, *(Link(each, "projects", (("project", "id"),), Origin.FOREIGN_KEY) for each in ("notes", "shares"))]
+    datasets = (projects, runs, scores, right, both)
+    assert list(Graph(datamap(*datasets), keys).estranged()) == [("runs", named), ("scores", named)]
+    own = (dataset("projects", owners=(OwnerSource("id"),)), dataset("projects", nobody="the service's"))
+    for there in own:
+        assert not list(Graph(datamap(*datasets[1:], there), keys).estranged()), (
+            "its name is the account, or it has none"
+        )
+
+
 def test_an_owner_is_found_the_way_that_the_parent_finds_it() -> None:
     step = Step("feedback", (("feedback_id", "id"),), "app")
     plain = OwnerSource("user", optional=True)
