@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from retentiond.connectors.redacting import AGAIN, NOTHING_ASKED, OF_ANOTHER, traces_of
-from retentiond.connectors.sqlite.acting import CHANGED_SINCE, Acting, Said
+from retentiond.connectors.sqlite.acting import CHANGED_SINCE, UPDATE, Acting, Said
 from retentiond.connectors.sqlite.content import assignments
 from retentiond.connectors.sqlite.database import Database
 from retentiond.connectors.sqlite.judging import Judge, load_batch
@@ -73,7 +73,7 @@ class Redacting(Acting):
         return traces_of(self._what, columns, rows, self._order.pseudonyms)
 
     def _sql(self, source: Source, rows: str) -> list[str]:
-        return [f"UPDATE {source.table.sql} SET {assignments(self._db, self._what)} WHERE {rows}"]
+        return [f"{UPDATE} {source.table.sql} SET {assignments(self._db, self._what)} WHERE {rows}"]
 
 
 def act(db: Database, layout: Layout, order: Order, check: Callable[[], str]) -> Acted:
