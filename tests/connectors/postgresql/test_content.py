@@ -77,6 +77,21 @@ def test_the_rest_of_json_and_of_text_stays_byte_for_byte(make: Callable[[str], 
     assert app.all("SELECT note FROM requests") == [left]
 
 
+@pytest.mark.parametrize("made", ["jsonb", "json"])
+@pytest.mark.parametrize("inner", ["1" * 5_000, "[" * 1_500 + "]" * 1_500], ids=["number", "nested"])
+def test_json_that_only_the_server_can_read_is_refused_and_stops_no_other(
+    made: str, inner: str, make: Callable[[str], App]
+) -> None:
+    app = make(TABLE.format(type=made, more=""))
+    app.insert("requests", (1, OLD, 0, "too", f'{{"p": "the prompt", "n": {inner}}}'), (2, OLD, 0, None, '{"p": "y"}'))
+    asked = redaction(app, Change((*INSIDE.targets, *PLAIN.targets)))
+    acted = app.open().act(asked)
+    assert acted.outcomes == (Outcome.REFUSED, Outcome.DONE)
+    assert "beyond what can be read" in acted.reasons[0]
+    assert app.all("SELECT plain FROM requests ORDER BY id") == ["too", None]
+    assert app.all("SELECT meta::json ->> 'p' FROM requests ORDER BY id") == ["the prompt", None]
+
+
 @pytest.mark.parametrize("made", ["varchar(60)", "char(60)"])
 def test_json_that_grows_too_long_is_refused_and_never_cut_off(made: str, make: Callable[[str], App]) -> None:
     app = make(TABLE.format(type=made, more=""))
