@@ -216,6 +216,24 @@ ORDER BY i.indisprimary DESC, i.indexrelid
 """
 
 
+ACTS = """
+NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND NOT EXISTS (
+    SELECT FROM pg_trigger AS p
+    WHERE p.oid = t.tgparentid AND p.tgrelid = ANY(%(tree)s::oid[]) AND p.tgenabled IN ('O', 'A')
+)
+"""
+"""The condition that a trigger `t` acts, and is none that a partition has from a table of the tree that tells it."""
+HELD = """(
+    WITH RECURSIVE up AS (
+        SELECT t.tgparentid AS above, t.tgrelid AS held
+      UNION ALL
+        SELECT p.tgparentid, p.tgrelid FROM up JOIN pg_trigger AS p ON p.oid = up.above
+    )
+    SELECT held::regclass::text FROM up WHERE above = 0
+)"""
+"""The table that a trigger `t` was made on: a partition may have it from there, and only there it can be removed."""
+
+
 _ITSELF = """
 SELECT c.confdeltype::text, (
     SELECT array_agg(a.attname::text ORDER BY k.place)
