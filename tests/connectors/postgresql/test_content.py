@@ -13,7 +13,7 @@ from hypothesis import given, settings
 
 from retentiond.domain.condition import Condition
 from retentiond.domain.content import PSEUDONYM, Change, Target, as_uuid
-from retentiond.domain.dataset import Dataset
+from retentiond.domain.dataset import Dataset, TombstoneTarget
 from retentiond.domain.decision import cases_of
 from retentiond.domain.jsonpath import JsonPath
 from retentiond.domain.owner import OwnerSource
@@ -132,6 +132,17 @@ def test_what_cannot_be_redacted_is_refused_with_what_to_do(
     found = app.open().survey_changes(DATASET, (change,))
     assert [each for each in found if what in each.what]
     assert all(each.refuses and each.remedy for each in found)
+
+
+def test_what_stands_in_the_quarantine_still_is_not_cleared(make: Callable[[str], App]) -> None:
+    app = make(TABLE.format(type="jsonb", more=""))
+    app.run("CREATE TABLE hidden (LIKE requests, tombstoned_at timestamptz NOT NULL, PRIMARY KEY (id))")
+    app.insert("requests", (1, OLD, 0, "the prompt", None))
+    dataset = replace(DATASET, tombstone=TombstoneTarget(table="hidden"))
+    asked = redaction(app, PLAIN, dataset)
+    app.insert("hidden", (1, OLD, 0, "the other prompt", None, OLD))
+    assert app.open().act(asked).outcomes == (Outcome.DONE,)
+    assert app.open().verify(asked).sightings != (Sighting.CLEARED,)
 
 
 def test_a_danger_that_came_after_the_plan_refuses_the_batch(make: Callable[[str], App]) -> None:
