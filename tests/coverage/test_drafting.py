@@ -201,7 +201,11 @@ def test_owners_are_found_at_any_remove_and_a_project_is_no_account(tmp_path: Pa
     user = linked("user", "org", MADE, column("email"))
     org = table(MADE, column("name"), name="org")
     flag = linked("flag", "score", column("colour"))
-    found = drafted(project, run, score, user, org, flag)
+    either = (Link(("writer",), "", "user", ("id",)), Link(("place",), "", "project", ("id",)))
+    note = table(
+        MADE, column("writer", INT), column("place", INT, not_null=True), column("text"), name="note", links=either
+    )
+    found = drafted(project, run, score, user, org, flag, note)
     owners = {each.name: guess(each, "account") for each in found.datasets}
     assert {name: each.value for name, each in owners.items()} == {
         "project": "org_id",
@@ -209,6 +213,7 @@ def test_owners_are_found_at_any_remove_and_a_project_is_no_account(tmp_path: Pa
         "score": {"via": "user", "on": {"user_id": "id"}, "take": "org_id"},
         "user": "org_id",
         "org": "id",
+        "note": {"via": "project", "on": {"place": "id"}, "take": "org_id"},
         "flag": {
             "through": [{"table": "score", "on": {"score_id": "id"}}, {"table": "user", "on": {"user_id": "id"}}],
             "take": "org_id",

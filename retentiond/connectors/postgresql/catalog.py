@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -306,6 +306,16 @@ def lacking_index(tx: Transaction, oid: int, columns: Sequence[str]) -> list[str
     An index counts when it is valid, covers all rows, and begins with these columns, in any order.
     """
     return [name for (name,) in tx.rows(_LACKING, {"oid": oid, "columns": list(columns), "count": len(columns)})]
+
+
+def missing_indexes(tx: Transaction, oid: int, columns: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the same tables, each with what gives it the index: a partition's whole gives one to those to come, too."""
+    listed = ", ".join(map(shown, columns))
+    asked = "SELECT oid::regclass::text FROM pg_class WHERE oid = %(oid)s AND relkind = 'p'"
+    whole = tx.value(asked, {"oid": oid})
+    then = f"; after all partitions CREATE INDEX ON {whole} ({listed}), which new ones get as well" if whole else ""
+    for bare in lacking_index(tx, oid, columns):
+        yield bare, f"CREATE INDEX CONCURRENTLY ON {bare} ({listed}){then}"
 
 
 _LACKING = """

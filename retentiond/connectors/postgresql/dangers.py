@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from retentiond.connectors.going_first import first_remedy
-from retentiond.connectors.postgresql.catalog import ACTS, HELD, Table, lacking_index
+from retentiond.connectors.postgresql.catalog import ACTS, HELD, Table, missing_indexes
 from retentiond.connectors.postgresql.firing import let_triggers
 from retentiond.connectors.postgresql.following import counts
 from retentiond.connectors.postgresql.layout import Layout, Source
@@ -142,9 +142,9 @@ def _children(tx: Transaction, source: Source) -> Iterator[Finding]:
         elif on_delete in _FOLLOWING and not counts(tx):
             what = f"nobody can tell what {_FOLLOWING[on_delete]} takes of {child}: the server does not count"
             yield refusal(source.dataset, what, "set track_counts = on")
-        for bare in lacking_index(tx, oid, columns):
+        for bare, remedy in missing_indexes(tx, oid, columns):
             what = f"each deletion from {source.table.title!r} would read all of {bare}: no index on ({listed})"
-            yield refusal(source.dataset, what, f"CREATE INDEX CONCURRENTLY ON {bare} ({listed})")
+            yield refusal(source.dataset, what, remedy)
 
 
 def _goes_first(source: Source, oid: int, pairs: Sequence[tuple[str, str]]) -> bool:
