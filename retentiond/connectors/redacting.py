@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from retentiond.domain.content import Change
+from retentiond.domain.content import Change, Target
 from retentiond.domain.plan import Sighting
 from retentiond.domain.traces import samples, stands_in
 
 AGAIN = "what is to be redacted stands in another column of the row, too: name that column in the content window"
 OF_ANOTHER = "it is of another account since it was planned"
+UNREADABLE = "its JSON is nested, or has numbers, beyond what can be read: name the column itself, or correct the row"
 NOTHING_ASKED = "the order does not say what is to be redacted"
 METHOD, METHOD_KNOWING = "select-by-key", "select-by-key+search-row"
 
@@ -19,30 +20,40 @@ def traces_of(
     columns: Sequence[str],
     rows: Iterable[tuple[int, Sequence[object]]],
     pseudonyms: Mapping[str, str],
-) -> tuple[Mapping[int, frozenset[str]], set[int], set[int]]:
+) -> tuple[Mapping[int, frozenset[str]], Mapping[int, str]]:
     """Look at rows before they are changed.
 
     Args:
         pseudonyms: Of the accounts that are known.
 
     Returns:
-        Samples of what goes from each row, which rows say it in what stays of them, too, and which are by now of an
-        account that has no pseudonym.
+        Samples of what goes from each row, and why rows cannot be changed so: those that say it in what stays of them,
+        too, those of an account that has no pseudonym, and those with JSON that a store can read and Python cannot.
     """
     traces: dict[int, frozenset[str]] = {}
-    again: set[int] = set()
-    strangers: set[int] = set()
+    refused: dict[int, str] = {}
     for number, values in rows:
         row = dict(zip(columns, values, strict=True))
         owners = [row[target.column] for target in change.targets if target.pseudonym]
         if any(owner is not None and str(owner) not in pseudonyms for owner in owners):
-            strangers.add(number)
+            refused[number] = OF_ANOTHER
             continue
-        found = frozenset[str]().union(*map(samples, change.going(row)))
-        traces[number] = found
+        parts = list(change.going(row))
+        if any(map(_is_unread, change.targets, parts, (row[target.column] for target in change.targets))):
+            refused[number] = UNREADABLE
+            continue
+        found = frozenset[str]().union(*map(samples, parts))
         if stands_in(found, change.staying(row)):
-            again.add(number)
-    return traces, again, strangers
+            refused[number] = AGAIN
+        else:
+            traces[number] = found
+    return traces, refused
+
+
+def _is_unread(target: Target, part: object, value: object) -> bool:
+    """Whether a part of a value is not known because the value cannot be read."""
+    inside = target.json is not None and isinstance(value, str)
+    return inside and part is None and target.stands_in(str(value)) is None
 
 
 def remaining(traces: Mapping[int, frozenset[str]], rows: Iterable[tuple[int, Sequence[object]]]) -> set[int]:

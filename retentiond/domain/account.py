@@ -97,6 +97,11 @@ class Remainder:
         return bool(self.kept) or not self.is_excused
 
     @property
+    def is_stuck(self) -> bool:
+        """Whether nothing that was found can go: what neither a hold nor a date keeps waits for other rows."""
+        return bool(self.undetermined) and not (self.due or self.waiting)
+
+    @property
     def is_excused(self) -> bool:
         """Whether nothing is left but what has to be kept."""
         return not (self.due or self.held or self.undetermined or self.waiting or self.unseen)

@@ -7,12 +7,23 @@ has answered the question.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from retentiond.domain.draft import Draft, DraftDataset, DraftIgnored, DraftStore, Guess, NotMappable, Said
 from retentiond.domain.drafting_rules import CLASSES, CONTENT, MIGRATIONS, OTHER, PERSONAL
-from retentiond.domain.drafting_ties import attributes_of, blobs_of, key_of, owner_of, parent_of, tombstone_of, user_of
+from retentiond.domain.drafting_ties import (
+    Way,
+    attributes_of,
+    blobs_of,
+    key_of,
+    owner_of,
+    parents_of,
+    tombstone_of,
+    user_of,
+    way_to_owner,
+)
 from retentiond.domain.drafting_times import clock_of
 from retentiond.domain.looks import Look, looks_of
 from retentiond.domain.looks_rules import RECORDS, Confidence, Kind
@@ -28,6 +39,7 @@ _HOLD_COPIES = {
     "virtual table": ("it is an index, or computed", "declare the table beneath, and list it under `ignore`"),
 }  # fmt: skip
 _NO_CLOCK = "no column looks like a time: are its rows never due by age, and go with their account only?"
+_ACTING = frozenset(("cascade", "set null", "set default"))
 _ONCE = "does the application never write a key twice? The bucket keeps no versions, so nothing else protects an object"
 
 
@@ -84,18 +96,20 @@ class _Tables:
         self.ignored: list[DraftIgnored] = []
         self.tables: dict[str, TableShape] = {}
         self._looks: dict[str, tuple[Look, ...]] = {}
-        for table in map(_nameable, seen.tables):
-            self._sort(table)
+        found = [_nameable(table) for table in seen.tables]
+        named = {(table.schema, table.name): table for table in found if key_of(table) and not _kind_problem(table)}
+        for table in found:
+            self._sort(table, way_to_owner(table, named))
         self.names = {title: names.of(table.name, "table") for title, table in self.tables.items()}
         self._places = {(table.schema, table.name): table for table in self.tables.values()}
         self._before: dict[str, set[str]] = {}
 
-    def _sort(self, table: TableShape) -> None:
+    def _sort(self, table: TableShape, way: Way) -> None:
         looks = looks_of(table)
-        problem = _kind_problem(table) or _shape_problem(table)
+        problem = _kind_problem(table) or _shape_problem(table, way)
         if table.name.lower() in MIGRATIONS:
             self._ignore(table, "changes of the schema")
-        elif _is_settings(table, looks) and not _kind_problem(table):
+        elif _is_settings(table, looks) and not _kind_problem(table) and (problem or not (way or owner_of(table, {}))):
             self._ignore(table, "no column looks like data of requests, persons or accounts")
         elif problem:
             self.not_mappable.append(NotMappable(self._store, table.title, *problem))
@@ -116,8 +130,8 @@ class _Tables:
     def _dataset(self, table: TableShape) -> DraftDataset:
         looks = self._looks[table.title]
         owner = owner_of(table, self._places)
-        if owner and isinstance(owner.value, dict) and "via" in owner.value:
-            owner = owner if self._goes_before(table, _via_title(owner.value)) else None
+        if owner and not self._goes_all(table, way_to_owner(table, self._places), owner):
+            owner = None
         guesses = [
             Guess("table", _table(table), Confidence.SURE),
             key_of(table),
@@ -125,7 +139,7 @@ class _Tables:
             owner,
             user_of(table, owner),
             Guess("class", _class_of(table, looks), _class_confidence(looks)),
-            parent_of(table, lambda link: self._parent(table, link)),
+            parents_of(table, lambda link: self._parent(table, link)),
             attributes_of(table),
             tombstone_of(table),
         ]
@@ -133,15 +147,25 @@ class _Tables:
         return DraftDataset(name, self._store, table.title, tuple(_seen(table, looks)), tuple(filter(None, guesses)))
 
     def _parent(self, table: TableShape, link: Link) -> str:
-        """Return the dataset of a link's table, if its rows are of requests, too, and no circle comes of it."""
+        """Return the dataset of a link's table, where its rows have to wait for these, and no circle comes of it.
+
+        Those of requests wait; so do those of which the database takes these along, or empties a column of theirs.
+        """
         there = self._places.get((link.schema, link.table))
-        if there is None or there is table or not self._is_of_requests(there):
+        if there is None or there is table or not (link.on_delete in _ACTING or self._is_of_requests(there)):
             return ""
         return self.names[there.title] if self._goes_before(table, there.title) else ""
 
     def _is_of_requests(self, table: TableShape) -> bool:
         looks = self._looks[table.title]
         return _class_of(table, looks) not in (PERSONAL, OTHER)
+
+    def _goes_all(self, table: TableShape, way: Way, owner: Guess) -> bool:
+        """Note that rows go before those that tell whose they are; tell whether that makes no circle."""
+        if not isinstance(owner.value, dict) or "take" not in owner.value:
+            return True
+        tables = (table, *(there for _, there in way))
+        return all(self._goes_before(here, there.title) for here, there in pairwise(tables))
 
     def _goes_before(self, table: TableShape, title: str) -> bool:
         """Note that rows of a table go before those of another; tell whether that makes no circle."""
@@ -160,11 +184,6 @@ class _Tables:
                 passed.add(here)
                 pending += self._before.get(here, ())
         return False
-
-
-def _via_title(value: Mapping[str, Said]) -> str:
-    there = value["via"]
-    return f"{there['schema']}.{there['name']}" if isinstance(there, dict) else str(there)
 
 
 def _nameable(table: TableShape) -> TableShape:
@@ -190,16 +209,18 @@ def _kind_problem(table: TableShape) -> tuple[str, str] | None:
     return None
 
 
-def _shape_problem(table: TableShape) -> tuple[str, str] | None:
-    """Return what a table lacks to be a dataset, and what to do about it; None for nothing."""
+def _shape_problem(table: TableShape, way: Way) -> tuple[str, str] | None:
+    """Return what a table lacks to be a dataset, and what to do about it; None for nothing.
+
+    Args:
+        way: The foreign keys by which its rows lead to an owner.
+    """
     if key_of(table) is None:
         return "no key names a row", "add a primary key or a UNIQUE constraint, or list it under `ignore` with a reason"
-    if clock_of(table) is None and owner_of(table, {}) is None:
+    if clock_of(table) is None and not way and owner_of(table, {}) is None:
+        elsewhere = "or name what has it: {column: …, json: $.…}, {via: …, on: …, take: …}"
         what = "no column looks like a time, and none like an owner"
-        return (
-            what,
-            "add one with a default, such as created_at, or name the JSON that has it: {column: …, json: $.…}",
-        )
+        return what, f"add one with a default, such as created_at, {elsewhere}"
     return None
 
 
@@ -242,11 +263,16 @@ def _seen(table: TableShape, looks: Sequence[Look]) -> Iterator[str]:
 
 
 def _with_doubtful_parent(dataset: DraftDataset, standing: set[str]) -> DraftDataset:
-    """Return a dataset whose parent does not count where that dataset does not count yet."""
+    """Return a dataset whose parents do not count where one of those datasets does not count yet."""
     parent = dataset.guess("parent")
-    if parent is None or not isinstance(parent.value, dict) or parent.value["dataset"] in standing:
+    if parent is None:
         return dataset
-    asked = replace(parent, question=f"answer the questions of {parent.value['dataset']!r} first")
+    parents = parent.value if isinstance(parent.value, list) else [parent.value]
+    named = dict.fromkeys(str(each["dataset"]) for each in parents if isinstance(each, dict))
+    doubtful = [repr(each) for each in named if each not in standing]
+    if not doubtful:
+        return dataset
+    asked = replace(parent, question=f"answer the questions of {', '.join(doubtful)} first")
     return replace(dataset, guesses=tuple(asked if each is parent else each for each in dataset.guesses))
 
 

@@ -58,13 +58,15 @@ UNITS: Mapping[str, str] = {
 ACCOUNTS = _names(
     "account id, customer id, tenant id, organization id, org id, company id, workspace id, project id, team id, "
     "account, customer, tenant, organization, end user id, end user, user id, userid, owner id, member id, author "
-    "user id, author id, created by, createdby, owner, user"
+    "user id, author id, creator id, created by, createdby, owner, user"
 )
 """What an owner is called, the most likely first."""
 
 SURE_ACCOUNTS = frozenset(_names("account id, customer id, tenant id, organization id, account, customer, tenant"))
 
-PEOPLE = _names("end user id, end user, user id, userid, author user id, author id, created by, createdby, user")
+PEOPLE = _names(
+    "end user id, end user, user id, userid, author user id, author id, creator id, created by, createdby, user"
+)
 """What a single person within an account is called."""
 
 TOMBSTONES = _names(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 from retentiond.domain.dataset import DataMap, Dataset
 from retentiond.domain.owner import OwnerSource
@@ -31,6 +32,10 @@ class Link:
     parent: str
     on: tuple[tuple[str, str], ...]
     origin: Origin
+
+
+_Column: TypeAlias = tuple[str, str, str, str]
+"""A column of a store: store, schema, table, column."""
 
 
 class Graph:
@@ -103,22 +108,60 @@ class Graph:
 
     def has_owner(self, name: str) -> bool:
         """Whether it can be told whose the dataset's records are."""
+        return self._leader(name).has_owner
+
+    def _leader(self, name: str) -> Dataset:
+        """Return the dataset that tells whose records are: that of the rows that name objects, or their own."""
         dataset = self.datasets[name]
-        return (self.datasets[dataset.follows] if dataset.follows else dataset).has_owner
+        return self.datasets[dataset.follows] if dataset.follows else dataset
 
     def ownerless(self) -> Iterator[tuple[str, str]]:
-        """Yield the datasets that hold accounts' data and know no owner, with what tells so.
+        """Yield the datasets that know no owner, with one that has, and whose records theirs name; empty for none.
 
-        What names records that have owners, and what is of one class with a dataset that has, is taken for accounts';
-        not so where the data map says that it is nobody's.
+        Where accounts are told apart anywhere, a dataset without an owner is one that no closure looks at: it has to be
+        said that it is nobody's. Where nothing has an owner, nobody is asked.
         """
-        classes = {dataset.data_class for name, dataset in self.datasets.items() if self.has_owner(name)}
+        owned = {name for name in self.datasets if self.has_owner(name)}
+        for name in self.datasets:
+            if owned and name not in owned and not self._leader(name).nobody:
+                yield name, next((each for each in self.above(name) if each in owned), "")
+
+    def estranged(self) -> Iterator[tuple[str, Link]]:
+        """Yield the datasets whose account is the name of a row that is itself another account's, with that link.
+
+        A request says its project, and the project's row says its organisation: who closes the organisation would
+        leave the requests, and nobody would be told, for these are some account's.
+        """
+        naming = {
+            _column_of(self.datasets[link.child], link.on[0][0]): link for link in self.links if len(link.on) == 1
+        }
         for name, dataset in self.datasets.items():
-            if self.has_owner(name) or dataset.nobody:
+            place = _only_owner(dataset)
+            link = naming.get(place) if place else None
+            if link is None:
                 continue
-            owned = next((each for each in self.above(name) if self.has_owner(each)), "")
-            if owned or dataset.data_class in classes:
-                yield name, owned
+            there = self.datasets[link.parent]
+            if there.owners and link.on[0][1] not in _columns(there):
+                yield name, link
+
+
+def _columns(dataset: Dataset) -> list[str]:
+    """Return the columns of its own in which a dataset's owners stand."""
+    return [each.column for each in dataset.owners if each.json is None]
+
+
+def _only_owner(dataset: Dataset) -> _Column | None:
+    """Return the column in which the one owner of a dataset stands, of whatever table; None where there are more."""
+    if len(dataset.owners) != 1 or dataset.owners[0].json is not None:
+        return None
+    via = dataset.owners[0].via
+    if via is None:
+        return _column_of(dataset, dataset.owners[0].column)
+    return (dataset.store, via.steps[-1].schema, via.steps[-1].table, via.take)
+
+
+def _column_of(dataset: Dataset, column: str) -> _Column:
+    return (dataset.store, dataset.schema, dataset.table, column)
 
 
 def _declared(datamap: DataMap) -> Iterator[Link]:

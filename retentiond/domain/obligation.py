@@ -77,7 +77,7 @@ def _kept(
     reference: datetime,
     whose: Callable[[list[str]], Condition],
 ) -> list[Kept]:
-    latest = reference + CLOCK_SLACK + WHOLE_DAY
+    latest = _latest(reference)
     kept = []
     for each in obligations:
         whom = each.when
@@ -87,6 +87,11 @@ def _kept(
         cutoff = None if each.from_closure else each.keep.before(reference)
         kept.append(Kept(each.number, whom, cutoff, dataset.clock.earliest, latest))
     return kept
+
+
+def _latest(reference: datetime) -> datetime:
+    """Return up to when a clock is real: of a later one nobody can tell, so that it certainly keeps nothing."""
+    return reference + CLOCK_SLACK + WHOLE_DAY
 
 
 def _binds(obligation: Obligation, leaver: Leaver, reference: datetime) -> bool:
@@ -128,8 +133,10 @@ class Keeping:
                 continue
             if obligation.from_closure:
                 yield obligation.keep.due(leaver.requested_at or reference)
-            elif record.clock is not None and obligation.keep.before(reference) <= moment(record.clock):
-                yield obligation.keep.due(moment(record.clock))
+            elif record.clock is not None:
+                start = moment(record.clock)
+                if obligation.keep.before(reference) <= start <= _latest(reference):
+                    yield obligation.keep.due(start)
 
     def _owners(self, record: Record) -> list[Leaver]:
         if isinstance(self._leaving, Persons):

@@ -79,7 +79,8 @@ def account_holdings(ctx: Context, account: str) -> tuple[AccountStatus, list[Ho
     status = _status(ctx, account, tuple(each for each in remaining if each[0] in owned))
     if closure is None or not leaves:
         return status, found
-    return replace(status, dated=dated_parts(closure.due_at, closure.deadline_at, found)), found
+    waits = closure.remainder is not None and closure.remainder.is_stuck
+    return replace(status, dated=dated_parts(closure.due_at, closure.deadline_at, found, waits=waits)), found
 
 
 def count_of(ctx: Context, dataset: Dataset, account: str) -> int:

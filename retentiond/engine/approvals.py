@@ -103,16 +103,22 @@ def reject(ctx: Context, reference: str, key_file: Path | None) -> None:
     """
     now = ctx.now()
     with ctx.ledger.begin() as tx:
-        plan = find_plan(tx, reference)
-        chains.require_first(plan, "retentiond reject")
-        rest = chains.unbegun(tx, plan)
-    if not rest:
-        raise ApprovalError(f"plan {plan.id} is {plan.state} and can't be rejected", remedy="nothing needs doing")
+        plan = _unbegun(tx, reference)
     verdict = _signed_verdict(ctx, plan, key_file, now, approve=False)
     with ctx.ledger.begin() as tx:
+        _unbegun(tx, plan.id)  # once more: it may have begun while somebody signed
         _record(ctx, tx, plan, verdict)
         void_in(ctx, tx, plan, "rejected")
     deliver_what_stops(ctx, f"plan {plan.id} is void")
+
+
+def _unbegun(tx: Transaction, reference: str) -> PlanRow:
+    """Return the first plan of what can be rejected; ApprovalError where all of it has begun or is void."""
+    plan = find_plan(tx, reference)
+    chains.require_first(plan, "retentiond reject")
+    if not chains.unbegun(tx, plan):
+        raise ApprovalError(f"plan {plan.id} is {plan.state} and can't be rejected", remedy="nothing needs doing")
+    return plan
 
 
 def settle_approvals(ctx: Context, plan_id: str, size: int) -> int:
@@ -224,8 +230,11 @@ def void(ctx: Context, plan: PlanRow, reason: str) -> None:
 
 
 def void_in(ctx: Context, tx: Transaction, plan: PlanRow, reason: str) -> None:
-    """Do that inside a transaction; the entries are staged, and published by whoever publishes next."""
-    for each in chains.unbegun(tx, plan):
+    """Do that inside a transaction; the entries are staged, and published by whoever publishes next.
+
+    What was begun since the plan was read is left alone: whether a plan begins or ends void, one of the two wins.
+    """
+    for each in chains.unbegun(tx, find_plan(tx, plan.id)):
         tx.plans.set_state(each.id, RunState.CANCELLED)
         tx.entries.stage(void_entry(each.log_index, reason, each.sha256))
         tx.events.append("plan.void", each.id, ctx.now(), {"reason": reason})

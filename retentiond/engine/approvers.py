@@ -110,11 +110,15 @@ def settle_approvers(ctx: Context, size: int) -> int:
         return missing
     now = ctx.now()
     with ctx.ledger.begin() as tx:
-        new = allowed.proposed(ctx, tx, change.sha256)
-        allowed.take(tx, new, now)
-        tx.facts.set(_FACT, "")
-        record_state(ctx, tx, {"kind": TAKEN, **allowed.write(new), "by": sorted(given)})
-        tx.events.append("approvers.taken", "approvers", now, {"sha256": new.sha256, "by": sorted(given)})
+        same = _read(tx) == change
+        if same:
+            new = allowed.proposed(ctx, tx, change.sha256)
+            allowed.take(tx, new, now)
+            tx.facts.set(_FACT, "")
+            record_state(ctx, tx, {"kind": TAKEN, **allowed.write(new), "by": sorted(given)})
+            tx.events.append("approvers.taken", "approvers", now, {"sha256": new.sha256, "by": sorted(given)})
+    if not same:  # somebody signed or rejected it meanwhile, or put it in force
+        return settle_approvers(ctx, size) or (waiting(ctx) or ("", 0))[1]
     deliver(ctx)
     return 0
 

@@ -51,6 +51,8 @@ def _of_plan(ctx: Context, plan: PlanRow) -> Manual | None:
     dataset = ctx.datamap.datasets.get(asked.scope.dataset) if asked else None
     if asked is None or dataset is None or not dataset.table:  # objects that are put again have other versions
         return None
+    if any(part.policy not in ctx.policies.policies for part in parts):
+        return None
     found: set[Key] = set()
     for batch in batches:
         part = parts[batch.part]
@@ -61,13 +63,12 @@ def _of_plan(ctx: Context, plan: PlanRow) -> Manual | None:
 
 
 def _keys_back(ctx: Context, plan: PlanRow, part: Part, batch: BatchRow, dataset: Dataset) -> list[Key]:
-    policy = ctx.policies.policies.get(part.policy)
-    if policy is None:
-        return []
+    policy = ctx.policies.policies[part.policy]
     ended = read_ended(ctx, batch)
     records = [record for record, final in zip(ended.records, ended.finals, strict=True) if final in _GONE]
     cases = manual_cases(ALWAYS, dataset, plan.reference_time, policy.floor)
-    order = Order(dataset, Action.PURGE, cases, part.case, records, ctx.now(), _never)
+    (due,) = cases.due  # not the part's: the data map may say more, or less, of the dataset by now
+    order = Order(dataset, Action.PURGE, cases, due, records, ctx.now(), _never)
     sightings = ctx.connector(dataset).verify(order).sightings
     if Sighting.UNKNOWN in sightings:
         raise ConnectorError(

@@ -37,7 +37,7 @@ from retentiond.evidence.envelope import Envelope, from_base64, sign
 from retentiond.evidence.levels import EvidenceLevel
 from retentiond.evidence.statement import Digest, NotCovered, Receipt, receipt_statement
 from retentiond.ports.ledger import Transaction
-from retentiond.ports.rows import BatchRow, ReceiptRow
+from retentiond.ports.rows import BatchRow, ErasureRow, ReceiptRow
 from retentiond.telemetry import logger
 
 CLOSED = CLOSURES.ended
@@ -270,13 +270,17 @@ def _end(ctx: Context, tx: Transaction, leaver: _Leaver, row: ReceiptRow) -> Rec
     """End a request for erasure with its receipt."""
     state = next_erasure_state(ErasureState.IN_PROGRESS, ErasureEvent.ALL_GONE)
     asked = tx.erasures.get(leaver.closure)
-    text = person_of(ctx, asked) if asked is not None else ""
-    if (
-        text and not (person := Person.read(text)).user
-    ):  # of all of an account nobody may know any more what was its own
-        end_salt(ctx, tx, person.account)
+    if asked is not None:
+        end_salt_of(ctx, tx, asked)
     tx.receipts.add(row)
     tx.erasures.end(leaver.closure, state, row.issued_at, row.id)
     tx.events.append("erasure.done", leaver.closure, row.issued_at, {"receipt": row.id})
     record_state(ctx, tx, {"kind": ERASURES.ended, "id": leaver.closure, "receipt": row.id})
     return row
+
+
+def end_salt_of(ctx: Context, tx: Transaction, asked: ErasureRow) -> None:
+    """Overwrite what an account's pseudonyms were made of, where all of it was erased, and not a user's data alone."""
+    text = person_of(ctx, asked)
+    if text and not (person := Person.read(text)).user:
+        end_salt(ctx, tx, person.account)

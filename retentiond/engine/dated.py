@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from retentiond.engine.holdings import Holding
@@ -11,6 +11,7 @@ from retentiond.engine.holdings import Holding
 HELD = "the law forbids removing it for now"
 UNDETERMINED = "it cannot be told yet whether it is yours alone"
 DUE = "it is going to be removed"
+NAMED = "it cannot be removed while other records name it"
 UNSEEN = "it could not be looked at"
 
 
@@ -33,16 +34,20 @@ class DatedPart:
     until: datetime | None = None
 
 
-def dated_parts(first: datetime, until: datetime, found: Iterable[Holding]) -> tuple[DatedPart, ...]:
+def dated_parts(
+    first: datetime, until: datetime, found: Iterable[Holding], *, waits: bool = False
+) -> tuple[DatedPart, ...]:
     """Return what is still there of an account that leaves, or of a person, by date; what has none comes last.
 
     Args:
         first, until: When the removal of what nothing keeps begins, and when it has to have ended.
+        waits: Whether the last look found nothing that can go: what nothing keeps waits for rows that stay.
     """
-    return tuple(sorted((part for each in found if each.reached for part in _parts(first, until, each)), key=_by_date))
+    due = DatedPart("", "", None, NAMED) if waits else DatedPart("", "", None, DUE, first, until)
+    return tuple(sorted((part for each in found if each.reached for part in _parts(due, each)), key=_by_date))
 
 
-def _parts(first: datetime, until: datetime, found: Holding) -> Iterator[DatedPart]:
+def _parts(said: DatedPart, found: Holding) -> Iterator[DatedPart]:
     name = (found.dataset, found.data_class)
     if found.trouble:
         yield DatedPart(*name, None, UNSEEN)
@@ -51,7 +56,7 @@ def _parts(first: datetime, until: datetime, found: Holding) -> Iterator[DatedPa
         yield DatedPart(*name, part.records, part.reason, part.first, part.until)
     due = found.records - found.held - sum(part.records for part in found.kept)
     if due:
-        yield DatedPart(*name, due, DUE, first, until)
+        yield replace(said, dataset=found.dataset, data_class=found.data_class, records=due)
     if found.held:
         yield DatedPart(*name, found.held, HELD)
     if found.undetermined:

@@ -74,9 +74,7 @@ def carry_out(ctx: Context, reference: str) -> Carried:
         return _ended(ctx, plan, run.id)
     if plan.state is RunState.CANCELLED:
         guards.check_fresh(plan, ctx.now())
-        raise ApprovalError(
-            f"plan {plan.id} is void: it was rejected, cancelled or superseded", remedy="make a new plan"
-        )
+        raise _void(plan)
     if run is not None and guards.is_cancelled(ctx, plan):
         guards.before_planning(ctx)  # its receipt is signed, and bears the time
         _abandon(ctx, plan, guards.CANCELLED)
@@ -166,10 +164,16 @@ def _begin(ctx: Context, plan: PlanRow) -> RunRow:
     sealed = ctx.wrapping.seal(secrets.token_bytes(32), run_context(run_id))
     run = RunRow(run_id, plan.id, RunState.RUNNING, now, sealed)
     with ctx.ledger.begin() as tx:
+        if find_plan(tx, plan.id).state is not RunState.PLANNED:  # somebody rejected or cancelled it meanwhile
+            raise _void(plan)
         tx.runs.add(run)
         tx.plans.set_state(plan.id, RunState.RUNNING)
         tx.events.append("run.started", run_id, now, {"plan": plan.id})
     return run
+
+
+def _void(plan: PlanRow) -> ApprovalError:
+    return ApprovalError(f"plan {plan.id} is void: it was rejected, cancelled or superseded", remedy="make a new plan")
 
 
 def _go_on(ctx: Context, plan: PlanRow, run: RunRow) -> RunRow:

@@ -115,10 +115,11 @@ def erasure_status(ctx: Context, row: ErasureRow) -> ErasureStatus:
     persons = persons_of({text: row})
     found = look(ctx, Request(Trigger.ERASURE, leaving=persons))
     unseen = [f"dataset {name}: {why}" for name, why in found.failures]
-    status = ErasureStatus(row, found.forecasts, found.failures, found.stays.of(text, unseen))
+    left = found.stays.of(text, unseen)
+    status = ErasureStatus(row, found.forecasts, found.failures, left)
     binding = [each for policy in ctx.policies.policies.values() for each in policy.kept if each.erasures]
     if not binding:
         return status
-    dated = dated_parts(row.asked_at, row.deadline_at, holdings_of(ctx, persons))
+    dated = dated_parts(row.asked_at, row.deadline_at, holdings_of(ctx, persons), waits=left.is_stuck)
     places = sorted({where for each in binding for where in each.jurisdictions})
     return replace(status, dated=dated, unnamed=() if row.jurisdiction else tuple(places))

@@ -108,16 +108,17 @@ def _explain(record: Record, dataset: Dataset, policy: Policy, cases: Cases, hol
         due_at=_due_at(record, case, policy),
         holds=holding,
         trail=tuple(trail),
-        content=tuple(_part(record, window, policy, dataset) for window in policy.windows(dataset.name)),
+        content=tuple(_part(record, case, window, policy, dataset) for window in policy.windows(dataset.name)),
     )
 
 
-def _part(record: Record, window: ContentWindow, policy: Policy, dataset: Dataset) -> PartClock:
+def _part(record: Record, case: Case, window: ContentWindow, policy: Policy, dataset: Dataset) -> PartClock:
     governs = python_reading(asked_by(window, policy.windows(dataset.name)))(record)
     stands = record.ties.contents.get(window.change)
     state = {True: "there", False: "gone", None: "unreadable"}[stands] if governs is not False else "other"
     due_at = None
-    if state == "there" and governs and record.clock is not None:
+    doubtful = case.disposition is Disposition.UNDETERMINED and not case.rule  # such as by a clock that is not real
+    if state == "there" and governs and record.clock is not None and not doubtful:
         start = moment(record.clock)
         due_at = max(window.after.due(start), policy.floor.due(start))
     return PartClock(window.number, window.action.value, window.change.names, state, due_at)

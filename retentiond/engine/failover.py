@@ -15,13 +15,14 @@ from datetime import datetime, timedelta
 
 from retentiond.domain.content import Change
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.decision import cases_of, named_cases
+from retentiond.domain.decision import named_cases
 from retentiond.domain.plan import BatchState, Part, Sighting
 from retentiond.domain.policy import CHANGING, Action
 from retentiond.domain.records import chosen
-from retentiond.engine.batches import Work
+from retentiond.engine.batches import Work, cases_for
 from retentiond.engine.context import Context
 from retentiond.engine.endings import read_ended
+from retentiond.engine.holding import UNKNOWN
 from retentiond.engine.identifiers import Ended, Final
 from retentiond.engine.positions import Move, forget_move, has_moved, note_position, read_move, read_position
 from retentiond.engine.residue import amend
@@ -186,6 +187,7 @@ def _look(ctx: Context, store: str, move: Move) -> None:
         change = _change(ctx, row.batch, part) if part else None
         if part is None or not row.readable or (part.action in CHANGING and change is None):
             look.unreadable += 1
+            _doubt(ctx, row.batch)
             continue
         look.batches += 1
         back = _look_at(ctx, row.batch, part, change)
@@ -221,15 +223,24 @@ def _in_store(ctx: Context, store: str, rows: Sequence[EndedRow]) -> Iterator[tu
 
 
 def _change(ctx: Context, batch: BatchRow, part: Part) -> Change | None:
-    """Return what a batch redacted; None for other actions, and where the policy that said so is another one now."""
+    """Return what a batch redacted; None for other actions, and where policy or dataset are other ones by now."""
     policy, dataset = ctx.policies.policies.get(part.policy), ctx.datamap.datasets[part.dataset]
     with ctx.ledger.begin() as tx:
         plan = tx.plans.get(batch.plan)
     if part.action not in CHANGING or policy is None or plan is None:
         return None
-    if (policy.id, policy.sha256) not in plan.policies:
+    if (policy.id, policy.sha256) not in plan.policies or (dataset.name, dataset.sha256) not in plan.datasets:
         return None
-    return cases_of(policy, dataset, plan.reference_time).cases[part.case].change
+    return cases_for(ctx, Work(plan, (part,)), part, ()).cases[part.case].change
+
+
+def _doubt(ctx: Context, batch: BatchRow) -> None:
+    """Carry over what a batch did and nobody can look for: no receipt that is to come says that it went."""
+    if batch.state is BatchState.VERIFIED:
+        ended = read_ended(ctx, batch)
+        done = ended.places(frozenset().union(*_DONE.values()))
+        if done:
+            amend(ctx, batch, ended, done, UNKNOWN)
 
 
 def _look_at(ctx: Context, batch: BatchRow, part: Part, change: Change | None) -> int:

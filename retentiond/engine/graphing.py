@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from retentiond.domain.graph import Graph, Link, Origin
+from retentiond.domain.graph import Graph, Link, Origin, reached
 from retentiond.engine.context import Context
 from retentiond.errors import ConnectorError
 from retentiond.ports.stores import Finding, ForeignKey, Referring
@@ -74,14 +74,23 @@ def graph_findings(graph: Graph, keys: Sequence[ForeignKey]) -> Iterator[Finding
         if owned:
             what = f"its rows name rows of {owned!r}, which have owners, and it has none: no closure takes them"
         else:
-            what = (
-                f"other datasets of the class {dataset.data_class!r} have owners, and it has none: no closure takes it"
-            )
-        remedy = "write `account: {via: parent}` beside its `parent`" if dataset.table else "write `account:`"
+            what = "other datasets have owners, and it has none: no closure takes it"
+        remedy = "write `account: {via: parent}` beside its `parent`" if owned and dataset.table else "write `account:`"
         yield Finding(what, f"dataset {name}", f"{remedy}, or `account: {{nobody: REASON}}`")
+    for name, link in graph.estranged():
+        ((mine, theirs),) = link.on
+        owners = ", ".join(reached(graph.datamap, graph.datasets[link.parent]))
+        yield Finding(
+            f"its account is {mine!r}, the name of a row of {link.parent!r} that is another account's ({owners}): no "
+            "closure of that one takes it",
+            f"dataset {name}",
+            f"take the owner from there, with `via` or `through`; or declare `account: {theirs}` in {link.parent!r}",
+        )
     for link, circle in graph.circles():
         what = f"a foreign key goes in a circle with others ({' before '.join((*circle, circle[0]))}): it has no effect"
-        remedy = "declare as `parent` which of them goes last; where the key may be blank, remove it before"
+        remedy = (
+            "declare as `parent` which of them goes last; a key that may be blank, give ON DELETE SET NULL and `clears`"
+        )
         yield Finding(f"{what} on the order", f"dataset {link.child}", remedy)
     for key in dict.fromkeys(keys):
         if not key.child:

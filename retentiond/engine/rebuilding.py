@@ -255,6 +255,7 @@ class Rebuilding:
     def _erased(self, _index: int, record: Mapping[str, Any], at: datetime, _found: Rebuilt) -> None:
         row = self._tx.erasures.get(record["id"])
         if row is not None and row.state in OPEN:
+            closure_receipts.end_salt_of(self._ctx, self._tx, row)
             receipt = self._tx.receipts.get(record["receipt"])
             self._tx.erasures.end(row.id, ErasureState.DONE, at, receipt.id if receipt else "")
 

@@ -83,16 +83,16 @@ def _told_of(ctx: Context, batch: BatchRow, ended: Ended, order: Order, verified
     return amend(ctx, batch, ended, back) if back else ended
 
 
-def amend(ctx: Context, batch: BatchRow, ended: Ended, back: Sequence[int]) -> Ended:
-    """Carry records of an ended batch over that turned out to be there, by their places in it; return what is so."""
+def amend(ctx: Context, batch: BatchRow, ended: Ended, back: Sequence[int], reason: str = REAPPEARED) -> Ended:
+    """Carry records of an ended batch over, by their places in it, that are there or may be; return what is so."""
     finals = list(ended.finals)
     reasons = dict(ended.reasons)
     for index in back:
-        finals[index], reasons[index] = Final.CARRIED_OVER, REAPPEARED
+        finals[index], reasons[index] = Final.CARRIED_OVER, reason
     amended = replace(ended, finals=finals, reasons=reasons)
     with ctx.ledger.begin() as tx:
         tx.batches.amend(replace(batch, outcomes=amended.counts()), seal_ended(ctx, batch, amended))
-        detail = {"records": len(back), "reason": REAPPEARED}
+        detail = {"records": len(back), "reason": reason}
         tx.events.append("residue.found", f"{batch.plan}/{batch.ordinal}", ctx.now(), detail)
     return amended
 

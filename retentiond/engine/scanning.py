@@ -76,7 +76,7 @@ class _Scan:
         self._holds = HoldIndex(holds, subject.dataset.name)
         self._index = BlobIndex() if subject.follower else None
         self._follower_holds = HoldIndex(holds, subject.follower.name if subject.follower else "")
-        decide = subject.policies.values() if subject.basis is Basis.POLICY else ()
+        decide = subject.policies.values() if subject.basis in (Basis.POLICY, Basis.REPLAY) else ()
         self._too_old = {policy.id: too_old(policy, reference) for policy in decide}
         self._left = Left(subject.accounts)
         doubts = (index for index, case in enumerate(self._cases.cases) if case.disposition is Disposition.UNDETERMINED)

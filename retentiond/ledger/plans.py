@@ -63,6 +63,7 @@ _DISCARD_BATCHES = tuple(
     for table in (schema.batch_identifiers, schema.batches)
 )
 _DISCARD = delete(drafts).where(_IS_DISCARDED)
+_MOST_IN_JSON = 2**53 - 1
 
 
 class SqlPlans:
@@ -85,7 +86,7 @@ class SqlPlans:
         self, plan: PlanRow, parts: Sequence[Part], closures: Sequence[str] = (), erasures: Sequence[str] = ()
     ) -> None:
         """Turn a draft into a plan that serves these closures and requests; from now on it takes no more batches."""
-        self._session.insert(_ADD, asdict(plan))
+        self._session.insert(_ADD, asdict(plan) | {"forecasts": [_written(each) for each in plan.forecasts]})
         self._session.insert(_ADD_PARTS, [{"plan": plan.id, **asdict(part)} for part in parts])
         self._session.insert(_ADD_CLOSURES, [{"plan": plan.id, "closure": each} for each in closures])
         self._session.insert(_ADD_ERASURES, [{"plan": plan.id, "erasure": each} for each in erasures])
@@ -140,8 +141,21 @@ def plan_row(row: Row[Any]) -> PlanRow:
     return PlanRow(**values)
 
 
+def _written(forecast: Forecast) -> dict[str, Any]:
+    """Return a forecast as the ledger keeps it: a clock of year 1 or 9999 is no number that canonical JSON can say."""
+    oldest = forecast.oldest
+    is_plain = oldest is None or abs(oldest) <= _MOST_IN_JSON
+    return asdict(forecast) | {"oldest": oldest if is_plain else str(oldest)}
+
+
 def _forecast(written: dict[str, Any]) -> Forecast:
-    return Forecast(**{**written, "doubts": _pairs(written["doubts"]), "actions": _pairs(written.get("actions", []))})
+    oldest = written["oldest"]
+    known = {
+        "doubts": _pairs(written["doubts"]),
+        "actions": _pairs(written.get("actions", [])),
+        "oldest": None if oldest is None else int(oldest),
+    }
+    return Forecast(**written | known)
 
 
 def _pairs(written: list[list[Any]]) -> tuple[tuple[Any, Any], ...]:

@@ -167,7 +167,8 @@ class Account(Declared):
         if self.inherits:
             return self
         if self.column is None and (self.json_path is not None or self.array):
-            raise refuse("only a column holds JSON or an array", "add `column`, or remove `json` and `array`")
+            remedy = "add `column`, or remove `json` and `array`; what a `parent` finds in JSON, {via: parent} does"
+            raise refuse("only a column holds JSON or an array", remedy)
         if (self.via is None) != (self.on is None) or (self.via is None) != (self.take is None):
             remedy = "write {via: TABLE, on: {column here: column there}, take: COLUMN}, or {via: parent}"
             raise refuse("an owner in another table needs `via`, `on` and `take`", remedy)

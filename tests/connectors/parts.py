@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from retentiond.domain.dataset import Child, ClockFormat, ClockSource, Dataset
-from retentiond.domain.decision import Cases
+from retentiond.domain.decision import Cases, cases_of
 from retentiond.domain.owner import OwnerSource, Via
 from retentiond.domain.part import Only, Part
+from retentiond.domain.period import Period
 from retentiond.domain.plan import Outcome, Sighting
+from retentiond.domain.policy import Policy, Rule
 from retentiond.domain.record import Record
 from retentiond.ports.stores import Acted, Tally
 
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 OLD, YOUNG = "2026-04-01T00:00:00Z", "2026-05-31T00:00:00Z"
 PARTS: list[tuple[Part, set[int]]] = [
     ((Only("kind", ("Prompt",)),), {1, 2}),
@@ -81,6 +86,18 @@ def leftovers_are_told(app: App, requests: Dataset) -> None:
     assert app.open().leftover(requests, some)
     assert not app.open().leftover(requests, (*some, (Only("kind", ("prompt", "Prompt ")),)))
     assert not app.open().leftover(requests, (some[0], (Only("kind", ("Prompt", "Run"), others=True),)))
+
+
+def only_the_rows_of_the_part_are_counted_and_only_their_owners_told(app: App, requests: Dataset) -> None:
+    """So many that the windows in which nothing is due are only counted."""
+    app.insert("requests", *((10 + n, YOUNG, "Prompt" if n % 3 else "Run", n % 3) for n in range(60)))
+    app.run("DELETE FROM requests WHERE id < 10")
+    dataset = replace(requests, owners=(OwnerSource("n"),))
+    found, tallies = app.scan(dataset, cases_of(Policy("p", "content", (Rule(1, Period(days=30)),)), dataset, NOW))
+    assert found == []
+    assert all(case >= 0 for case in tallies)
+    assert sum(tally.count for tally in tallies.values()) == 40
+    assert {owner for some in app.open().owners(dataset) for owner in some} == {"1", "2"}
 
 
 CHILD = Child("notes", "notes", (("of", "id"),), where=(Only("kind", ("Prompt",)),))

@@ -172,6 +172,66 @@ def test_a_parent_counts_only_where_its_dataset_does(tmp_path: Path) -> None:
     assert both["messages"].parents[0].dataset == "chats"
 
 
+def test_all_rows_that_the_database_would_take_along_or_empty_are_parents(tmp_path: Path) -> None:
+    def to(where: str, on_delete: str) -> Link:
+        return Link((where,), "", where, ("id",), on_delete)
+
+    links = (to("users", "cascade"), to("folders", "set null"), to("colours", "no action"), to("turns", "no action"))
+    users, folders, colours = (table(MADE, column("email"), name=each) for each in ("users", "folders", "colours"))
+    turns = table(column("created_at", Family.TIME), column("prompt"), name="turns")
+    chats = table(MADE, column("prompt"), *(column(each.table, INT) for each in links), links=links)
+    text = draft_text(drafted(users, folders, colours, turns, chats))
+    assert "answer the questions of 'turns' first" in text
+    parents = loaded(tmp_path, answered(text)).datasets["chats"].parents
+    assert {each.dataset for each in parents} == {"users", "folders", "turns"}, "nothing is taken of colours"
+
+
+def test_owners_are_found_at_any_remove_and_a_project_is_no_account(tmp_path: Path) -> None:
+    def linked(name: str, to: str, *columns: ColumnShape, sure: bool = True) -> TableShape:
+        return table(
+            column(f"{to}_id", INT, not_null=sure), *columns, name=name, links=(Link((f"{to}_id",), "", to, ("id",)),)
+        )
+
+    project = table(MADE, column("org_id", INT), column("name"), name="project")
+    run = linked("run", "project", MADE, column("prompt"))
+    twice = (*linked("score", "user", sure=False).links, *linked("score", "run").links)
+    score = table(
+        column("user_id", INT), column("run_id", INT, not_null=True), column("kind"), name="score", links=twice
+    )
+    user = linked("user", "org", MADE, column("email"))
+    org = table(MADE, column("name"), name="org")
+    flag = linked("flag", "score", column("colour"))
+    either = (Link(("writer",), "", "user", ("id",)), Link(("place",), "", "project", ("id",)))
+    note = table(
+        MADE, column("writer", INT), column("place", INT, not_null=True), column("text"), name="note", links=either
+    )
+    found = drafted(project, run, score, user, org, flag, note)
+    owners = {each.name: guess(each, "account") for each in found.datasets}
+    assert {name: each.value for name, each in owners.items()} == {
+        "project": "org_id",
+        "run": {"via": "project", "on": {"project_id": "id"}, "take": "org_id"},
+        "score": {"via": "user", "on": {"user_id": "id"}, "take": "org_id"},
+        "user": "org_id",
+        "org": "id",
+        "note": {"via": "project", "on": {"place": "id"}, "take": "org_id"},
+        "flag": {
+            "through": [{"table": "score", "on": {"score_id": "id"}}, {"table": "user", "on": {"user_id": "id"}}],
+            "take": "org_id",
+        },
+    }
+    assert (owners["run"].others, owners["run"].stands) == (("project_id",), False)
+    assert not found.ignored, "a table of which a foreign key leads to an owner is somebody's"
+    assert all(each.has_owner for each in loaded(tmp_path, answered(draft_text(found))).datasets.values())
+
+
+def test_a_rows_own_name_is_no_account() -> None:
+    own = only(
+        MADE, column("uid", not_null=True), column("creator_id", INT), column("content"), keys=(("id",), ("uid",))
+    )
+    assert guess(own, "account").value == "creator_id"
+    assert guess(only(MADE, column("uid"), column("content")), "account").value == "uid"
+
+
 def test_what_is_no_data_of_requests_is_proposed_to_be_ignored(tmp_path: Path) -> None:
     odd = table(MADE, column("label"), name="colours[*]?")
     found = drafted(table(name="alembic_version"), odd)

@@ -139,6 +139,39 @@ _EXPECTED = (
 )
 
 
+_CHAIN = """
+CREATE TABLE orgs (id uuid PRIMARY KEY, label text, created_at timestamptz NOT NULL);
+CREATE TABLE projects (id uuid PRIMARY KEY, org_id uuid NOT NULL REFERENCES orgs ON DELETE CASCADE,
+    created_at timestamptz NOT NULL);
+CREATE TABLE runs (id uuid PRIMARY KEY, project_id uuid NOT NULL REFERENCES projects ON DELETE CASCADE, input jsonb,
+    template uuid, created_at timestamptz NOT NULL);
+CREATE TABLE verdicts (run uuid REFERENCES runs ON DELETE CASCADE, slot int, labels text[], PRIMARY KEY (run, slot));
+CREATE TABLE votes (run uuid, kind text, comment text, created_at timestamptz NOT NULL, PRIMARY KEY (run, kind));
+"""
+
+
+def test_a_draft_follows_every_account_through_a_chain_and_check_names_what_it_does_not(
+    make: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, config = make(_CHAIN), tmp_path / "c"
+    found = init("--from", f"postgresql:///{made.name}?{_url_of(made.server, made.name)}", str(config))
+    assert (found["draft"]["ignored"], found["draft"]["not_mappable"]) == ([], [])
+    answer(config)
+    monkeypatch.setenv(
+        found["draft"]["stores"][0]["secret_env"], made.server.dsn(made.name, _acting(made.server, made.name))
+    )
+    no_closure = "other datasets have owners, and it has none: no closure takes it"
+    told = {(each.where, each.what) for each in findings(config)}
+    told = {each for each in told if not any(word in each[1] for word in (*_EXPECTED[1:], "bear no time"))}
+    assert told == {("dataset votes", no_closure)}
+    path = config / "datamap.yaml"
+    text = path.read_text("utf-8")
+    chained = '{via: {schema: public, name: projects}, "on": {project_id: id}, take: org_id}'
+    path.write_text(text.replace(chained, "project_id"), "utf-8")
+    lost = {each.where for each in findings(config) if "no closure of that one takes it" in each.what}
+    assert lost == {"dataset runs"}
+
+
 def _url_of(server: Any, name: str) -> str:
     dsn = psycopg.conninfo.conninfo_to_dict(server.dsn(name, server.role()))
     return "&".join(f"{key}={_quoted(value)}" for key, value in dsn.items() if key != "dbname")

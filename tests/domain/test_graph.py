@@ -81,10 +81,29 @@ def test_who_has_no_owner() -> None:
     excused = dataset("models", nobody="shared", parents=(Parent("requests", ON),))
     apart = Dataset("health", "db", "sqlite", "logs", table="health")
     alike = dataset("drafts")
-    found = dict(Graph(datamap(owned, child, excused, apart, alike)).ownerless())
-    assert found == {"scores": "requests", "drafts": ""}
+    files = Dataset("files", "disk", "files", "content", follows="shared")
+    shared = dataset("shared", nobody="of the service itself", blobs=BlobLink("p", "files"))
+    found = dict(Graph(datamap(owned, child, excused, apart, alike, shared, files)).ownerless())
+    assert found == {"scores": "requests", "drafts": "", "health": ""}, "a class of its own is no reason to be missed"
     assert dict(Graph(datamap(owned, apart), [key("health", "requests")]).ownerless()) == {"health": "requests"}
     assert not dict(Graph(datamap(apart, dataset("more"))).ownerless()), "where nothing has an owner nobody is asked"
+
+
+def test_an_account_that_is_the_name_of_another_accounts_row_is_found() -> None:
+    projects = dataset("projects", owners=(OwnerSource("org"),))
+    runs = dataset("runs", owners=(OwnerSource("project"),))
+    scores = dataset("scores", owners=(OwnerSource(via=Via("runs", (("run", "id"),), "project")),))
+    right = dataset("notes", owners=(OwnerSource(via=Via("projects", (("project", "id"),), "org")),))
+    both = dataset("shares", owners=(OwnerSource("project"), OwnerSource("org")))
+    named = Link("runs", "projects", (("project", "id"),), Origin.FOREIGN_KEY)
+    keys = [named, *(Link(each, "projects", (("project", "id"),), Origin.FOREIGN_KEY) for each in ("notes", "shares"))]
+    datasets = (projects, runs, scores, right, both)
+    assert list(Graph(datamap(*datasets), keys).estranged()) == [("runs", named), ("scores", named)]
+    own = (dataset("projects", owners=(OwnerSource("id"),)), dataset("projects", nobody="the service's"))
+    for there in own:
+        assert not list(Graph(datamap(*datasets[1:], there), keys).estranged()), (
+            "its name is the account, or it has none"
+        )
 
 
 def test_an_owner_is_found_the_way_that_the_parent_finds_it() -> None:

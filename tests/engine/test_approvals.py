@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from retentiond.domain.plan import RunState
-from retentiond.engine import sshsig
+from retentiond.engine import approvals, guards, sshsig
 from retentiond.engine.approvals import approval_text, approve, reject
 from retentiond.engine.closures import close_account
 from retentiond.engine.running import apply_plan, close_now
 from retentiond.errors import ApprovalError, Exit, GuardStopped, RetentiondError
 from retentiond.ports.rows import PlanRow
-from tests.engine.office import Office, make_office, plan
+from tests.engine.office import Office, log_entries, make_office, plan
 
 
 @pytest.fixture
@@ -133,6 +134,51 @@ def test_a_rejected_plan_is_never_carried_out(office: Office) -> None:
         with pytest.raises(ApprovalError):
             approve(ctx, row.id, office.key("alice"))
     assert "void" in refused(office, row).what
+
+
+def test_a_plan_that_is_rejected_right_before_it_begins_is_not_carried_out(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = waiting(office)
+    with office.open() as ctx:
+        approve(ctx, row.id, office.key("alice"))
+    asked = guards.before_acting
+
+    def and_then_somebody_rejects_it(*args: Any, **more: Any) -> None:
+        asked(*args, **more)
+        with office.open() as ctx:
+            reject(ctx, row.id, office.key("alice"))
+
+    monkeypatch.setattr(guards, "before_acting", and_then_somebody_rejects_it)
+    assert isinstance(refused(office, row), ApprovalError)
+    assert office.rows() == {"due"}
+    assert state_of(office, row) == RunState.CANCELLED
+
+
+def test_a_plan_that_began_while_somebody_signed_its_rejection_is_not_void(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = waiting(office)
+    with office.open() as ctx:
+        approve(ctx, row.id, office.key("alice"))
+    signs = approvals._signed_verdict
+
+    def as_it_begins(*args: Any, **more: Any) -> Any:
+        applied(office, row)
+        return signs(*args, **more)
+
+    monkeypatch.setattr(approvals, "_signed_verdict", as_it_begins)
+    with office.open() as ctx, pytest.raises(ApprovalError, match="can't be rejected"):
+        reject(ctx, row.id, office.key("alice"))
+    assert state_of(office, row) == RunState.DONE
+    assert " void" not in log_entries(office)
+
+
+def state_of(office: Office, row: PlanRow) -> RunState:
+    with office.open() as ctx, ctx.ledger.begin() as tx:
+        found = tx.plans.get(row.id)
+    assert found is not None
+    return found.state
 
 
 def test_an_approvers_file_that_changed_is_not_believed(office: Office) -> None:

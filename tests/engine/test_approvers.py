@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -105,6 +106,24 @@ def test_a_rejection_and_a_day_end_what_was_signed(office: Office) -> None:
     office.clock.at += timedelta(hours=25)
     assert sign(office, "bob") == 1
     assert sign(office, "carol") == 0
+
+
+def test_a_rejection_that_comes_while_the_last_signature_is_checked_counts(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.name_approvers("alice", "dora")
+    sign(office, "bob")
+    checked, rejections = approvers.check_request, iter(["alice"])
+
+    def as_somebody_rejects_it(*args: Any) -> None:
+        checked(*args)
+        for name in rejections:
+            with office.open() as ctx:
+                consenting.reject(ctx, ctx.approvers.sha256, office.key(name))
+
+    monkeypatch.setattr(approvers, "check_request", as_somebody_rejects_it)
+    assert sign(office, "carol") == 2
+    hold(office, "bob")
 
 
 def test_a_file_that_names_nobody_is_never_in_force(office: Office) -> None:

@@ -7,7 +7,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from retentiond.connectors.sqlite import database as sqlite_database
 from retentiond.domain.account import AccountState, Remainder
 from retentiond.domain.hold import Scope
 from retentiond.domain.plan import Outcome, RunState, Trigger
+from retentiond.domain.record import micros
 from retentiond.engine import closing, closure_receipts
 from retentiond.engine.accounts import account_status
 from retentiond.engine.approvals import approve
@@ -91,6 +92,22 @@ class Scans(Proxy):
 def record_count(number: int) -> int:
     """How many records `fill` gives an account."""
     return 4 if number % 10 == 0 else 3
+
+
+@pytest.mark.parametrize("end", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+def test_a_clock_at_an_end_of_the_calendar_keeps_nobody_from_leaving(office: Office, end: str) -> None:
+    ask(office, ["acct-1", "acct-2"])
+    office.feedback(1, 1, "acct-1")
+    with office.db() as db:
+        db.execute("INSERT INTO feedback VALUES (2, 'acct-2', ?, 5)", (end,))
+    office.feedback(3, 1, "acct-3")
+    assert advance(office).failures == []
+    assert office.rows("feedback") == {3}
+    with office.open() as ctx, ctx.ledger.begin() as tx:
+        (plan,) = tx.plans.in_state(RunState.DONE)
+        assert len(tx.closures.in_state(CLOSED)) == 2
+    (found,) = [each for each in plan.forecasts if each.due]
+    assert found.oldest == min(micros(datetime.fromisoformat(end)), micros(office.clock.at - timedelta(days=1)))
 
 
 def test_a_hundred_of_a_thousand_accounts_leave_in_one_run(office: Office) -> None:

@@ -76,6 +76,18 @@ def annex(office: Office) -> dict[str, Any]:
     return found
 
 
+def test_a_part_of_a_row_whose_clock_is_not_real_has_no_date(office: Office) -> None:
+    fill(office, "far", 5)
+    with office.db() as db:
+        db.execute("UPDATE requests SET created = '9999-12-31T23:00:00Z'")
+    with office.open() as ctx:
+        (found,) = explain(ctx, "requests", "far")
+    assert (found.reason, [(each.state, each.due_at) for each in found.content]) == (
+        "clock-out-of-range",
+        [("there", None)],
+    )
+
+
 def test_prompts_go_after_three_days_and_their_rows_after_thirteen_months(office: Office) -> None:
     for number, days in enumerate((2.9, 3.1, 10, 30, 390, 400)):
         fill(office, f"r-{number}", days, flagged=1)

@@ -104,6 +104,16 @@ def left(office: Office) -> tuple[set[Any], set[Any], set[str]]:
     return office.rows(), office.rows("feedback"), office.blobs()
 
 
+def test_a_clock_of_the_far_future_has_no_date_and_keeps_no_account_from_being_shown(office: Office) -> None:
+    with office.db() as db:
+        db.execute("INSERT INTO feedback VALUES (9, ?, '9999-12-31T23:00:00Z', 5)", (ME,))
+    closed_as_approved(office)
+    with office.open() as ctx:
+        dated = [part for part in account_status(ctx, ME).dated if part.dataset == "feedback"]
+    assert [(part.records, part.why) for part in dated if part.why == BOOKS] == [(1, BOOKS)]
+    assert office.rows("feedback") >= {9}
+
+
 def test_what_has_to_be_kept_stays_until_its_date_and_then_the_account_is_closed(office: Office) -> None:
     closed_as_approved(office)
     assert left(office) == ({"flagged", "theirs"}, {1, 3}, {"flagged", "theirs"})

@@ -14,11 +14,13 @@ from retentiond.engine.attesting import Question, attest
 from retentiond.engine.checking import check
 from retentiond.engine.holds import add_hold
 from retentiond.engine.overview import status
+from retentiond.engine.replaying import replay
 from retentiond.engine.ticking import Ticked, tick
 from retentiond.engine.zeroing import ZeroStatus
 from retentiond.errors import ConnectorError, NotAttested
 from retentiond.service.metrics import of_status
-from tests.engine.office import Office, Proxy, carry, make_office
+from tests.engine.office import Office, Proxy, carry, make_office, outcomes
+from tests.replay.restoring import back_up, restore
 
 MINUTES = timedelta(minutes=1)
 DAY_MINUTES = 24 * 60
@@ -74,6 +76,19 @@ def refusal(office: Office, start_minutes: float, account: str | None = None) ->
     with office.open() as ctx, pytest.raises(NotAttested) as caught:
         attest(ctx, question)
     return caught.value.what
+
+
+def test_what_a_replay_finds_after_a_restore_stayed_too_long(office: Office) -> None:
+    ticked(office)
+    arrive(office, "late", 16)
+    backup = back_up(office)
+    ticked(office)
+    office.clock.at += 2 * FIVE
+    restore(office, backup)
+    with office.open() as ctx:
+        assert outcomes(replay(ctx).session) == {"requests": {"purged": 1}}
+    assert (zero(office).watch.violations, zero(office).watch.since) == (1, None)
+    assert "records stayed too long" in refusal(office, 5)
 
 
 def test_what_goes_in_time_is_no_violation_and_the_time_can_be_attested(office: Office) -> None:

@@ -11,6 +11,7 @@ import pytest
 from retentiond.domain.erasure import ErasureEvent, ErasureState
 from retentiond.domain.plan import RunState
 from retentiond.engine import drafting, erasures
+from retentiond.engine.pseudonyms import pseudonyms_of
 from retentiond.engine.recovery import recover
 from retentiond.engine.running import go_on_acting, has_work
 from retentiond.errors import ErasureStateError, Interrupted, LogIntegrityError, NotFound, UsageError
@@ -207,6 +208,26 @@ def test_a_lost_ledger_is_rebuilt_with_all_requests_and_what_became_of_them(scen
             assert [each["text"] for each in erasures.texts_of(ctx, found)] == [
                 each["text"] for each in erasures.texts_of(ctx, row)
             ]
+
+
+def test_a_ledger_that_is_rebuilt_knows_no_pseudonym_of_an_account_that_was_erased(scene: Scene) -> None:
+    with scene.open() as ctx:
+        before = pseudonyms_of(ctx, ["acct-a", "acct-b"])
+    old = scene.root / "old"
+    old.mkdir()
+    for path in scene.root.glob("ledger.db*"):
+        shutil.copy(path, old)
+    scene.chat("mine", "acct-a", "u-1")
+    scene.ask("acct-a", "")
+    scene.ask("acct-b", "u-1")
+    scene.run()
+    for path in scene.root.glob("ledger.db*"):
+        path.unlink()
+    shutil.copytree(old, scene.root, dirs_exist_ok=True)
+    with scene.open() as ctx:
+        recover(ctx)
+        after = pseudonyms_of(ctx, ["acct-a", "acct-b"])
+    assert (after["acct-a"] == before["acct-a"], after["acct-b"] == before["acct-b"]) == (False, True)
 
 
 def test_a_request_that_is_refused_while_its_run_stands_still_removes_nothing_more(

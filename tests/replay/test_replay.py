@@ -271,6 +271,25 @@ def test_a_manual_purge_is_not_done_again_to_another_key_that_reads_the_same(off
     assert ("7", "acct-z") in {row[:2] for row in expected["requests"]}
 
 
+def test_a_manual_purge_is_done_again_where_the_data_map_says_more_of_the_dataset_by_now(office: Office) -> None:
+    office.feedback(2_000, 5)
+    more = "    account: account\n    class: feedback"
+    office.edit("datamap.yaml", more, "    class: feedback")
+    backup = back_up(office)
+    purge(office, Scope(dataset="feedback", keys=(b"2000",)))
+    office.edit("datamap.yaml", "    class: feedback", more)
+    expected = everything(office)
+    restore(office, backup)
+    assert (again(office).again, everything(office)) == (1, expected)
+
+
+def test_a_manual_purge_whose_policy_is_gone_is_one_of_which_nobody_can_tell(office: Office) -> None:
+    office.feedback(2_000, 5)
+    purge(office, Scope(dataset="feedback", keys=(b"2000",)))
+    office.edit("policies.yaml", "  feedback:\n    class", "  opinions:\n    class")
+    assert (again(office).again, again(office).by_hand) == (0, 1)
+
+
 def test_accounts_that_closed_at_many_times_are_asked_about_in_pieces(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,3 +145,19 @@ def test_what_one_partition_lacks_refuses_the_table_with_the_remedy(lacks: str, 
         instance.enforce()
     assert remedy in refused.value.remedy
     assert left(instance, table) == {("due", OLD), ("bare", ANCIENT)}
+
+
+def test_the_remedy_for_a_partition_gives_the_index_to_those_that_come(begin_on_each: Begin) -> None:
+    instance = begin_on_each()
+    partitioned(instance, ("due", OLD, OTHER))
+    instance.maker.run("DROP INDEX requests_at_idx")
+    with pytest.raises(DatasetRefused) as refused:
+        instance.enforce()
+    one, _, then = refused.value.remedy.partition("; after all partitions ")
+    assert one == 'CREATE INDEX CONCURRENTLY ON public."Bare; --" ("at")'
+    for statement in ('CREATE INDEX ON "Bare; --" (at)', "CREATE INDEX ON sound (at)", then.partition(", which")[0]):
+        instance.maker.run(statement)
+    newer = f"CREATE TABLE newer PARTITION OF requests FOR VALUES FROM ('{EDGE.isoformat()}') TO (MAXVALUE)"
+    instance.maker.run(f"ALTER TABLE requests DETACH PARTITION sound; {newer}")
+    planned, _ = instance.enforce()
+    assert planned.failures == ()

@@ -239,7 +239,7 @@ class Acting:
             changed, moved, places = tx.row(change.sql, change.parameters)
             own.append(changed)
             all_of.append(changed)
-        if self._layout.dataset.triggers and not self._vetting.still(tx, self._layout):
+        if (self._layout.dataset.triggers or self._layout.dataset.clears) and not self._vetting.still(tx, self._layout):
             raise Reaching(RESHAPED)
         done = change.places(places)
         if not changed == moved == len(done):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -216,6 +216,24 @@ ORDER BY i.indisprimary DESC, i.indexrelid
 """
 
 
+ACTS = """
+NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND NOT EXISTS (
+    SELECT FROM pg_trigger AS p
+    WHERE p.oid = t.tgparentid AND p.tgrelid = ANY(%(tree)s::oid[]) AND p.tgenabled IN ('O', 'A')
+)
+"""
+"""The condition that a trigger `t` acts, and is none that a partition has from a table of the tree that tells it."""
+HELD = """(
+    WITH RECURSIVE up AS (
+        SELECT t.tgparentid AS above, t.tgrelid AS held
+      UNION ALL
+        SELECT p.tgparentid, p.tgrelid FROM up JOIN pg_trigger AS p ON p.oid = up.above
+    )
+    SELECT held::regclass::text FROM up WHERE above = 0
+)"""
+"""The table that a trigger `t` was made on: a partition may have it from there, and only there it can be removed."""
+
+
 _ITSELF = """
 SELECT c.confdeltype::text, (
     SELECT array_agg(a.attname::text ORDER BY k.place)
@@ -288,6 +306,16 @@ def lacking_index(tx: Transaction, oid: int, columns: Sequence[str]) -> list[str
     An index counts when it is valid, covers all rows, and begins with these columns, in any order.
     """
     return [name for (name,) in tx.rows(_LACKING, {"oid": oid, "columns": list(columns), "count": len(columns)})]
+
+
+def missing_indexes(tx: Transaction, oid: int, columns: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield the same tables, each with what gives it the index: a partition's whole gives one to those to come, too."""
+    listed = ", ".join(map(shown, columns))
+    asked = "SELECT oid::regclass::text FROM pg_class WHERE oid = %(oid)s AND relkind = 'p'"
+    whole = tx.value(asked, {"oid": oid})
+    then = f"; after all partitions CREATE INDEX ON {whole} ({listed}), which new ones get as well" if whole else ""
+    for bare in lacking_index(tx, oid, columns):
+        yield bare, f"CREATE INDEX CONCURRENTLY ON {bare} ({listed}){then}"
 
 
 _LACKING = """

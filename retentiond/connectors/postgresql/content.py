@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import psycopg
 
-from retentiond.connectors.postgresql.catalog import Column, Family, Table
+from retentiond.connectors.postgresql.catalog import ACTS, HELD, Column, Family, Table
 from retentiond.connectors.postgresql.fields import literal
 from retentiond.connectors.postgresql.jsons import READS_TEXT, UNSTORABLE, element, is_json
 from retentiond.connectors.postgresql.layout import Layout, Source
@@ -58,12 +58,10 @@ SELECT EXISTS (
         JOIN pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum = k.number WHERE a.attname = %(name)s::text))
 )
 """
-_TRIGGERS = """
-SELECT 'trigger ' || quote_literal(t.tgname), t.tgrelid::regclass::text,
-    'DROP TRIGGER ' || quote_ident(t.tgname) || ' ON ' || t.tgrelid::regclass::text
+_TRIGGERS = f"""
+SELECT 'trigger ' || quote_literal(t.tgname), {HELD}, 'DROP TRIGGER ' || quote_ident(t.tgname) || ' ON ' || {HELD}
 FROM pg_trigger AS t
-WHERE t.tgrelid = ANY(%(tree)s::oid[]) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgparentid = 0
-  AND t.tgtype & 16 > 0
+WHERE t.tgrelid = ANY(%(tree)s::oid[]) AND {ACTS} AND t.tgtype & 16 > 0
 UNION ALL
 SELECT 'rule ' || quote_literal(r.rulename), r.ev_class::regclass::text,
     'DROP RULE ' || quote_ident(r.rulename) || ' ON ' || r.ev_class::regclass::text
@@ -241,7 +239,9 @@ def assignments(table: Table, change: Change) -> tuple[str, list[str]]:
         if targets[0].json is None and not targets[0].pseudonym:
             new = f"CASE WHEN {column.of} IS NOT NULL THEN {constant_sql(column, targets[0])} END"
         else:
-            new = f"CASE WHEN {column.of} IS NOT NULL THEN d{len(handed)}.v::{column.type} END"
+            # a cast to varchar(n) would cut the value off, where an assignment fails
+            kind = "text" if column.family in _TEXTUAL else column.type
+            new = f"CASE WHEN {column.of} IS NOT NULL THEN d{len(handed)}.v::{kind} END"
             handed.append(name)
         parts.append(f"{quoted(name)} = {new}")
     return ", ".join(parts), handed

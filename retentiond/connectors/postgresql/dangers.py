@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from retentiond.connectors.going_first import first_remedy
-from retentiond.connectors.postgresql.catalog import lacking_index
+from retentiond.connectors.postgresql.catalog import ACTS, HELD, Table, missing_indexes
 from retentiond.connectors.postgresql.firing import let_triggers
 from retentiond.connectors.postgresql.following import counts
 from retentiond.connectors.postgresql.layout import Layout, Source
 from retentiond.connectors.postgresql.names import shown
 from retentiond.connectors.postgresql.relations import refusal
 from retentiond.connectors.postgresql.session import Transaction
+from retentiond.domain.dataset import Dataset
 from retentiond.ports.stores import Finding
 
 _EVENTS = {"INSERT": 4, "DELETE": 8, "UPDATE": 16}  # bits of pg_trigger.tgtype
 _RULES = {"UPDATE": "2", "INSERT": "3", "DELETE": "4"}  # pg_rewrite.ev_type
 _FOLLOWING = {"c": "CASCADE", "n": "SET NULL", "d": "SET DEFAULT"}
 
-_TRIGGERS = """
-SELECT t.tgname::text, t.tgrelid::regclass::text, t.tgtype::int4, t.tgattr::int2[]
+_TRIGGERS = f"""
+SELECT t.tgname::text, {HELD}, t.tgtype::int4, (
+    SELECT array_agg(a.attname::text) FROM pg_attribute AS a
+    WHERE a.attrelid = t.tgrelid AND a.attnum = ANY(t.tgattr::int2[])
+)
 FROM pg_trigger AS t
-WHERE t.tgrelid = ANY(%(tree)s::oid[]) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgparentid = 0
+WHERE t.tgrelid = ANY(%(tree)s::oid[]) AND {ACTS}
 ORDER BY 1, 2
 """
 _REWRITES = """
@@ -63,6 +67,8 @@ def dangers(tx: Transaction, layout: Layout) -> Iterator[Finding]:
         yield from _rules(tx, source, events)
         yield from _children(tx, source)
         yield from _inheritance(tx, source)
+    for table, column in layout.live.relations.cleared:
+        yield from _clearing(tx, layout.dataset, table, column)
 
 
 def _events(layout: Layout, source: Source) -> Mapping[str, str]:
@@ -80,13 +86,26 @@ def _triggers(tx: Transaction, source: Source, events: Mapping[str, str]) -> Ite
         for event, what in events.items():
             if event == "DELETE" or not kind & _EVENTS[event]:
                 continue
-            if event == "UPDATE" and columns and source.tombstone and source.tombstone.number not in columns:
+            if event == "UPDATE" and columns and source.tombstone and source.tombstone.name not in columns:
                 continue
             yield refusal(
                 source.dataset,
                 f"trigger {name!r} {what} of {table}",
                 f"remove it: DROP TRIGGER {shown(name)} ON {table}; what it did must happen without it",
             )
+
+
+def _clearing(tx: Transaction, dataset: Dataset, table: Table, column: str) -> Iterator[Finding]:
+    """Refuse what would react when the database empties a column: nobody counts what that does."""
+    here = {"tree": list(table.tree)}
+    for name, held, kind, columns in tx.rows(_TRIGGERS, here):
+        if kind & _EVENTS["UPDATE"] and (not columns or column in columns):
+            remedy = f"remove it: DROP TRIGGER {shown(name)} ON {held}; or make it on UPDATE OF other columns"
+            yield refusal(dataset, f"trigger {name!r} of {held} acts when {column!r} is emptied", remedy)
+    for name, held, kind in tx.rows(_REWRITES, here):
+        if kind == _RULES["UPDATE"]:
+            remedy = f"remove it: DROP RULE {shown(name)} ON {held}"
+            yield refusal(dataset, f"rule {name!r} of {held} acts when {column!r} is emptied", remedy)
 
 
 def insertions(tx: Transaction, layout: Layout) -> Iterator[str]:
@@ -123,9 +142,9 @@ def _children(tx: Transaction, source: Source) -> Iterator[Finding]:
         elif on_delete in _FOLLOWING and not counts(tx):
             what = f"nobody can tell what {_FOLLOWING[on_delete]} takes of {child}: the server does not count"
             yield refusal(source.dataset, what, "set track_counts = on")
-        for bare in lacking_index(tx, oid, columns):
+        for bare, remedy in missing_indexes(tx, oid, columns):
             what = f"each deletion from {source.table.title!r} would read all of {bare}: no index on ({listed})"
-            yield refusal(source.dataset, what, f"CREATE INDEX CONCURRENTLY ON {bare} ({listed})")
+            yield refusal(source.dataset, what, remedy)
 
 
 def _goes_first(source: Source, oid: int, pairs: Sequence[tuple[str, str]]) -> bool:

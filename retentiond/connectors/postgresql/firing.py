@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TypeAlias
 
+from retentiond.connectors.postgresql.catalog import ACTS, HELD
 from retentiond.connectors.postgresql.following import counts
 from retentiond.connectors.postgresql.layout import Layout, Source
 from retentiond.connectors.postgresql.names import shown
@@ -20,15 +21,14 @@ from retentiond.connectors.postgresql.session import Transaction
 from retentiond.ports.stores import Finding
 
 _NOT_AFTER = 2 | 64  # BEFORE and INSTEAD OF in pg_trigger.tgtype
-_DEFINED = """
-SELECT t.tgname::text, t.tgrelid::regclass::text, t.tgtype::int4, t.tgfoid::regprocedure::text,
+_DEFINED = f"""
+SELECT t.tgname::text, {HELD}, t.tgtype::int4, t.tgfoid::regprocedure::text,
     EXISTS (SELECT FROM unnest(p.proconfig) AS c WHERE c LIKE 'search_path=%%'),
     encode(sha256(convert_to(
         pg_get_triggerdef(t.oid) || E'\n' || t.tgenabled::text || E'\n' || pg_get_functiondef(t.tgfoid), 'UTF8'
     )), 'hex')
 FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = t.tgfoid
-WHERE t.tgrelid = ANY(%(tree)s::oid[]) AND NOT t.tgisinternal AND t.tgenabled IN ('O', 'A') AND t.tgparentid = 0
-    AND t.tgtype::int4 & 8 > 0
+WHERE t.tgrelid = ANY(%(tree)s::oid[]) AND {ACTS} AND t.tgtype::int4 & 8 > 0
 ORDER BY 1, 2
 """
 _COUNTED = """

@@ -14,7 +14,7 @@ from typing import Any
 
 from retentiond.connectors.postgresql import bulk, kin
 from retentiond.connectors.postgresql.bulk import Bulk
-from retentiond.connectors.postgresql.catalog import Column
+from retentiond.connectors.postgresql.catalog import Column, Family
 from retentiond.connectors.postgresql.content import stands_sql
 from retentiond.connectors.postgresql.dialect import UNKNOWN, Parameters, PostgresqlDialect, stands
 from retentiond.connectors.postgresql.fields import NOTHING, Field, Kind
@@ -145,7 +145,7 @@ class Judge:
     def locate(self, keys: Sequence[Key]) -> Located:
         """Return how rows of exactly these keys are found."""
         column = self.source.key[0]
-        if len(self.source.key) == 1 and column.plain:
+        if len(self.source.key) == 1 and column.plain and column.family is not Family.NUMERIC:  # 1.0 is 1.00
             array = f"{self.parameters.bind(bulk.array_text(map(itemgetter(0), keys)))}::{bulk.array_type(column)}[]"
             return Located("", f"{column.of} = ANY({array})", bulk.key_sql(column), column, keys)
         return Located(self.batch(keys), self.matches(), "b.n::int8", None, keys)

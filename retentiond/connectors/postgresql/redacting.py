@@ -17,7 +17,7 @@ from retentiond.connectors.postgresql.judging import Judge
 from retentiond.connectors.postgresql.layout import Layout, Source
 from retentiond.connectors.postgresql.session import LOCK_MILLISECONDS, Session, Transaction
 from retentiond.connectors.postgresql.vetting import Vetting, shape_of
-from retentiond.connectors.redacting import AGAIN, NOTHING_ASKED, OF_ANOTHER, traces_of
+from retentiond.connectors.redacting import NOTHING_ASKED, traces_of
 from retentiond.domain.content import Change, Target, as_uuid, rewritten
 from retentiond.domain.plan import Outcome
 from retentiond.domain.record import Key
@@ -33,8 +33,7 @@ class Redacting(Acting):
         super().__init__(session, layout, order, vetting, Pace(FIRST_ROWS))
         self._what = change
         self._traces: dict[tuple[str, Key], frozenset[str]] = {}
-        self._again: set[tuple[str, Key]] = set()
-        self._strangers: set[tuple[str, Key]] = set()
+        self._left: dict[tuple[str, Key], str] = {}
         self._looked: tuple[str, str] | None = None
 
     def run(self) -> Acted:
@@ -63,11 +62,10 @@ class Redacting(Acting):
 
     def _change(self, tx: Transaction, source: Source, keys: Sequence[Key]) -> set[int]:
         columns, rows = self._due(tx, source, keys)
-        traces, again, strangers = traces_of(self._what, columns, list(rows.items()), self._order.pseudonyms)
-        self._strangers |= {(source.place, keys[n]) for n in strangers}
-        self._traces |= {(source.place, keys[n]): found for n, found in traces.items() if n not in again}
-        self._again |= {(source.place, keys[n]) for n in again}
-        wanted = sorted(rows.keys() - again - strangers)
+        traces, refused = traces_of(self._what, columns, list(rows.items()), self._order.pseudonyms)
+        self._traces |= {(source.place, keys[n]): found for n, found in traces.items()}
+        self._left |= {(source.place, keys[n]): reason for n, reason in refused.items()}
+        wanted = sorted(rows.keys() - refused.keys())
         if not wanted:
             return set()
         self._order.fence()
@@ -137,16 +135,12 @@ class Redacting(Acting):
         others = (each for each in self._layout.sources if each is not source)
         elsewhere = {n for other in others for n in Judge(other, self._order.cases).judge(tx, some)}
         due = {n for n, row in here.items() if row.case == self._order.case}
-        again = {n for n in due if (source.place, some[n]) in self._again}
-        strangers = {n for n in due if (source.place, some[n]) in self._strangers}
         gone = {n for n, row in here.items() if row.stands is False} - due
         gone |= set(range(len(rest))) - here.keys() - elsewhere
         doubtful = {n for n in gone if indexes[rest[n]] in self._state.doubtful}
         changed = set(range(len(rest))) - due - gone
         said = [
-            (Outcome.REFUSED, AGAIN, again),
-            (Outcome.REFUSED, OF_ANOTHER, strangers),
-            (Outcome.REFUSED, KEPT, due - again - strangers),
+            *((Outcome.REFUSED, self._left.get((source.place, some[n]), KEPT), {n}) for n in due),
             (Outcome.CHANGED, CHANGED_SINCE, changed),
             (Outcome.ALREADY_GONE, "", gone - doubtful),
             (Outcome.UNKNOWN, REPLY_LOST, doubtful),

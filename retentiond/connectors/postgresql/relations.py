@@ -10,7 +10,7 @@ from retentiond.connectors.postgresql.catalog import (
     Family,
     Table,
     find_tables,
-    lacking_index,
+    missing_indexes,
     near_tables,
     read_table,
 )
@@ -117,10 +117,8 @@ def _joinable(
             yield refusal(dataset, what, "link columns of one type, or text with integers or uuid")
     columns = [theirs for _, theirs in on]
     listed = ", ".join(map(shown, columns))
-    for bare in lacking_index(tx, other.oid, columns):
-        yield refusal(
-            dataset, f"no index finds rows of {bare} by {listed}", f"CREATE INDEX CONCURRENTLY ON {bare} ({listed})"
-        )
+    for bare, remedy in missing_indexes(tx, other.oid, columns):
+        yield refusal(dataset, f"no index finds rows of {bare} by {listed}", remedy)
 
 
 def partners(

@@ -122,7 +122,7 @@ def windows(session: Session, source: Source, cases: Cases, wanted: frozenset[in
 
     def look(tx: Transaction, judge: Judge, rows: str) -> Window | None:
         if stride.rows > size:
-            tallies = judge.count(tx, rows)
+            tallies = judge.count(tx, f"{rows}{source.mine}")
             if not wanted.isdisjoint(tallies):
                 stride.fall_back(size)
                 return None
@@ -144,10 +144,10 @@ def owners(session: Session, source: Source, size: int) -> Iterator[Sequence[str
     )
 
     def name_owners(tx: Transaction, judge: Judge, rows: str) -> Sequence[str]:
-        table, _, where = rows.partition(" WHERE ")
+        own = f"(SELECT t.* FROM {rows}{source.mine}) AS t"
         names = tx.value(
-            f'SELECT array_agg(DISTINCT o.said COLLATE "C") FROM {table} CROSS JOIN LATERAL ({texts}) AS o'
-            f" WHERE {where} AND o.said IS NOT NULL",
+            f'SELECT array_agg(DISTINCT o.said COLLATE "C") FROM {own} CROSS JOIN LATERAL ({texts}) AS o'
+            f" WHERE o.said IS NOT NULL",
             judge.parameters.values,
         )
         return names or ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from retentiond.connectors.postgresql.catalog import Family, lacking_index
+from retentiond.connectors.postgresql.catalog import Family, missing_indexes
 from retentiond.connectors.postgresql.dangers import dangers
 from retentiond.connectors.postgresql.failures import explained
 from retentiond.connectors.postgresql.layout import Layout, Source, inspect
@@ -49,8 +49,7 @@ def _index(tx: Transaction, layout: Layout) -> Iterator[Finding]:
     clock = layout.live.table.column(layout.dataset.clock.column)
     if clock is None or clock.family not in _ORDERED:
         return
-    for bare in lacking_index(tx, layout.live.table.oid, [clock.name]):
-        remedy = f"CREATE INDEX CONCURRENTLY ON {bare} ({shown(clock.name)})"
+    for bare, remedy in missing_indexes(tx, layout.live.table.oid, [clock.name]):
         yield refusal(layout.dataset, f"no index on the clock {clock.name!r} of {bare}", remedy)
 
 

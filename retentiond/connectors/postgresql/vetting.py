@@ -84,7 +84,8 @@ class Vetting:
 
 def shape_of(tx: Transaction, layout: Layout) -> str:
     """Return what changes whenever the shape of a dataset's tables does, or what reacts to changes of their rows."""
-    tables = [source.table for source in layout.sources] + list(layout.live.relations.tables)
+    relations = layout.live.relations
+    tables = [*(source.table for source in layout.sources), *relations.tables, *(each for each, _ in relations.cleared)]
     tree = sorted({oid for table in tables for oid in table.tree})
     return str(tx.value(_FINGERPRINT, {"tree": tree}))
 

@@ -25,6 +25,8 @@ Said: TypeAlias = list[tuple[Outcome, str, list[int]]]
 
 CHILDREN_LEFT = "rows that go before it are still there"
 CHANGED_SINCE = "the policy no longer says this of it"
+# ON CONFLICT REPLACE of a constraint would remove the row that is in the way, and nothing counts it
+UPDATE, INSERT = "UPDATE OR ABORT", "INSERT OR ABORT INTO"
 
 
 class _Spread(Exception):
@@ -160,10 +162,10 @@ class Acting:
             return [delete]
         quarantine = self._layout.quarantine
         if quarantine is None:
-            return [f"UPDATE {source.table.sql} SET {quoted(source.tombstone)} = :at WHERE {rows}"]
+            return [f"{UPDATE} {source.table.sql} SET {quoted(source.tombstone)} = :at WHERE {rows}"]
         columns = ", ".join(quoted(column.name) for column in source.table.stored)
         insert = (
-            f"INSERT INTO {quarantine.table.sql} ({columns}, {quoted(TOMBSTONED_AT)})"
+            f"{INSERT} {quarantine.table.sql} ({columns}, {quoted(TOMBSTONED_AT)})"
             f" SELECT {columns}, :at FROM {source.table.sql} WHERE {rows}"
         )
         return [insert, delete]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from retentiond.connectors.redacting import AGAIN, NOTHING_ASKED, OF_ANOTHER, traces_of
-from retentiond.connectors.sqlite.acting import CHANGED_SINCE, Acting, Said
+from retentiond.connectors.redacting import NOTHING_ASKED, traces_of
+from retentiond.connectors.sqlite.acting import CHANGED_SINCE, UPDATE, Acting, Said
 from retentiond.connectors.sqlite.content import assignments
 from retentiond.connectors.sqlite.database import Database
 from retentiond.connectors.sqlite.judging import Judge, load_batch
@@ -51,29 +51,27 @@ class Redacting(Acting):
         there |= judged.keys()
         due = {n for n, row in judged.items() if row.case == self._order.case}
         empty = {n for n, row in judged.items() if row.stands is False} - due
-        traces, again, strangers = self._look(source, judge)
-        due -= strangers
-        judge.leave(again | strangers)
-        if due - again:
+        traces, refused = self._look(source, judge)
+        judge.leave(refused.keys())
+        if due - refused.keys():
             self._db.pseudonyms = self._order.pseudonyms
             self._statements(source, judge)
-        self._traces |= {indexes[n]: found for n, found in traces.items() if n not in again}
+        self._traces |= {indexes[n]: found for n, found in traces.items()}
         return [
-            (Outcome.DONE, "", [indexes[n] for n in due - again]),
-            (Outcome.REFUSED, AGAIN, [indexes[n] for n in again]),
-            (Outcome.REFUSED, OF_ANOTHER, [indexes[n] for n in strangers]),
-            (Outcome.CHANGED, CHANGED_SINCE, [indexes[n] for n in there - due - empty - strangers]),
+            (Outcome.DONE, "", [indexes[n] for n in due - refused.keys()]),
+            *((Outcome.REFUSED, reason, [indexes[n]]) for n, reason in refused.items()),
+            (Outcome.CHANGED, CHANGED_SINCE, [indexes[n] for n in there - due - empty]),
             (Outcome.ALREADY_GONE, "", [indexes[n] for n in empty | (set(range(len(indexes))) - there)]),
         ]
 
-    def _look(self, source: Source, judge: Judge) -> tuple[Mapping[int, frozenset[str]], set[int], set[int]]:
-        """Return samples of what goes from each row that is due, which say it elsewhere, too, and which are others'."""
+    def _look(self, source: Source, judge: Judge) -> tuple[Mapping[int, frozenset[str]], Mapping[int, str]]:
+        """Return samples of what goes from each row that is due, and why some cannot be changed."""
         columns = [column.name for column in source.table.stored]
         rows = judge.values(columns, f"j.c = {self._order.case}")
         return traces_of(self._what, columns, rows, self._order.pseudonyms)
 
     def _sql(self, source: Source, rows: str) -> list[str]:
-        return [f"UPDATE {source.table.sql} SET {assignments(self._db, self._what)} WHERE {rows}"]
+        return [f"{UPDATE} {source.table.sql} SET {assignments(self._db, self._what)} WHERE {rows}"]
 
 
 def act(db: Database, layout: Layout, order: Order, check: Callable[[], str]) -> Acted:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from retentiond.connectors.returning import NOT_THAT, NOTHING_HIDES, TAKEN, is_visible
-from retentiond.connectors.sqlite.acting import Acting, Said
+from retentiond.connectors.sqlite.acting import INSERT, UPDATE, Acting, Said
 from retentiond.connectors.sqlite.database import Database, quoted
 from retentiond.connectors.sqlite.judging import Judge, load_batch
 from retentiond.connectors.sqlite.layout import Layout, Source
@@ -59,10 +59,10 @@ class Returning(Acting):
     def _sql(self, source: Source, rows: str) -> list[str]:
         table = source.table.sql
         if source is not self._layout.quarantine:
-            return [f"UPDATE {table} SET {quoted(source.tombstone)} = NULL WHERE {rows}"]
+            return [f"{UPDATE} {table} SET {quoted(source.tombstone)} = NULL WHERE {rows}"]
         live = self._layout.live.table
         columns = ", ".join(quoted(column.name) for column in live.stored)
-        insert = f"INSERT INTO {live.sql} ({columns}) SELECT {columns} FROM {table} WHERE {rows}"
+        insert = f"{INSERT} {live.sql} ({columns}) SELECT {columns} FROM {table} WHERE {rows}"
         return [insert, f"DELETE FROM {table} WHERE {rows}"]
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 
+from retentiond.connectors.postgresql import verifying
 from retentiond.connectors.postgresql.acting import MOST, TARGET_SECONDS, Pace
+from retentiond.connectors.postgresql.judging import Judged
 from retentiond.connectors.postgresql.session import APPLICATION, Session
 from retentiond.domain.dataset import TombstoneTarget
 from retentiond.domain.plan import Outcome, Sighting
@@ -110,6 +112,40 @@ def test_a_trigger_that_swallows_some_rows_is_told_from_the_others(
     acted, _ = app.purge(requests(), app.due(requests()))
     assert list(acted.outcomes) == [REFUSED, DONE] * 4
     assert app.all("SELECT id FROM requests ORDER BY 1") == [0, 2, 4, 6]
+
+
+def test_a_row_whose_key_is_hidden_already_is_refused_and_the_others_go(make: Callable[[str], App]) -> None:
+    app = filled(make, TABLE + QUARANTINE, count=4)
+    app.insert("hidden", (2, OLD, None, OLD))
+    cases = decide(MOVED, TOMBSTONE)
+    asked = order(MOVED, [record for record in app.scan(MOVED, cases)[0] if not record.place], cases)
+    assert list(app.open().act(asked).outcomes) == [DONE, DONE, REFUSED, DONE]
+    assert list(app.open().verify(asked).sightings) == [*[Sighting.HIDDEN] * 2, Sighting.DUE, Sighting.HIDDEN]
+    assert app.all("SELECT id FROM requests") == [2]
+
+
+def test_a_row_that_moves_while_it_is_looked_for_is_not_gone(
+    make: Callable[[str], App], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table was looked at before it came back, and the quarantine is afterwards."""
+    app = make(TABLE + QUARANTINE)
+    app.insert("hidden", (1, OLD, None, OLD))
+    asked = order(MOVED, app.due(MOVED))
+    assert len(asked.records) == 1
+    judge = verifying.Judge.judge
+
+    def meanwhile(*given: Any) -> Mapping[int, Judged]:
+        said = judge(*given)
+        app.run(
+            "INSERT INTO requests SELECT id, created, deleted FROM hidden; DELETE FROM hidden",
+            grant=False,
+        )
+        return said
+
+    monkeypatch.setattr(verifying.Judge, "judge", meanwhile)
+    (sighting,) = app.open().verify(asked).sightings
+    assert app.all("SELECT id FROM requests") == [1]
+    assert sighting in (Sighting.DUE, Sighting.CHANGED, Sighting.UNKNOWN)
 
 
 def test_a_quarantine_that_swallows_keeps_the_row_where_it_was(

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 
 from retentiond.domain.condition import Condition
 from retentiond.domain.content import PSEUDONYM, Change, Target, as_uuid
-from retentiond.domain.dataset import Dataset
+from retentiond.domain.dataset import Dataset, TombstoneTarget
 from retentiond.domain.decision import cases_of
 from retentiond.domain.jsonpath import JsonPath
 from retentiond.domain.owner import OwnerSource
@@ -77,6 +77,33 @@ def test_the_rest_of_json_and_of_text_stays_byte_for_byte(make: Callable[[str], 
     assert app.all("SELECT note FROM requests") == [left]
 
 
+@pytest.mark.parametrize("made", ["jsonb", "json"])
+@pytest.mark.parametrize("inner", ["1" * 5_000, "[" * 1_500 + "]" * 1_500], ids=["number", "nested"])
+def test_json_that_only_the_server_can_read_is_refused_and_stops_no_other(
+    made: str, inner: str, make: Callable[[str], App]
+) -> None:
+    app = make(TABLE.format(type=made, more=""))
+    app.insert("requests", (1, OLD, 0, "too", f'{{"p": "the prompt", "n": {inner}}}'), (2, OLD, 0, None, '{"p": "y"}'))
+    asked = redaction(app, Change((*INSIDE.targets, *PLAIN.targets)))
+    acted = app.open().act(asked)
+    assert acted.outcomes == (Outcome.REFUSED, Outcome.DONE)
+    assert "beyond what can be read" in acted.reasons[0]
+    assert app.all("SELECT plain FROM requests ORDER BY id") == ["too", None]
+    assert app.all("SELECT meta::json ->> 'p' FROM requests ORDER BY id") == ["the prompt", None]
+
+
+@pytest.mark.parametrize("made", ["varchar(60)", "char(60)"])
+def test_json_that_grows_too_long_is_refused_and_never_cut_off(made: str, make: Callable[[str], App]) -> None:
+    app = make(TABLE.format(type=made, more=""))
+    document = '{"p": "x", "keep": "what the row holds in its own right"}'[:60]
+    app.insert("requests", (1, OLD, 0, None, document), (2, OLD, 0, None, '{"p": "y"}'))
+    asked = redaction(app, Change((Target("meta", JsonPath.parse("$.p"), '"[redacted]"'),)))
+    assert app.open().act(asked).outcomes == (Outcome.REFUSED, Outcome.DONE)
+    assert app.open().verify(asked).sightings == (Sighting.DUE, Sighting.CLEARED)
+    left = app.all("SELECT rtrim(meta) FROM requests ORDER BY id")
+    assert left == [document, '{"p": "[redacted]"}']
+
+
 @pytest.mark.parametrize(
     ("more", "after", "change", "what"),
     [
@@ -107,6 +134,17 @@ def test_what_cannot_be_redacted_is_refused_with_what_to_do(
     assert all(each.refuses and each.remedy for each in found)
 
 
+def test_what_stands_in_the_quarantine_still_is_not_cleared(make: Callable[[str], App]) -> None:
+    app = make(TABLE.format(type="jsonb", more=""))
+    app.run("CREATE TABLE hidden (LIKE requests, tombstoned_at timestamptz NOT NULL, PRIMARY KEY (id))")
+    app.insert("requests", (1, OLD, 0, "the prompt", None))
+    dataset = replace(DATASET, tombstone=TombstoneTarget(table="hidden"))
+    asked = redaction(app, PLAIN, dataset)
+    app.insert("hidden", (1, OLD, 0, "the other prompt", None, OLD))
+    assert app.open().act(asked).outcomes == (Outcome.DONE,)
+    assert app.open().verify(asked).sightings != (Sighting.CLEARED,)
+
+
 def test_a_danger_that_came_after_the_plan_refuses_the_batch(make: Callable[[str], App]) -> None:
     app = make(TABLE.format(type="jsonb", more=""))
     app.insert("requests", (1, OLD, 0, "the prompt", None))
@@ -114,6 +152,19 @@ def test_a_danger_that_came_after_the_plan_refuses_the_batch(make: Callable[[str
     app.run("CREATE RULE r AS ON UPDATE TO requests DO INSTEAD NOTHING")
     assert app.open().act(asked).outcomes == (Outcome.REFUSED,)
     assert app.open().verify(asked).sightings == (Sighting.DUE,)
+
+
+def test_a_trigger_that_a_partition_has_from_above_refuses_it(make: Callable[[str], App]) -> None:
+    app = make(
+        "CREATE TABLE whole (id int, created timestamptz, plain text, PRIMARY KEY (id, created))"
+        "PARTITION BY HASH (id);"
+        "CREATE TABLE requests PARTITION OF whole FOR VALUES WITH (MODULUS 1, REMAINDER 0);"
+        + TRIGGER.replace("requests", "whole")
+    )
+    (finding,) = app.open().survey_changes(requests(key=("id", "created")), (PLAIN,))
+    assert "trigger 't' acts on UPDATE of public.whole" in finding.what
+    app.run(finding.remedy.split(": ")[1].split(";")[0])
+    assert not app.open().survey_changes(requests(key=("id", "created")), (PLAIN,))
 
 
 def test_a_role_that_may_not_update_is_told_the_grant(make: Callable[[str], App]) -> None:

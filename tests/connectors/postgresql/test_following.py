@@ -9,8 +9,9 @@ from threading import Thread
 import pytest
 
 from retentiond.domain.dataset import Child, Cleared
+from retentiond.domain.part import Only, Part
 from retentiond.domain.plan import Outcome, Sighting
-from tests.connectors.postgresql.app import OLD, YOUNG, App, requests
+from tests.connectors.postgresql.app import OLD, YOUNG, App, order, requests
 
 TABLE = "CREATE TABLE requests (id int PRIMARY KEY, created timestamptz); CREATE INDEX ON requests (created);"
 ITEMS = (
@@ -62,20 +63,21 @@ def test_a_row_that_is_added_while_the_statement_waits_is_never_taken_along(
 
 
 @pytest.mark.parametrize(
-    ("child", "says"),
+    ("child", "where"),
     [
-        ((("id", "id"),), "parent: {dataset: requests, on: {request: id}}"),  # a link of other columns finds other rows
-        ((("request", "id"), ("note", "note")), "parent: {dataset: requests, on: {request: id}}"),
+        ((("id", "id"),), ()),  # a link of other columns finds other rows
+        ((("request", "id"), ("note", "note")), ()),
+        ((("request", "id"),), (Only("note", ("x",)),)),
     ],
 )
 def test_a_link_that_does_not_find_all_of_them_is_refused(
-    make: Callable[[str], App], child: tuple[tuple[str, str], ...], says: str
+    make: Callable[[str], App], child: tuple[tuple[str, str], ...], where: Part
 ) -> None:
     app = make(TABLE.replace("created timestamptz", "created timestamptz, note text") + ITEMS.format("CASCADE"))
     app.run("CREATE INDEX ON items (request, note)")
-    ((what, remedy),) = app.refusals(requests(children=(Child("items", "items", child),)))
+    ((what, remedy),) = app.refusals(requests(children=(Child("items", "items", child, where=where),)))
     assert 'would CASCADE rows of public.items ("request")' in what
-    assert says in remedy
+    assert "parent: {dataset: requests, on: {request: id}}" in remedy
 
 
 def test_a_server_that_does_not_count_is_refused(make: Callable[[str], App]) -> None:
@@ -165,6 +167,53 @@ def test_a_column_that_may_be_emptied_is(make: Callable[[str], App]) -> None:
     assert app.refusals(told) == []
     app.purge_all(told)
     assert app.all("SELECT last FROM talks ORDER BY id") == [None, 2]
+
+
+CALLED = """
+    CREATE TABLE other (id int); INSERT INTO other VALUES (1); GRANT DELETE ON other TO PUBLIC;
+    CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM public.other; RETURN NULL; END';
+    {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("reacts", "says"),
+    [
+        ("CREATE TRIGGER t AFTER UPDATE ON talks EXECUTE FUNCTION f()", "trigger 't' of public.talks acts"),
+        ("CREATE TRIGGER t AFTER UPDATE OF last ON talks EXECUTE FUNCTION f()", "trigger 't' of public.talks acts"),
+        ("CREATE RULE r AS ON UPDATE TO talks DO ALSO DELETE FROM other", "rule 'r' of public.talks acts"),
+        ("CREATE TRIGGER t AFTER UPDATE OF id OR DELETE ON talks EXECUTE FUNCTION f()", ""),
+    ],
+)
+@pytest.mark.parametrize("late", [False, True])
+def test_what_reacts_to_a_column_that_is_emptied_is_refused(
+    make: Callable[[str], App], reacts: str, says: str, *, late: bool
+) -> None:
+    app = make(TABLE + TALKS.format("SET NULL"))
+    app.insert("requests", (1, OLD), (2, OLD))
+    app.insert("talks", (1, 1), (2, 2))
+    told = requests(clears=(Cleared("talks", "last"),))
+    first, second = app.due(told)
+    if late:  # after the tables were looked at
+        assert app.purge(told, [first])[0].outcomes == (Outcome.DONE,)
+    app.run(CALLED.format(reacts), grant=False)  # a grant changes all tables
+    assert all(says in what and remedy for what, remedy in app.refusals(told))
+    acted, _ = app.purge(told, [second])
+    assert acted.outcomes == (Outcome.REFUSED if says else Outcome.DONE,)
+    assert says in acted.reasons.get(0, "")
+    assert app.all("SELECT id FROM other") == [1]
+
+
+def test_what_comes_between_the_look_and_the_statement_undoes_it(make: Callable[[str], App]) -> None:
+    app = make(TABLE + TALKS.format("SET NULL"))
+    app.insert("requests", (1, OLD))
+    app.insert("talks", (1, 1))
+    told = requests(clears=(Cleared("talks", "last"),))
+    records = app.due(told)
+    comes = CALLED.format("CREATE TRIGGER t AFTER UPDATE ON talks EXECUTE FUNCTION f()")
+    acted = app.open().act(order(told, records, fence=lambda: app.run(comes, grant=False)))
+    assert acted.outcomes == (Outcome.REFUSED,)
+    assert app.all("SELECT last FROM talks") == app.all("SELECT id FROM other") == [1]
 
 
 @pytest.mark.parametrize(

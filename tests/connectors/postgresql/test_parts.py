@@ -82,6 +82,10 @@ def test_a_part_may_be_hidden_in_a_quarantine(app: App) -> None:
     assert app.all("SELECT id FROM hidden") == [8]
 
 
+def test_only_the_rows_of_the_part_are_counted_and_only_their_owners_told(app: App) -> None:
+    parts.only_the_rows_of_the_part_are_counted_and_only_their_owners_told(app, PROMPTS)
+
+
 def test_leftovers_are_told(app: App) -> None:
     parts.leftovers_are_told(app, PROMPTS)
 

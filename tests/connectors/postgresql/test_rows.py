@@ -93,6 +93,16 @@ def test_keys_of_every_type(
     assert app.all("SELECT count(*) FROM requests") == [0]
 
 
+def test_a_key_that_is_written_otherwise_by_now_is_the_same(make_on_each: Callable[[str], App]) -> None:
+    app = make_on_each(f"CREATE TABLE requests (id numeric PRIMARY KEY, created timestamptz); {CLOCK_INDEX}")
+    app.insert("requests", ("1.0", OLD), ("NaN", OLD), ("Infinity", OLD), ("2", YOUNG))
+    records = app.due(requests())
+    app.run("UPDATE requests SET id = 1.00 WHERE id = 1")
+    acted, sightings = app.purge(requests(), records)
+    assert (set(acted.outcomes), set(sightings)) == ({Outcome.DONE}, {Sighting.ABSENT})
+    assert app.all("SELECT id::int FROM requests") == [2]
+
+
 ABSURD = ["", "9" * 5_000, "99999999999999999999", "-0", "٣", "\udcff", "[null]", "x'zz'", "\0", "1_0", "nan", "💥"]
 
 

@@ -231,6 +231,17 @@ def test_a_closure_takes_what_is_shared_and_leaves_what_cannot_be_told(make_on_e
     assert set(app.all("SELECT id FROM requests")) == set(range(len(owners))) - mine
 
 
+def test_a_row_whose_partner_names_nobody_is_left(make: Callable[[str], App]) -> None:
+    """It may be somebody else's, too."""
+    app = make(MIXED)
+    app.insert("tokens", ("blank", ""), ("known", "b"), ("null", None))
+    app.insert("requests", *((n, OLD, "a", None, None, k) for n, k in enumerate(("blank", "known", "null", "lost"))))
+    dataset = requests(owners=(SOURCES[0], replace(SOURCES[-1], optional=False)))
+    records, tallies = app.scan(dataset, closure_cases("a"))
+    assert [record.accounts for record in records] == [("a", "b")]
+    assert tallies[1].count == 3
+
+
 CLOCKS = [
     OLD, YOUNG, "2026-04-01", "2026-13-01", "now", "", None, True, False, [], {}, [OLD], OLD_SECONDS,
     OLD_SECONDS * 1_000, OLD_SECONDS + 0.5, -1, 0, 10**18, 10**40, "2026-04-01T10:00:00.5+02:00", str(OLD_SECONDS),

@@ -25,6 +25,12 @@ PARTED = requests(key=("id", "created"))
 HIDDEN = requests(tombstone=TombstoneTarget(column="deleted"))
 MOVED = requests(tombstone=TombstoneTarget(table="hidden"))
 QUARANTINE = "CREATE TABLE hidden (LIKE requests, tombstoned_at timestamptz NOT NULL, PRIMARY KEY (id));"
+PARTITION = (
+    "CREATE TABLE whole (id int, created timestamptz, PRIMARY KEY (id, created)) PARTITION BY RANGE (id);"
+    "CREATE TABLE half PARTITION OF whole DEFAULT PARTITION BY RANGE (id);"
+    "CREATE TABLE requests PARTITION OF half DEFAULT; CREATE INDEX ON requests (created);"
+)
+ABOVE = FUNCTION + "CREATE TRIGGER t AFTER DELETE ON whole FOR EACH ROW EXECUTE FUNCTION f();"
 COMPUTED = (
     "CREATE TABLE requests (id int PRIMARY KEY, created timestamptz, twice int GENERATED ALWAYS AS (id * 2) STORED);"
 )
@@ -131,6 +137,16 @@ REFUSED: list[tuple[str, Dataset, str, str]] = [
         "acts on every DELETE of public.r2",
         'DROP TRIGGER "t" ON public.r2',
     ),
+    (PARTITION + ABOVE, PARTED, "acts on every DELETE of public.whole", 'DROP TRIGGER "t" ON public.whole'),
+    (
+        PARTS
+        + "CREATE INDEX ON requests (created);"
+        + ABOVE.replace("whole", "requests")
+        + "ALTER TABLE ONLY requests DISABLE TRIGGER t",
+        PARTED,
+        "acts on every DELETE of public.requests",
+        'DROP TRIGGER "t" ON public.requests',
+    ),
     (
         SOUND + "CREATE RULE keep AS ON DELETE TO requests DO INSTEAD NOTHING",
         requests(),
@@ -209,6 +225,7 @@ def test_a_harmless_table_is_not(make: Callable[[str], App], script: str, datase
         (COMPUTED + INDEX, MOVED),
         (PARTS, PARTED),
         (TRIGGER.format("AFTER DELETE", "requests"), requests()),
+        (PARTITION + ABOVE, PARTED),
         (SOUND + "CREATE RULE keep AS ON DELETE TO requests DO INSTEAD NOTHING;", requests()),
         (SOUND + "CREATE TABLE heir () INHERITS (requests);", requests()),
         (SOUND + "ALTER TABLE requests ENABLE ROW LEVEL SECURITY;", requests()),

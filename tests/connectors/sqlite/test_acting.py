@@ -254,6 +254,31 @@ def test_a_row_whose_key_is_hidden_already_is_refused_and_the_others_go(make: Ca
     assert app.all("SELECT id FROM requests") == [2]
 
 
+def test_no_row_is_replaced_that_is_in_the_way_of_a_tombstone(make: Callable[[str], App]) -> None:
+    """SQLite removes it without counting it where a constraint says so, whoever's it is."""
+    app = make("CREATE TABLE requests (id INTEGER PRIMARY KEY, created, who, deleted, UNIQUE (who, deleted)"
+               " ON CONFLICT REPLACE)")  # fmt: skip
+    at = NOW.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    app.insert("requests", (1, OLD, "a", None), (2, YOUNG, "a", at), (3, OLD, "b", None))
+    cases = decide(HIDDEN, TOMBSTONE)
+    asked = order(HIDDEN, app.scan(HIDDEN, cases)[0], cases)
+    assert list(app.open().act(asked).outcomes) == [REFUSED, DONE]
+    assert app.all("SELECT id FROM requests WHERE deleted IS NULL") == [1]
+    assert app.all("SELECT id FROM requests WHERE deleted IS NOT NULL ORDER BY id") == [2, 3]
+
+
+def test_no_row_is_replaced_that_is_in_the_way_in_a_quarantine(make: Callable[[str], App]) -> None:
+    columns = "id INTEGER PRIMARY KEY, created, who UNIQUE ON CONFLICT REPLACE"
+    app = make(f"CREATE TABLE requests ({columns}); CREATE TABLE hidden ({columns}, tombstoned_at)")
+    app.insert("requests", (1, OLD, "a"), (2, OLD, "b"))
+    app.insert("hidden", (3, OLD, "a", YOUNG))
+    cases = decide(MOVED, TOMBSTONE)
+    asked = order(MOVED, app.scan(MOVED, cases)[0], cases)
+    assert list(app.open().act(asked).outcomes) == [REFUSED, DONE]
+    assert app.all("SELECT id FROM requests") == [1]
+    assert app.all("SELECT id FROM hidden ORDER BY id") == [2, 3]
+
+
 def test_a_row_that_was_hidden_meanwhile_is_not_gone(make: Callable[[str], App]) -> None:
     app = filled(make, TABLE + QUARANTINE, count=2)
     records = app.due(MOVED)

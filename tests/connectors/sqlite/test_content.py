@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from itertools import product
 from pathlib import Path
@@ -12,9 +13,15 @@ from hypothesis import given
 
 from retentiond.connectors.sqlite import SqliteKind
 from retentiond.domain.condition import Condition
-from retentiond.domain.dataset import ClockSource, Dataset, Store
+from retentiond.domain.content import Change, Target
+from retentiond.domain.dataset import ClockSource, Dataset, Store, TombstoneTarget
+from retentiond.domain.decision import cases_of
+from retentiond.domain.period import Period
+from retentiond.domain.plan import Outcome, Sighting
+from retentiond.domain.policy import Action, ContentWindow, Policy, Rule
+from retentiond.ports.stores import Order
 from tests.connectors import contents
-from tests.connectors.sqlite.app import OLD
+from tests.connectors.sqlite.app import NOW, OLD, App, requests
 
 DATASET = Dataset(
     "rows", "app", "sqlite", "content", ClockSource(column="created"), table="rows", key=("id",),
@@ -43,3 +50,32 @@ def test_both_readings_agree_on_every_row(table: Path, condition: Condition) -> 
     assert len(found) == len(ROWS)
     for record, case in found:
         assert case == contents.expected(condition, record, *ROWS[int(str(record.key[0]))])
+
+
+PROMPT = Change((Target("prompt"),))
+
+
+def redaction(app: App, dataset: Dataset) -> Order:
+    window = ContentWindow(1, Period(days=7), PROMPT, frozenset((dataset.name,)))
+    cases = cases_of(Policy("p", "content", (Rule(1, Period(days=365)),), content=(window,)), dataset, NOW)
+    records, _ = app.scan(dataset, cases)
+    return Order(dataset, Action.REDACT, cases, cases.due[-1], records, NOW, lambda: None, change=PROMPT)
+
+
+def test_what_stands_in_the_quarantine_still_is_not_cleared(make: Callable[[str], App]) -> None:
+    columns = "id INTEGER PRIMARY KEY, created, prompt"
+    app = make(f"CREATE TABLE requests ({columns}); CREATE TABLE hidden ({columns}, tombstoned_at)")
+    app.insert("requests", (1, OLD, "the prompt"))
+    asked = redaction(app, requests(tombstone=TombstoneTarget(table="hidden")))
+    app.insert("hidden", (1, OLD, "the other prompt", OLD))
+    assert app.open().act(asked).outcomes == (Outcome.DONE,)
+    assert list(app.open().verify(asked).sightings) != [Sighting.CLEARED]
+
+
+def test_no_row_is_replaced_that_is_in_the_way_of_a_change(make: Callable[[str], App]) -> None:
+    said = "said AS (coalesce(prompt, 'nothing')) UNIQUE ON CONFLICT REPLACE"
+    app = make(f"CREATE TABLE requests (id INTEGER PRIMARY KEY, created, prompt, {said})")
+    app.insert("requests (id, created, prompt)", (1, OLD, "the first of them"), (2, OLD, "the second of them"))
+    asked = redaction(app, requests())
+    assert app.open().act(asked).outcomes == (Outcome.DONE, Outcome.REFUSED)
+    assert app.all("SELECT prompt FROM requests ORDER BY id") == [None, b"the second of them"]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from retentiond.domain.dataset import Child, Cleared
+from retentiond.domain.part import Only
 from retentiond.domain.plan import Outcome, Sighting
 from tests.connectors.sqlite.app import OLD, YOUNG, App, requests
 
@@ -35,7 +36,12 @@ def test_rows_that_were_declared_keep_what_the_database_would_follow(
 
 
 @pytest.mark.parametrize(
-    "child", [Child("items", "items", (("id", "id"),)), Child("other", "other", (("request", "id"),))]
+    "child",
+    [
+        Child("items", "items", (("id", "id"),)),
+        Child("other", "other", (("request", "id"),)),
+        Child("items", "items", (("request", "id"),), where=(Only("id", (1,)),)),
+    ],
 )
 def test_a_link_that_does_not_find_all_of_them_is_refused(make: Callable[[str], App], child: Child) -> None:
     other = "CREATE TABLE other (request); CREATE INDEX o ON other (request);"

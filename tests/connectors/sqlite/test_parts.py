@@ -40,6 +40,10 @@ def test_a_parent_waits_for_children_of_its_own_kind_only(app: App) -> None:
     parts.a_parent_waits_for_children_of_its_own_kind_only(app, requests(where=PROMPTS.where, children=(parts.CHILD,)))
 
 
+def test_only_the_rows_of_the_part_are_counted_and_only_their_owners_told(app: App) -> None:
+    parts.only_the_rows_of_the_part_are_counted_and_only_their_owners_told(app, PROMPTS)
+
+
 def test_leftovers_are_told(app: App) -> None:
     parts.leftovers_are_told(app, PROMPTS)
 

@@ -57,6 +57,16 @@ def test_only_where_rows_move_back_a_trigger_on_insert_matters(make: Callable[[s
     assert app.all("SELECT count(*) FROM log") == [0]
 
 
+def test_no_row_is_replaced_that_is_in_the_way(make: Callable[[str], App]) -> None:
+    table = TABLE.replace("deleted", "deleted, who UNIQUE ON CONFLICT REPLACE")
+    app = make(table + QUARANTINE.replace("deleted,", "deleted, who,"))
+    records = hidden(app, MOVED)
+    app.run(f"UPDATE hidden SET who = 'a' WHERE id = 2; INSERT INTO requests VALUES (9, '{OLD}', NULL, 'a')")
+    assert list(app.open().act(returning(MOVED, records)).outcomes) == [DONE, DONE, REFUSED, DONE]
+    assert app.all("SELECT id FROM requests ORDER BY id") == [0, 1, 3, 9]
+    assert app.all("SELECT id FROM hidden") == [2]
+
+
 def test_a_row_whose_parent_is_hidden_waits_and_the_others_come_back(make: Callable[[str], App]) -> None:
     table = TABLE.replace("deleted", "deleted, parent REFERENCES parents")
     app = make("CREATE TABLE parents (id INTEGER PRIMARY KEY);" + table + QUARANTINE.replace(
