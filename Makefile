@@ -13,6 +13,8 @@ ifeq ($(strip $(HOME)),)
 export HOME := $(CURDIR)/.venv/home
 endif
 export PYTHON
+# What is compiled is kept: the tests start thousands of processes.
+unexport PYTHONDONTWRITEBYTECODE
 
 # How long the parsers are fuzzed, all together.
 SECONDS ?= 180

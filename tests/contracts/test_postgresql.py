@@ -79,7 +79,7 @@ class PostgresqlHarness:
 
     @contextmanager
     def app(self) -> Iterator[psycopg.Connection[Any]]:
-        with self._server.connect(self._database) as connection:
+        with self._server.session(self._database) as connection:
             yield connection
 
     def all(self, select: str) -> list[Any]:

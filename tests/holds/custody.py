@@ -122,7 +122,7 @@ class Scene:
         role, reader = self._server.role(), self._server.role()
         for name, user in (("app.dsn", role), ("reader.dsn", reader)):
             (self.office.root / name).write_text(self._server.dsn(self._database, user), "utf-8")
-        with self._server.connect(self._database) as db:
+        with self._server.session(self._database) as db:
             db.execute("CREATE TABLE exports (id text PRIMARY KEY, account text, created timestamptz NOT NULL)")
             db.execute("CREATE INDEX ON exports (created)")
             db.execute(f"GRANT SELECT, DELETE ON exports TO {role}".encode())
@@ -142,7 +142,7 @@ class Scene:
         if dataset == "uploads":
             self._bucket.put(f"{who}/{at:%Y/%m/%d}/{name}")
         elif dataset == "exports":
-            with self._server.connect(self._database) as db:
+            with self._server.session(self._database) as db:
                 db.execute("INSERT INTO exports VALUES (%s, %s, %s)", (name, who, at))
         elif dataset == "payloads":
             path = self.office.blob(name)
@@ -162,7 +162,7 @@ class Scene:
         names: dict[str, set[str]] = {dataset: self.office.rows(dataset) for dataset in ("requests", "feedback")}
         names["payloads"] = self.office.blobs()
         names["uploads"] = {key.decode().rsplit("/", 1)[1] for key in self._bucket.with_data()}
-        with self._server.connect(self._database) as db:
+        with self._server.session(self._database) as db:
             names["exports"] = {row[0] for row in db.execute("SELECT id FROM exports")}
         who = {self._name(*pair): pair for pair in product((*CUSTODIANS, FREE), AGES)}
         return {(dataset, *who[name]) for dataset, found in names.items() for name in found}

@@ -1,7 +1,8 @@
 """Real PostgreSQL servers for tests, one for each version: in a temporary directory, for this machine only.
 
-`postgresql` runs a test once for each version, `postgresql_newest` on the newest only; both give a running `Server`,
-started once in a session. `Server.database` makes an empty database, `Server.connect` and `Server.dsn` reach it.
+`postgresql` runs a test once for each version, `postgresql_ends` for the oldest and the newest, `postgresql_newest` for
+the newest only; each gives a running `Server`, one of a version in a session. `Server.database` makes a database,
+`Server.session`, `Server.connect` and `Server.dsn` reach it.
 A test that stops, kills or promotes a server starts one of its own: `with started(installation) as server`.
 
 As root, the programs run as `nobody`, since PostgreSQL refuses root. Servers are faster and less durable than in
@@ -22,8 +23,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
@@ -84,6 +85,11 @@ def newest() -> Installation:
     return installations()[-1]
 
 
+def ends() -> tuple[Installation, ...]:
+    """The oldest and the newest version that are there: the contracts of connectors and ledgers are tried on all."""
+    return tuple(dict.fromkeys((installations()[0], newest())))
+
+
 @cache
 def _reachable(programs: Path) -> Path:
     """Where `nobody` can run the programs: where they are, or, beneath a directory that only root enters, a copy."""
@@ -136,6 +142,7 @@ class Server:
     installation: Installation
     base: Path
     port: int = field(default_factory=free_port)
+    _idle: dict[str, list[psycopg.Connection[Any]]] = field(default_factory=dict)
 
     @property
     def version(self) -> int:
@@ -207,6 +214,7 @@ class Server:
 
     def stop(self, mode: str = "fast") -> None:
         """Stop: `smart`, `fast` or `immediate`."""
+        self.forget()
         self.run("pg_ctl", "stop", "-D", str(self.data), "-m", mode, "-w", "-s")
 
     def restart(self, mode: str = "fast") -> None:
@@ -246,11 +254,35 @@ class Server:
         return psycopg.connect(self.dsn(database, user), autocommit=True)
 
     @contextmanager
-    def database(self, **settings: str) -> Iterator[str]:
-        """Make an empty database of a name of its own, with settings of its own; drop it in the end."""
+    def session(self, database: str = "postgres") -> Iterator[psycopg.Connection[Any]]:
+        """Lend the superuser's connection to a database: the one of last time, without what was set on it."""
+        idle = self._idle.setdefault(database, [])
+        connection = idle.pop() if idle else self.connect(database)
+        try:
+            connection.execute("DISCARD ALL")
+        except psycopg.OperationalError:  # the server was restarted, or did away with it
+            connection.close()
+            connection = self.connect(database)
+        connection.prepare_threshold = None  # nothing is prepared, since it would be discarded
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        idle.append(connection)
+
+    def forget(self, *databases: str) -> None:
+        """Close connections to databases that are lent to nobody; to all of them where none is named."""
+        for database in databases or [*self._idle]:
+            for connection in self._idle.pop(database, []):
+                connection.close()
+
+    @contextmanager
+    def database(self, template: str = "template0", **settings: str) -> Iterator[str]:
+        """Make a database of a name of its own, with settings of its own, empty or a copy; drop it in the end."""
         name = f"test_{uuid4().hex[:12]}"
-        with self.connect() as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
+        with self.session() as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
             for setting, value in settings.items():
                 connection.execute(
                     sql.SQL("ALTER DATABASE {} SET {} = {}").format(
@@ -260,13 +292,14 @@ class Server:
         try:
             yield name
         finally:
-            with self.connect() as connection:
+            self.forget(name)
+            with self.session() as connection:
                 connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
     def role(self, password: str = "", *, attributes: str = "") -> str:
         """Make a role that may log in, with a name of its own, and return the name; it stays until the session ends."""
         name = f"role_{uuid4().hex[:12]}"
-        with self.connect() as connection:
+        with self.session() as connection:
             connection.execute(
                 sql.SQL("CREATE ROLE {} LOGIN {} PASSWORD {}").format(
                     sql.Identifier(name), sql.SQL(attributes), sql.Literal(password or PASSWORD)
@@ -276,7 +309,7 @@ class Server:
 
     def backends(self, application: str) -> list[int]:
         """Return the process ids of connections of an application name."""
-        with self.connect() as connection:
+        with self.session() as connection:
             rows = connection.execute("SELECT pid FROM pg_stat_activity WHERE application_name = %s", [application])
             return [pid for (pid,) in rows]
 
@@ -330,6 +363,7 @@ def _watched(installation: Installation) -> Iterator[Server]:
     try:
         yield server
     finally:
+        server.forget()
         guardian.communicate()
         if base.exists():
             shutil.rmtree(base)
@@ -344,15 +378,26 @@ def started(installation: Installation | None = None) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def running() -> Iterator[Callable[[Installation], Server]]:
+    """Give a function that gives the running server of a version, which is started when somebody first asks for it."""
+    with ExitStack() as stack:
+        yield cache(lambda installation: stack.enter_context(started(installation)))
+
+
 @pytest.fixture(scope="session", params=installations(), ids=str)
-def postgresql(request: pytest.FixtureRequest) -> Iterator[Server]:
+def postgresql(request: pytest.FixtureRequest, running: Callable[[Installation], Server]) -> Server:
     """Give a running server of each version in turn; make a database for each test."""
-    with started(request.param) as server:
-        yield server
+    return running(request.param)
+
+
+@pytest.fixture(scope="session", params=ends(), ids=str)
+def postgresql_ends(request: pytest.FixtureRequest, running: Callable[[Installation], Server]) -> Server:
+    """Give a running server of the oldest and of the newest version in turn; make a database for each test."""
+    return running(request.param)
 
 
 @pytest.fixture(scope="session")
-def postgresql_newest() -> Iterator[Server]:
+def postgresql_newest(running: Callable[[Installation], Server]) -> Server:
     """Give a running server of the newest version; make a database for each test."""
-    with started() as server:
-        yield server
+    return running(newest())

@@ -7,49 +7,28 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.postgres import Server, installations, newest, started
+from tests.servers.postgres import Installation, Server, ends, newest
 from tests.shapes.instance import Instance, make_instance
 from tests.shapes.makers import SqliteMaker, TableMaker
 from tests.shapes.postgres_maker import PostgresqlMaker
 from tests.shapes.seeds import AUTUMN
 
 Begin = Callable[..., Instance]
+Running = Callable[[Installation], Server]
 BINARY = "jsonb"
 NEWEST = str(newest())
 # Each version once; the newest with either way to hold documents and lists.
-# The oldest and the newest server that is there: the contract of connectors is tried on all.
-ENDS = tuple(dict.fromkeys((installations()[0], installations()[-1])))
-EVERY = ("sqlite", *(str(each) for each in ENDS), f"{NEWEST} {BINARY}")
+EVERY = ("sqlite", *(str(each) for each in ends()), f"{NEWEST} {BINARY}")
 
 
-class Servers:
-    """Servers by version, each started when a test first asks for it."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-        self._running: dict[str, Server] = {}
-
-    def get(self, version: str) -> Server:
-        if version not in self._running:
-            (installation,) = (each for each in installations() if str(each) == version)
-            self._running[version] = self._stack.enter_context(started(installation))
-        return self._running[version]
-
-
-@pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
-    with ExitStack() as stack:
-        yield Servers(stack)
-
-
-def _begin(engine: str, servers: Servers, root: Path) -> Iterator[Begin]:
+def _begin(engine: str, running: Running, root: Path) -> Iterator[Begin]:
     with ExitStack() as stack:
 
         def maker() -> TableMaker:
             if engine == "sqlite":
                 return SqliteMaker(root)
             version, _, how = engine.partition(" ")
-            server = servers.get(version)
+            server = running(next(each for each in ends() if str(each) == version))
             return PostgresqlMaker(root, server, stack.enter_context(server.database()), binary=how == BINARY)
 
         def make(now: datetime = AUTUMN) -> Instance:
@@ -59,12 +38,12 @@ def _begin(engine: str, servers: Servers, root: Path) -> Iterator[Begin]:
 
 
 @pytest.fixture(params=["sqlite", NEWEST])
-def begin(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[Begin]:
+def begin(request: pytest.FixtureRequest, running: Running, tmp_path: Path) -> Iterator[Begin]:
     """Make an instance beside an empty database of each engine."""
-    yield from _begin(request.param, servers, tmp_path)
+    yield from _begin(request.param, running, tmp_path)
 
 
-@pytest.fixture(params=[str(each) for each in ENDS])
-def begin_on_each(request: pytest.FixtureRequest, servers: Servers, tmp_path: Path) -> Iterator[Begin]:
+@pytest.fixture(params=[str(each) for each in ends()])
+def begin_on_each(request: pytest.FixtureRequest, running: Running, tmp_path: Path) -> Iterator[Begin]:
     """Make an instance beside an empty database of each version of PostgreSQL."""
-    yield from _begin(request.param, servers, tmp_path)
+    yield from _begin(request.param, running, tmp_path)

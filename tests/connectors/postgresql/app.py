@@ -50,7 +50,7 @@ class App:
 
     @contextmanager
     def connection(self) -> Iterator[psycopg.Connection[Any]]:
-        with self.server.connect(self.database) as connection:
+        with self.server.session(self.database) as connection:
             yield connection
 
     def run(self, script: str, *, grant: bool = True) -> None:

@@ -30,6 +30,6 @@ def make(postgresql_newest: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 
 @pytest.fixture
-def make_on_each(postgresql: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], App]]:
-    """Return a function that makes the application's database with a script, on each version."""
-    yield from _makers(postgresql, monkeypatch)
+def make_on_ends(postgresql_ends: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], App]]:
+    """Return a function that makes the application's database with a script, on the oldest and the newest version."""
+    yield from _makers(postgresql_ends, monkeypatch)

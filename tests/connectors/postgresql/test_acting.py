@@ -45,10 +45,10 @@ def filled(make: Callable[[str], App], script: str = TABLE, count: int = 8) -> A
 
 @pytest.mark.parametrize("reference", ["", "ON DELETE NO ACTION DEFERRABLE INITIALLY DEFERRED", "ON DELETE RESTRICT"])
 def test_a_row_that_another_table_refers_to_is_left_and_the_others_go(
-    make_on_each: Callable[[str], App], reference: str
+    make_on_ends: Callable[[str], App], reference: str
 ) -> None:
     child = f"CREATE TABLE child (request int REFERENCES requests {reference}); CREATE INDEX ON child (request);"
-    app = filled(make_on_each, TABLE + child)
+    app = filled(make_on_ends, TABLE + child)
     app.insert("child", (2,), (5,))
     acted, sightings = app.purge(requests(), app.due(requests()))
     assert list(acted.outcomes) == [DONE, DONE, REFUSED, DONE, DONE, REFUSED, DONE, DONE]
@@ -76,8 +76,8 @@ DANGERS = [
 
 
 @pytest.mark.parametrize("danger", DANGERS)
-def test_a_danger_that_came_after_the_plan_refuses_the_batch(make_on_each: Callable[[str], App], danger: str) -> None:
-    app = filled(make_on_each)
+def test_a_danger_that_came_after_the_plan_refuses_the_batch(make_on_ends: Callable[[str], App], danger: str) -> None:
+    app = filled(make_on_ends)
     records = app.due(requests())
     assert list(app.purge(requests(), records[:1])[0].outcomes) == [DONE]
     app.run(danger)
@@ -91,10 +91,10 @@ def test_a_danger_that_came_after_the_plan_refuses_the_batch(make_on_each: Calla
 
 @pytest.mark.parametrize("danger", [SWALLOW, DANGERS[2]])
 def test_what_the_database_swallows_is_never_done(
-    make_on_each: Callable[[str], App], danger: str, monkeypatch: pytest.MonkeyPatch
+    make_on_ends: Callable[[str], App], danger: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rows that come back are the net beneath the look at the catalogue."""
-    app = filled(make_on_each)
+    app = filled(make_on_ends)
     app.run(danger)
     monkeypatch.setattr("retentiond.connectors.postgresql.vetting.dangers", lambda _tx, _layout: ())
     acted, sightings = app.purge(requests(), app.due(requests()))
@@ -160,8 +160,8 @@ def test_a_quarantine_that_swallows_keeps_the_row_where_it_was(
     assert len(app.all("SELECT id FROM requests")) == 8
 
 
-def test_rows_that_a_policy_hides_are_unknown_and_never_absent(make_on_each: Callable[[str], App]) -> None:
-    app = filled(make_on_each)
+def test_rows_that_a_policy_hides_are_unknown_and_never_absent(make_on_ends: Callable[[str], App]) -> None:
+    app = filled(make_on_ends)
     records = app.due(requests())
     app.run("ALTER TABLE requests ENABLE ROW LEVEL SECURITY; CREATE POLICY half ON requests USING (id % 2 = 0)")
     asked = order(requests(), records)
@@ -172,8 +172,8 @@ def test_rows_that_a_policy_hides_are_unknown_and_never_absent(make_on_each: Cal
     assert len(app.all("SELECT id FROM requests")) == 8
 
 
-def test_locked_rows_are_left_and_the_others_go_soon(make_on_each: Callable[[str], App]) -> None:
-    app = filled(make_on_each, count=60)
+def test_locked_rows_are_left_and_the_others_go_soon(make_on_ends: Callable[[str], App]) -> None:
+    app = filled(make_on_ends, count=60)
     records = app.due(requests())
     with app.connection() as other, other.transaction():
         other.execute("SELECT 1 FROM requests WHERE id IN (7, 40) FOR UPDATE")
@@ -268,8 +268,8 @@ def end_backends(app: App) -> None:
         app.all(f"SELECT pg_terminate_backend({pid})")
 
 
-def test_a_backend_that_is_killed_before_the_effect_is_tried_again(make_on_each: Callable[[str], App]) -> None:
-    app = filled(make_on_each)
+def test_a_backend_that_is_killed_before_the_effect_is_tried_again(make_on_ends: Callable[[str], App]) -> None:
+    app = filled(make_on_ends)
     records = app.due(requests())
     killed: list[int] = []
 
@@ -301,9 +301,9 @@ def through(app: App, way: Way) -> None:
 
 @pytest.mark.parametrize("cut", [Cut.BEFORE, Cut.AFTER])
 def test_a_commit_whose_answer_is_lost_is_unknown_and_then_looked_at(
-    make_on_each: Callable[[str], App], cut: Cut
+    make_on_ends: Callable[[str], App], cut: Cut
 ) -> None:
-    app = filled(make_on_each)
+    app = filled(make_on_ends)
     with way_to(app.server.port) as way:
         through(app, way)
         records = app.due(requests())
@@ -435,8 +435,8 @@ def test_a_role_that_may_not_ask_for_the_system_is_known_to_be_where_was_acted(
     app.purge_all(requests())
 
 
-def test_a_look_says_as_whom_and_where(make_on_each: Callable[[str], App]) -> None:
-    app = filled(make_on_each)
+def test_a_look_says_as_whom_and_where(make_on_ends: Callable[[str], App]) -> None:
+    app = filled(make_on_ends)
     asked = order(requests(), app.due(requests()))
     app.open().act(asked)
     seen = app.open().verify(asked)

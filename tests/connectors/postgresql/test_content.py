@@ -228,9 +228,9 @@ def test_a_column_in_which_no_pseudonym_fits_is_refused(made: str, what: str, ma
 
 
 def test_json_in_text_is_refused_where_the_server_cannot_read_it(
-    make_on_each: Callable[[str], App],
+    make_on_ends: Callable[[str], App],
 ) -> None:
-    app = make_on_each(TABLE.format(type="text", more=""))
+    app = make_on_ends(TABLE.format(type="text", more=""))
     version = int(app.all("SELECT current_setting('server_version_num')")[0])
     found = app.open().survey_changes(DATASET, (INSIDE,))
     assert bool(found) == (version < 160_000)

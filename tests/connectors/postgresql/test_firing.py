@@ -52,8 +52,8 @@ HISTORY = Written("history", "", mapped=True)
 IGNORED = Written("counters", "public", mapped=False)
 
 
-def test_a_trigger_that_was_read_is_let(make_on_each: Callable[[str], App]) -> None:
-    app = made(make_on_each, COPY + COUNT)
+def test_a_trigger_that_was_read_is_let(make_on_ends: Callable[[str], App]) -> None:
+    app = made(make_on_ends, COPY + COUNT)
     dataset = letting(app, HISTORY, IGNORED)
     assert app.refusals(dataset) == []
     app.purge_all(dataset)

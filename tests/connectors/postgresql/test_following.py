@@ -30,9 +30,9 @@ def made(make: Callable[[str], App], how: str) -> App:
 
 @pytest.mark.parametrize("how", FOLLOWED)
 def test_rows_that_were_declared_keep_what_the_database_would_follow(
-    make_on_each: Callable[[str], App], how: str
+    make_on_ends: Callable[[str], App], how: str
 ) -> None:
-    app = made(make_on_each, how)
+    app = made(make_on_ends, how)
     app.insert("items", (1, 3, "kept"))
     assert app.refusals(PARENT) == []
     acted, _ = app.purge(PARENT, app.due(PARENT))

@@ -118,8 +118,8 @@ HOSTILE = (
 )
 
 
-def test_settings_hold_whatever_the_database_says(make_on_each: Callable[[str], App]) -> None:
-    app = make_on_each(TABLE)
+def test_settings_hold_whatever_the_database_says(make_on_ends: Callable[[str], App]) -> None:
+    app = make_on_ends(TABLE)
     app.run(HOSTILE.replace("{}", app.database))
     session = Session(app.server.dsn(app.database, app.role), "app")
     with session.transaction() as tx:

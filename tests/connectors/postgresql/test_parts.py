@@ -90,8 +90,8 @@ def test_leftovers_are_told(app: App) -> None:
     parts.leftovers_are_told(app, PROMPTS)
 
 
-def test_a_clock_stands_in_another_table(make_on_each: Callable[[str], App]) -> None:
-    parts.a_clock_stands_in_another_table(make_on_each(STEPS), requests(table="steps", clock=parts.ELSEWHERE))
+def test_a_clock_stands_in_another_table(make_on_ends: Callable[[str], App]) -> None:
+    parts.a_clock_stands_in_another_table(make_on_ends(STEPS), requests(table="steps", clock=parts.ELSEWHERE))
 
 
 def test_rows_without_a_clock_are_never_due(make: Callable[[str], App]) -> None:

@@ -74,9 +74,9 @@ KEYS: list[tuple[str, list[Any], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("kind", "values", "typed"), KEYS, ids=[kind for kind, _, _ in KEYS])
 def test_keys_of_every_type(
-    make_on_each: Callable[[str], App], kind: str, values: list[Any], typed: dict[str, Any]
+    make_on_ends: Callable[[str], App], kind: str, values: list[Any], typed: dict[str, Any]
 ) -> None:
-    app = make_on_each(
+    app = make_on_ends(
         "CREATE TYPE mood AS ENUM ('so, so', 'it''s', 'young'); CREATE DOMAIN label AS varchar(9) COLLATE \"C\";"
         f"CREATE TABLE requests (id {kind} PRIMARY KEY, created timestamptz); {CLOCK_INDEX}"
     )
@@ -93,8 +93,8 @@ def test_keys_of_every_type(
     assert app.all("SELECT count(*) FROM requests") == [0]
 
 
-def test_a_key_that_is_written_otherwise_by_now_is_the_same(make_on_each: Callable[[str], App]) -> None:
-    app = make_on_each(f"CREATE TABLE requests (id numeric PRIMARY KEY, created timestamptz); {CLOCK_INDEX}")
+def test_a_key_that_is_written_otherwise_by_now_is_the_same(make_on_ends: Callable[[str], App]) -> None:
+    app = make_on_ends(f"CREATE TABLE requests (id numeric PRIMARY KEY, created timestamptz); {CLOCK_INDEX}")
     app.insert("requests", ("1.0", OLD), ("NaN", OLD), ("Infinity", OLD), ("2", YOUNG))
     records = app.due(requests())
     app.run("UPDATE requests SET id = 1.00 WHERE id = 1")
@@ -113,8 +113,8 @@ def test_absurd_keys_are_not_found(make: Callable[[str], App], kind: str) -> Non
         assert list(app.open().find(requests(), typed)) == [], typed
 
 
-def test_a_key_of_several_columns(make_on_each: Callable[[str], App]) -> None:
-    app = make_on_each(
+def test_a_key_of_several_columns(make_on_ends: Callable[[str], App]) -> None:
+    app = make_on_ends(
         "CREATE TABLE requests (a text, b int, created timestamptz, c bytea, PRIMARY KEY (c, a, b));" + CLOCK_INDEX
     )
     dataset = requests(key=("a", "b", "c"))
@@ -142,8 +142,8 @@ def test_a_key_of_several_columns_is_typed_as_an_array(make: Callable[[str], App
 
 
 @pytest.mark.parametrize("kind", ["citext", "text COLLATE nocase"])
-def test_a_key_without_case_is_still_exact(make_on_each: Callable[[str], App], kind: str) -> None:
-    app = make_on_each("SELECT 1")
+def test_a_key_without_case_is_still_exact(make_on_ends: Callable[[str], App], kind: str) -> None:
+    app = make_on_ends("SELECT 1")
     available = app.all("SELECT name FROM pg_available_extensions WHERE name = 'citext'")
     icu = app.all("SELECT 1 FROM pg_collation WHERE collname = 'und-x-icu'")
     if not (available if kind == "citext" else icu):
@@ -250,14 +250,14 @@ def test_a_key_without_case_is_still_exact(make_on_each: Callable[[str], App], k
     ],
 )
 def test_clocks_of_every_kind(
-    make_on_each: Callable[[str], App],
+    make_on_ends: Callable[[str], App],
     kind: str,
     clock_format: str,
     old: list[Any],
     young: list[Any],
     unreadable: list[Any],
 ) -> None:
-    app = make_on_each(f"CREATE TABLE requests (id int PRIMARY KEY, created {kind}); {CLOCK_INDEX}")
+    app = make_on_ends(f"CREATE TABLE requests (id int PRIMARY KEY, created {kind}); {CLOCK_INDEX}")
     app.insert("requests", *((number, value) for number, value in enumerate([*old, *young, *unreadable])))
     dataset = requests(clock=ClockSource(ClockFormat(clock_format), "created"))
     assert app.refusals(dataset) == []
@@ -291,8 +291,8 @@ def wall_times(seed: int) -> list[datetime]:
 
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("kind", ["timestamp", "text", "date"])
-def test_local_clocks_are_read_as_python_reads_them(make_on_each: Callable[[str], App], kind: str, zone: str) -> None:
-    app = make_on_each(f"CREATE TABLE requests (id int PRIMARY KEY, created {kind}); {CLOCK_INDEX}")
+def test_local_clocks_are_read_as_python_reads_them(make_on_ends: Callable[[str], App], kind: str, zone: str) -> None:
+    app = make_on_ends(f"CREATE TABLE requests (id int PRIMARY KEY, created {kind}); {CLOCK_INDEX}")
     walls = [wall.isoformat() if kind != "date" else wall.date().isoformat() for wall in wall_times(1)]
     app.insert("requests", *enumerate(walls))
     clock = ClockSource(ClockFormat.AUTO, "created", zone=zone)
@@ -319,12 +319,12 @@ TEXTS = [
 @pytest.mark.parametrize("clock_format", [ClockFormat.AUTO, ClockFormat.TEXT, ClockFormat.DATE])
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York"])
 def test_text_clocks_are_read_as_python_reads_them(
-    make_on_each: Callable[[str], App], clock_format: ClockFormat, zone: str
+    make_on_ends: Callable[[str], App], clock_format: ClockFormat, zone: str
 ) -> None:
     chance = random.Random(7)
     mutated = [_mutate(chance, chance.choice(TEXTS)) for _ in range(600)]
     texts = list(dict.fromkeys([*TEXTS, *mutated, *(name for name in hostile.NAMES if "\0" not in name)]))
-    app = make_on_each("CREATE TABLE requests (id int PRIMARY KEY, created text)")
+    app = make_on_ends("CREATE TABLE requests (id int PRIMARY KEY, created text)")
     app.insert("requests", *enumerate(texts))
     clock = ClockSource(clock_format, "created", zone=zone)
     read = text_reader(clock)
@@ -345,10 +345,10 @@ UNITS = [each for each in ClockFormat if each.value.startswith("unix")]
 
 
 @pytest.mark.parametrize("clock_format", UNITS)
-def test_numbers_are_read_as_python_reads_them(make_on_each: Callable[[str], App], clock_format: ClockFormat) -> None:
+def test_numbers_are_read_as_python_reads_them(make_on_ends: Callable[[str], App], clock_format: ClockFormat) -> None:
     scaled = [number * scale + step for number in NUMBERS for scale in (1, 10**3, 10**6, 10**9) for step in (-1, 0, 1)]
     numbers = sorted({number for number in [*scaled, 2**63 - 1, -(2**63)] if -(2**63) <= number < 2**63})
-    app = make_on_each("CREATE TABLE requests (id int PRIMARY KEY, created int8, n numeric, f float8)")
+    app = make_on_ends("CREATE TABLE requests (id int PRIMARY KEY, created int8, n numeric, f float8)")
     app.insert("requests", *((place, number, number, number / 7) for place, number in enumerate(numbers)))
     app.open(window_rows=500)
     everything = Cases((Case(Disposition.PURGE, Missing(TOMBSTONED), "all"),))
@@ -404,9 +404,9 @@ def random_row(chance: random.Random, number: int) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_sql_and_python_read_a_condition_alike(make_on_each: Callable[[str], App], seed: int) -> None:
+def test_sql_and_python_read_a_condition_alike(make_on_ends: Callable[[str], App], seed: int) -> None:
     chance = random.Random(seed)
-    app = make_on_each(PREDICATE)
+    app = make_on_ends(PREDICATE)
     app.insert("requests", *(random_row(chance, number) for number in range(80)))
     app.open(window_rows=100)
     for _ in range(40):

@@ -80,9 +80,9 @@ def owner(path: str, *, array: bool = False, optional: bool = False) -> OwnerSou
     ids=lambda each: f"{each.json.text if each.json else ''}-{each.array}-{each.optional}",
 )  # fmt: skip
 def test_owners_in_json_are_read_as_python_reads_them(
-    make_on_each: Callable[[str], App], kind: str, source: OwnerSource
+    make_on_ends: Callable[[str], App], kind: str, source: OwnerSource
 ) -> None:
-    app = make_on_each(f"CREATE TABLE requests (id int PRIMARY KEY, created timestamptz, meta {kind})")
+    app = make_on_ends(f"CREATE TABLE requests (id int PRIMARY KEY, created timestamptz, meta {kind})")
     documents = DOCUMENTS + (list[str | None](ONLY_JSON) if kind != "jsonb" else [])
     documents += ONLY_TEXT if kind in TEXTS else []
     app.insert("requests", *((number, OLD, document) for number, document in enumerate(documents)))
@@ -141,8 +141,8 @@ MIXED = """
 """
 
 
-def test_several_owners_read_alike_in_sql_and_python(make_on_each: Callable[[str], App]) -> None:
-    app = make_on_each(MIXED)
+def test_several_owners_read_alike_in_sql_and_python(make_on_ends: Callable[[str], App]) -> None:
+    app = make_on_ends(MIXED)
     owners = everything_with_everything(app)
     app.open(window_rows=1_000)
     dataset = requests(owners=SOURCES)
@@ -185,8 +185,8 @@ USERS = (
 )
 
 
-def test_users_read_alike_in_sql_and_python(make_on_each: Callable[[str], App]) -> None:
-    app = make_on_each(MIXED)
+def test_users_read_alike_in_sql_and_python(make_on_ends: Callable[[str], App]) -> None:
+    app = make_on_ends(MIXED)
     everything_with_everything(app)
     app.open(window_rows=1_000)
     dataset = requests(owners=(OwnerSource("u"),), users=USERS)
@@ -215,8 +215,8 @@ def test_users_read_alike_in_sql_and_python(make_on_each: Callable[[str], App]) 
     assert seen >= {None, 0, 1, 2, 3}
 
 
-def test_a_closure_takes_what_is_shared_and_leaves_what_cannot_be_told(make_on_each: Callable[[str], App]) -> None:
-    app = make_on_each(MIXED)
+def test_a_closure_takes_what_is_shared_and_leaves_what_cannot_be_told(make_on_ends: Callable[[str], App]) -> None:
+    app = make_on_ends(MIXED)
     owners = everything_with_everything(app)
     app.open(window_rows=1_000)
     dataset = requests(owners=SOURCES)
@@ -253,9 +253,9 @@ CLOCKS = [
     "clock_format", ["auto", "text", "date", "unix-seconds", "unix-milliseconds", "unix-nanoseconds"]
 )
 def test_clocks_in_json_are_read_as_python_reads_them(
-    make_on_each: Callable[[str], App], kind: str, clock_format: str
+    make_on_ends: Callable[[str], App], kind: str, clock_format: str
 ) -> None:
-    app = make_on_each(f"CREATE TABLE requests (id int PRIMARY KEY, meta {kind})")
+    app = make_on_ends(f"CREATE TABLE requests (id int PRIMARY KEY, meta {kind})")
     path = JsonPath.parse('$.at[0]."the time"')
     documents = [json.dumps({"at": [{"the time": clock}], "o": "💥"}) for clock in CLOCKS]
     documents += ["{}", "[]", '{"at": {}}', '{"at": [1]}', '{"at": []}']
@@ -373,8 +373,8 @@ def family(make: Callable[[str], App]) -> App:
     return app
 
 
-def test_a_row_of_which_children_are_left_is_left(make_on_each: Callable[[str], App]) -> None:
-    app = family(make_on_each)
+def test_a_row_of_which_children_are_left_is_left(make_on_ends: Callable[[str], App]) -> None:
+    app = family(make_on_ends)
     assert app.refusals(PARENT) == []
     acted, sightings = app.purge(PARENT, app.due(PARENT))
     left = [n for n, outcome in enumerate(acted.outcomes) if outcome is Outcome.BLOCKED]
@@ -397,8 +397,8 @@ def test_children_that_are_hidden_do_not_keep_a_row_from_being_hidden(make: Call
     assert set(acted.outcomes) == {Outcome.DONE}
 
 
-def test_links_and_children_are_told(make_on_each: Callable[[str], App]) -> None:
-    app = family(make_on_each)
+def test_links_and_children_are_told(make_on_ends: Callable[[str], App]) -> None:
+    app = family(make_on_ends)
     parents = {record.key[0]: record.ties.standing for record in app.due(PARENT)}
     assert {key: [(each.live, each.hidden) for each in standing] for key, standing in parents.items()} == {
         0: [(0, 0)], 1: [(2, 0)], 2: [(0, 0)], 3: [(0, 1)], 4: [(0, 0)], 5: [(0, 0)],

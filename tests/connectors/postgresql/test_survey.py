@@ -244,11 +244,11 @@ def test_the_remedy_helps(make: Callable[[str], App], script: str, dataset: Data
     assert refusals == []
 
 
-def test_missing_grants_are_printed_and_suffice(make_on_each: Callable[[str], App]) -> None:
+def test_missing_grants_are_printed_and_suffice(make_on_ends: Callable[[str], App]) -> None:
     script = (
         'CREATE SCHEMA "s\'x"; CREATE TABLE "s\'x".requests (id int PRIMARY KEY, created timestamptz, deleted text);'
     )
-    app = make_on_each(script + 'CREATE INDEX ON "s\'x".requests (created)')
+    app = make_on_ends(script + 'CREATE INDEX ON "s\'x".requests (created)')
     app.run('CREATE TABLE hidden (LIKE "s\'x".requests, tombstoned_at text, PRIMARY KEY (id))', grant=False)
     for dataset in (
         requests(table="s'x.requests", tombstone=TombstoneTarget(column="deleted")),

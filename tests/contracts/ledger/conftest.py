@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ import pytest
 from retentiond.ledger import Database, SqlLedger, open_ledger
 from retentiond.ledger.database import DEFAULT_SCHEMA
 from tests.ledger.processes import Starter, starter
-from tests.servers.postgres import Installation, Server, installations, started
+from tests.servers.postgres import Installation, Server, installations
 
 _BYTES = re.compile(r"x'([0-9a-f]*)'")
 
@@ -86,14 +86,14 @@ class PostgresqlEngine:
     def __init__(self, server: Server) -> None:
         self.server = server
         self._empty = f"empty_{uuid4().hex}"
-        with server.connect() as connection:
+        with server.session() as connection:
             connection.execute(f"CREATE DATABASE {self._empty} TEMPLATE template0")
         open_ledger(Database(server.dsn(self._empty)), create=True).close()
 
     def place(self, directory: Path) -> Database:
         del directory
         name = f"ledger_{uuid4().hex}"
-        with self.server.connect() as connection:
+        with self.server.session() as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {self._empty} STRATEGY file_copy")
         return Database(self.server.dsn(name))
 
@@ -109,13 +109,15 @@ def _name(installation: Installation | None) -> str:
 
 
 @pytest.fixture(scope="session", params=[None, *installations()], ids=_name)
-def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def engine(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    running: Callable[[Installation], Server],
+) -> Engine:
     """Each engine in turn."""
     if request.param is None:
-        yield SqliteEngine(tmp_path_factory.mktemp("empty"))
-        return
-    with started(request.param) as server:
-        yield PostgresqlEngine(server)
+        return SqliteEngine(tmp_path_factory.mktemp("empty"))
+    return PostgresqlEngine(running(request.param))
 
 
 @pytest.fixture

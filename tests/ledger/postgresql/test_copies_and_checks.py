@@ -21,18 +21,6 @@ from tests.servers.postgres import PASSWORD, Server, installations, started
 MARK = "acct-secret-7731"
 
 
-@pytest.fixture
-def used(ledger: SqlLedger) -> SqlLedger:
-    """A ledger with a plan that was carried out, one that was not, and more events than one page of a check."""
-    samples.make_plan(ledger, "plan-1")
-    samples.carry_out(ledger, "plan-1")
-    samples.make_plan(ledger, "plan-2", counts=(4,))
-    with ledger.begin() as tx:
-        for number in range(1, 1_200):
-            tx.events.append("k", f"s{number}", NOW, {"n": number})
-    return ledger
-
-
 @contextmanager
 def unguarded(place: Database) -> Iterator[RawPostgresql]:
     """Somebody who rules the database, and goes past what protects the ledger."""
