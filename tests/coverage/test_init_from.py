@@ -221,6 +221,7 @@ def test_buckets_and_directories_beside_a_table(tmp_path: Path, moto_s3: str) ->
         ("mysql://x/y", ConfigError, "no store that can be looked at"),
         ("", ConfigError, "no store that can be looked at"),
         pytest.param("x" * 5000, ConfigError, "no store that can be looked at", id="longer than any path"),
+        pytest.param("sqlite:" + "x" * 5000, ConnectorError, "there is no database file", id="longer than any file"),
         ("sqlite:/nowhere/\n.db", ConnectorError, "there is no database file"),
         ("s3://-", ConnectorError, "no bucket"),
         ("postgresql://u:hunter2@127.0.0.1:1/x", ConnectorError, "no connection"),
