@@ -176,6 +176,10 @@ class ReceiptError(RetentiondError):
     """A receipt cannot be made or derived as the formats demand."""
 
 
+class ScratchError(RetentiondError):
+    """What does not have to lie in memory found no room on disk either; what was begun goes on with the next run."""
+
+
 class NotAttested(RetentiondError):
     """Nothing can be attested: something is overdue or unknown, or there is nothing to attest. Nothing was signed."""
 

@@ -26,10 +26,11 @@ from retentiond.engine.itemrows import commitment_under
 from retentiond.engine.items import Owner, read_all, rows_of_owners
 from retentiond.engine.leaving import account_of, person_of
 from retentiond.engine.pseudonyms import end_salt, may_have_any
-from retentiond.engine.receipts import issuer, manifest_base, not_covered, receipt_context
+from retentiond.engine.receipts import issuer, manifest_base, manifest_directory, not_covered, receipt_context
 from retentiond.engine.retractions import retractions_in
 from retentiond.engine.signing import deliver, record_state
 from retentiond.engine.sorting import ExternalSort
+from retentiond.engine.unissued import begin_manifests
 from retentiond.evidence.annex import RunsAnnex
 from retentiond.evidence.canonical import canonical_json
 from retentiond.evidence.entry import receipt_entry
@@ -118,10 +119,11 @@ class _Issue:
         self._known: dict[tuple[object, ...], _Claims] = {}
 
     def run(self) -> None:
-        base = manifest_base(self._ctx, "closures")
-        base.parent.mkdir(parents=True, exist_ok=True)
-        with ExternalSort(base.parent, manifest.ROW_BYTES) as rows:
-            self._collect(rows)
+        directory = manifest_directory(self._ctx)
+        begin_manifests(self._ctx, directory, self._by_receipt)
+        with manifest.gathering(directory) as rows:
+            with manifest.in_words(directory):
+                self._collect(rows)
             trees = self._trees(rows)
             while some := list(islice(trees, AT_ONCE)):
                 self._sign(some)

@@ -12,6 +12,7 @@ import os
 import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby, islice
@@ -87,16 +88,33 @@ def write_manifest(base: Path, key: bytes, pieces: Iterable[Sequence[bytes]]) ->
         base: Path of the files without their suffix.
         key: The receipt's K.
         pieces: Rows in pieces of bounded size, in any order.
+
+    Raises:
+        ReceiptError: They cannot be written.
     """
-    with gathering(base.parent) as items:
+    with in_words(base.parent), gathering(base.parent) as items:
         for rows in pieces:
             items.extend(rows)
         return write_gathered(base, key, items)
 
 
+@contextmanager
+def in_words(directory: Path) -> Iterator[None]:
+    """Raise ReceiptError in place of what the system says where a manifest's files cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise ReceiptError(
+            f"a receipt's manifest cannot be written: {error.strerror}",
+            where=str(directory),
+            remedy="make room or give permission; the next run makes the receipt",
+        ) from error
+
+
 def gathering(directory: Path) -> ExternalSort:
     """Return what takes a manifest's rows in any order, and spills them beside it."""
-    directory.mkdir(parents=True, exist_ok=True)
+    with in_words(directory):
+        directory.mkdir(parents=True, exist_ok=True)
     return ExternalSort(directory, ROW_BYTES)
 
 
@@ -161,12 +179,15 @@ class Replacing:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Put the file into its place, unless the block raised."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        if kind is None:
-            self._part.replace(self._path)
+        """Put the file into its place, unless the block raised; what is not whole does not stay, nor fill a disk."""
+        try:
+            if kind is None:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                self._part.replace(self._path)
+        finally:
+            self._part.unlink(missing_ok=True)
+            self._file.close()
 
 
 @dataclass(slots=True)

@@ -26,6 +26,7 @@ from retentiond.engine.manual import manual_of
 from retentiond.engine.positions import Verification, decode_verification
 from retentiond.engine.preparing import NOTHING_PREPARED
 from retentiond.engine.residue import SecondLook
+from retentiond.engine.unissued import begin_manifests
 from retentiond.errors import ConnectorError, LedgerError
 from retentiond.evidence import annex as annexes
 from retentiond.evidence.canonical import canonical_json
@@ -90,6 +91,7 @@ def issue_run_receipt(ctx: Context, run: RunRow, work: Work) -> ReceiptRow:
         batches = tx.batches.of_plan(work.plan.id)
     key = ctx.wrapping.open(run.commitment_key, run_context(run.id))
     receipt_id = new_id(ctx.now())
+    begin_manifests(ctx, manifest_directory(ctx), [receipt_id])
     look, sums = SecondLook(ctx, work), dict[int, _Sum]()
     tree = _write_manifest(ctx, work, receipt_id, key, _added_up(sums, look.through(batches)))
     residue = look.residue()
