@@ -53,6 +53,7 @@ faults: $(STAMP) ## kill, cut and freeze runs and check the invariants (an hour;
 	$(BIN)/python -m tests.faults.replicas --seconds 300
 	$(BIN)/python -m tests.faults.logs --entries 200000 --kills 20
 	$(BIN)/python -m tests.faults.programme --step $(STEP)
+	$(BIN)/python -m tests.faults.overlapped --step $(STEP)
 	$(BIN)/python -m tests.replay.killing --step $(STEP)
 
 worlds: $(STAMP) ## close 100 of 1,000 accounts, erase 50 users of others, and look at all that is left (15 minutes)

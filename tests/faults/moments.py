@@ -36,10 +36,20 @@ LEDGER, STATEMENT, REQUEST, ROWS, FILES = "ledger commit", "statement", "request
 
 @dataclass(frozen=True, slots=True)
 class Accident:
-    """What happens to a process, and at which moment, from one; 0 for never."""
+    """What happens to a process, and at which moment, from one; 0 for never.
+
+    Attributes:
+        beside: Whether it happens to the processes that it started, and not to itself.
+    """
 
     at: int = 0
     signal: signal.Signals = signal.SIGKILL
+    beside: bool = False
+
+    def happen(self) -> None:
+        """Send the signal."""
+        for pid in _children() if self.beside else [os.getpid()]:
+            os.kill(pid, self.signal)
 
 
 class Moments:
@@ -84,7 +94,12 @@ class Moments:
         self.kinds[kind] += 1
         if self.count == self._accident.at:
             os.write(self._tell, f"{what}\n".encode())
-            os.kill(os.getpid(), self._accident.signal)
+            self._accident.happen()
+
+
+def _children() -> list[int]:
+    """Return the processes that this one started, in whichever of its threads."""
+    return [int(pid) for path in Path("/proc/self/task").glob("*/children") for pid in path.read_text().split()]
 
 
 def _of_a_store(connection: psycopg.Connection[Any]) -> str:

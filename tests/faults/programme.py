@@ -109,10 +109,14 @@ class Scene:
     Args:
         place: Where data and ledger lie; one of PLACES.
         action: `policy`, which purges and tombstones; `closure` of an account; or `closures`, of several together.
+        prepare: What is called in each process before it begins.
     """
 
-    def __init__(self, directory: Path, servers: Servers, place: str, action: str) -> None:
+    def __init__(
+        self, directory: Path, servers: Servers, place: str, action: str, prepare: Callable[[], None] = lambda: None
+    ) -> None:
         self._directory = directory
+        self.prepare = prepare
         self._servers = servers
         self._action = action
         self.name = f"{place}, {action}"
@@ -163,7 +167,11 @@ class Scene:
 
     def begin(self, world: World, last: int = 0) -> tuple[int, str]:
         """Begin the action; return how it ended and what the last moment was."""
-        return run_in_fork(world.config, world.environ, self._words, last)
+        return self.begin_with(world, Accident(last)).end()
+
+    def begin_with(self, world: World, accident: Accident) -> Forked:
+        """Begin the action, with an accident on its way."""
+        return fork(world.config, world.environ, self._words, accident, self.prepare)
 
     @property
     def _words(self) -> tuple[str, ...]:
@@ -171,7 +179,7 @@ class Scene:
 
     def begin_and_freeze(self, world: World, at: int) -> Forked:
         """Begin the action, to be frozen at a moment."""
-        return fork(world.config, world.environ, self._words, Accident(at, signal.SIGSTOP))
+        return self.begin_with(world, Accident(at, signal.SIGSTOP))
 
     def go_on(self, world: World, oracle: Oracle, *, strictly: bool = False) -> None:
         """Start the program again until nothing is due, as a person would; then let the oracle judge.
@@ -211,7 +219,7 @@ class Scene:
         """Run a command; a server may need a moment until it has noticed that a client was killed."""
         deadline = time.monotonic() + _BUSY_SECONDS
         while True:
-            code, told = run_in_fork(world.config, world.environ, words)
+            code, told = run_in_fork(world.config, world.environ, words, prepare=self.prepare)
             if code != 1 or "acts on this ledger" not in said(world) or time.monotonic() > deadline:
                 return code, told
             time.sleep(0.2)
