@@ -321,7 +321,8 @@ def _subjects(ctx: Context, request: Request) -> list[Subject]:
         gone = request.gone if request.trigger is Trigger.REPLAY and request.manual is None else None
         subject = Subject(dataset, follower, by_class, request.who, gone, request.known, scope)
         if request.manual is not None:
-            subject = replace(subject, as_of=request.manual.as_of, exact=request.manual.exact)
+            asked = request.manual
+            subject = replace(subject, as_of=asked.as_of, cutoff=asked.cutoff, exact=asked.exact)
         subjects.append(subject)
     return subjects
 
