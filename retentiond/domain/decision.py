@@ -138,7 +138,7 @@ def cases_of(policy: Policy, dataset: Dataset, reference: datetime, seen_at: dat
     cases = [*_doubts(dataset, seen_at or reference)]
     for rule in policy.rules:
         cases.append(Case(Disposition.UNDETERMINED, Unknown(rule.when), "attribute-unknown", rule.number))
-        *due, keep = _rule_cases(rule, policy, dataset, reference)
+        *due, keep = _rule_cases(rule, policy, dataset, reference, seen_at or reference)
         cases.extend((*due, *_content_cases(rule, policy, dataset, reference), keep))
     cases.append(Case(Disposition.KEEP, ALWAYS, "no-rule"))
     return Cases(tuple(cases))
@@ -311,7 +311,9 @@ def _doubts(dataset: Dataset, reference: datetime) -> tuple[Case, ...]:
     return (*doubts, Case(Disposition.UNDETERMINED, Missing(ACCOUNT), "owner-unreadable"))
 
 
-def _rule_cases(rule: Rule, policy: Policy, dataset: Dataset, reference: datetime) -> tuple[Case, ...]:
+def _rule_cases(
+    rule: Rule, policy: Policy, dataset: Dataset, reference: datetime, seen_at: datetime
+) -> tuple[Case, ...]:
     cutoff = age_cutoff(rule, policy, reference)
     keep = Case(Disposition.KEEP, rule.when, "within-retention-period", rule.number)
     if rule.then is not Action.TOMBSTONE:
@@ -321,9 +323,11 @@ def _rule_cases(rule: Rule, policy: Policy, dataset: Dataset, reference: datetim
         both = rule.grace.before(cutoff) if rule.grace else cutoff
         return (_aged(Disposition.PURGE, rule, both, ()), keep)
     over = Compare(TOMBSTONED, Operator.LESS, micros(hidden_before))
+    ahead = Compare(TOMBSTONED, Operator.GREATER, micros(seen_at + WHOLE_DAY))
     return (
         _aged(Disposition.TOMBSTONE, rule, cutoff, (Missing(TOMBSTONED),)),
         _aged(Disposition.PURGE, rule, cutoff, (over,)),
+        _aged(Disposition.UNDETERMINED, rule, cutoff, (ahead,), "tombstone-out-of-range"),
         keep,
     )
 
@@ -343,6 +347,12 @@ def _content_cases(rule: Rule, policy: Policy, dataset: Dataset, reference: date
     return (*due, *doubts)
 
 
-def _aged(disposition: Disposition, rule: Rule, cutoff: datetime, more: tuple[Condition, ...]) -> Case:
+def _aged(
+    disposition: Disposition,
+    rule: Rule,
+    cutoff: datetime,
+    more: tuple[Condition, ...],
+    reason: str = "past-retention-period",
+) -> Case:
     old = Compare(CLOCK, Operator.LESS, micros(cutoff))
-    return Case(disposition, And((rule.when, old, *more)), "past-retention-period", rule.number, cutoff)
+    return Case(disposition, And((rule.when, old, *more)), reason, rule.number, cutoff)

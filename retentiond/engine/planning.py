@@ -16,7 +16,7 @@ from retentiond.domain.dataset import Dataset
 from retentiond.domain.erasure import Person, Persons
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.domain.policy import Policy
-from retentiond.engine import chains, guards
+from retentiond.engine import caps, chains, guards
 from retentiond.engine.approvals import void
 from retentiond.engine.context import Context
 from retentiond.engine.counting import Count, DatasetPlan
@@ -145,11 +145,11 @@ def make_plan(ctx: Context, request: Request) -> Planned:
         plans, failures = _draft_all(ctx, draft, kin, subjects, reference)
         forecasts = _forecasts(plans)
         most, setting = _most(ctx, request)
-        above = guards.above_closure_cap(forecasts, draft.takes, most, setting)
+        above = caps.above_closure_cap(forecasts, draft.takes, most, setting)
         apart = bool(above) and above.keys() != {account for _, account in draft.takes}
         since = sum(count.since for plan in plans for count in plan.counts)
-        caps = (*_caps(above.values()), *_came_back(since))
-        proposal = Proposal(draft, request.trigger, forecasts, reference, request.manual, request.leaving, caps)
+        people = (*_caps(above.values()), *_came_back(since))
+        proposal = Proposal(draft, request.trigger, forecasts, reference, request.manual, request.leaving, people)
         rows = propose(ctx, proposal) if draft.records and not apart else ()
     if request.by_policy:
         remember_due(ctx, forecasts, unended, policies_left_out(ctx, failures), reference)
