@@ -35,7 +35,6 @@ from retentiond.domain.condition import (
 )
 from retentiond.domain.content import Change
 from retentiond.domain.dataset import ClockFormat, Dataset
-from retentiond.domain.period import Period
 from retentiond.domain.policy import Action, ContentWindow, Policy, Rule
 from retentiond.domain.record import Record, Value, micros
 
@@ -209,15 +208,15 @@ def closure_cases(*accounts: str, kept: Sequence[Kept] = ()) -> Cases:
     return Cases((purge, named, others, *stays, untold, last))
 
 
-def manual_cases(selected: Condition, dataset: Dataset, reference: datetime, floor: Period) -> Cases:
+def manual_cases(selected: Condition, dataset: Dataset, reference: datetime, cutoff: datetime) -> Cases:
     """Return the cases of a purge that people ask for: what they select goes, but for what is younger than the floor.
 
     Doubts come after what is certainly not selected, so that they count only where something might be.
 
     Args:
         selected: Whether a record is selected; always true where its key selects it.
+        cutoff: The reference time less the floor.
     """
-    cutoff = floor.before(reference)
     old = Compare(CLOCK, Operator.LESS, micros(cutoff))
     return Cases(
         (

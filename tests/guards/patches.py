@@ -51,7 +51,7 @@ def _without_holds(real: Any) -> Callable[..., Any]:
 
 
 def _without_floor(real: Any) -> Callable[..., Any]:
-    return lambda selected, dataset, reference, floor: real(selected, dataset, reference + floor.length(), floor)
+    return lambda selected, dataset, reference, _cutoff: real(selected, dataset, reference, reference)
 
 
 SILENT, NOTHING, FALSE = giving(None), giving(()), giving(value=False)
