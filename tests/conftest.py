@@ -37,6 +37,13 @@ SLOW = (
     "test_replicas.py",
     "test_programme.py",
     "test_daemon.py",
+    "test_hostile.py",
+    "test_agreement.py",
+    "test_orders.py",
+    "test_bad_input.py",
+    "test_kill.py",
+    "test_recovery.py",
+    "test_erasure.py",
 )
 AWS = {
     "AWS_ACCESS_KEY_ID": "test",

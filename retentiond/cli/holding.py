@@ -108,6 +108,7 @@ def matter_document(found: MatterReport) -> dict[str, Any]:
             }
             for each in found.history
         ],
+        "history_unopened": found.unopened,
     }
 
 
@@ -155,3 +156,5 @@ def matter_words(console: Console, found: MatterReport) -> None:
         entry = "-" if each.entry is None else str(each.entry)
         history.add_row(rfc3339(each.at), _WORDS[each.what], each.hold, each.by, entry, each.reason)
     console.print(history)
+    if found.unopened:
+        console.print(f"no key at hand opens {found.unopened:,} records of the journal: changes may be missing above")

@@ -33,6 +33,7 @@ def replay() -> Exit:
 def _document(done: Replayed) -> dict[str, Any]:
     return {
         **session_document(done.session),
+        "overdue": done.overdue,
         "closures": done.closed,
         "accounts_back": done.back,
         "erasures": done.erasures,
@@ -58,6 +59,8 @@ def _document(done: Replayed) -> dict[str, Any]:
 
 def _people(console: Console, done: Replayed) -> None:
     session_people(console, done.session)
+    if done.overdue is None:
+        console.print("overdue: not known, since not everything could be looked at")
     console.print(f"closed accounts that are there again: {done.back:,} ({done.closed:,} closures were looked for)")
     if done.erasures:
         looked = f"{done.erasures:,} requests for erasure were looked for"

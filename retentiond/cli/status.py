@@ -120,7 +120,7 @@ def _deadlines(console: Console, found: Status) -> None:
 def _people(console: Console, found: Status) -> None:
     rows = table("policy", "#overdue", "last success", "next run")
     for each in found.policies:
-        overdue = "not planned yet" if each.overdue is None else f"{each.overdue:,}"
+        overdue = "not known" if each.overdue is None else f"{each.overdue:,}"
         last, following = (optional_rfc3339(moment) or "-" for moment in (each.last_success_at, each.next_run_at))
         rows.add_row(each.policy, overdue, last, following)
     console.print(rows)

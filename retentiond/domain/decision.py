@@ -35,12 +35,12 @@ from retentiond.domain.condition import (
 )
 from retentiond.domain.content import Change
 from retentiond.domain.dataset import ClockFormat, Dataset
-from retentiond.domain.period import Period
 from retentiond.domain.policy import Action, ContentWindow, Policy, Rule
 from retentiond.domain.record import Record, Value, micros
 
 CLOCK_SLACK = timedelta(minutes=5)
 OTHERS = "other-account"
+UNOWNED = "owner-unreadable"
 KEPT = "kept-after-closure"
 GRACE_OVER, VISIBLE = "grace-over", "visible"
 WHOLE_DAY = timedelta(days=1)  # a date ends at its midnight, which today is still to come
@@ -139,7 +139,7 @@ def cases_of(policy: Policy, dataset: Dataset, reference: datetime, seen_at: dat
     cases = [*_doubts(dataset, seen_at or reference)]
     for rule in policy.rules:
         cases.append(Case(Disposition.UNDETERMINED, Unknown(rule.when), "attribute-unknown", rule.number))
-        *due, keep = _rule_cases(rule, policy, dataset, reference)
+        *due, keep = _rule_cases(rule, policy, dataset, reference, seen_at or reference)
         cases.extend((*due, *_content_cases(rule, policy, dataset, reference), keep))
     cases.append(Case(Disposition.KEEP, ALWAYS, "no-rule"))
     return Cases(tuple(cases))
@@ -195,29 +195,31 @@ def closure_cases(*accounts: str, kept: Sequence[Kept] = ()) -> Cases:
     A record of several owners goes with any of them. One that is an account's and perhaps somebody else's, too, stays
     and is counted: as long as it is there, nobody can say that everything of the account is gone. So does one of which
     nobody can tell whether it has to be kept: what goes is the first case, and that is certain of each obligation.
+    One of which nobody can tell at all whose it is keeps no account from being gone, and is counted apart.
     """
     theirs = AnyOf(ACCOUNT, accounts)
     leaves: Condition = And((theirs, *(each.over for each in kept))) if kept else theirs
     named = Case(Disposition.UNDETERMINED, AnyOf(NAMED, accounts), "owner-unreadable")
+    unowned = Case(Disposition.KEEP, Missing(ACCOUNT), UNOWNED)
     purge = Case(Disposition.PURGE, leaves, "account-closed")
     if not kept:
-        return Cases((purge, named, Case(Disposition.KEEP, ALWAYS, OTHERS)))
-    others = Case(Disposition.KEEP, Or((Not(theirs), Missing(ACCOUNT))), OTHERS)
+        return Cases((purge, named, unowned, Case(Disposition.KEEP, ALWAYS, OTHERS)))
+    others = Case(Disposition.KEEP, Not(theirs), OTHERS)
     stays = (Case(Disposition.KEEP, each.young, KEPT, each.number, each.cutoff) for each in kept)
     untold = Case(Disposition.UNDETERMINED, ALWAYS, "kept-unknown")
     last = Case(Disposition.KEEP, ALWAYS, OTHERS)  # where a store lets something stay for reasons of its own
-    return Cases((purge, named, others, *stays, untold, last))
+    return Cases((purge, named, unowned, others, *stays, untold, last))
 
 
-def manual_cases(selected: Condition, dataset: Dataset, reference: datetime, floor: Period) -> Cases:
+def manual_cases(selected: Condition, dataset: Dataset, reference: datetime, cutoff: datetime) -> Cases:
     """Return the cases of a purge that people ask for: what they select goes, but for what is younger than the floor.
 
     Doubts come after what is certainly not selected, so that they count only where something might be.
 
     Args:
         selected: Whether a record is selected; always true where its key selects it.
+        cutoff: The reference time less the floor.
     """
-    cutoff = floor.before(reference)
     old = Compare(CLOCK, Operator.LESS, micros(cutoff))
     return Cases(
         (
@@ -312,7 +314,9 @@ def _doubts(dataset: Dataset, reference: datetime) -> tuple[Case, ...]:
     return (*doubts, Case(Disposition.UNDETERMINED, Missing(ACCOUNT), "owner-unreadable"))
 
 
-def _rule_cases(rule: Rule, policy: Policy, dataset: Dataset, reference: datetime) -> tuple[Case, ...]:
+def _rule_cases(
+    rule: Rule, policy: Policy, dataset: Dataset, reference: datetime, seen_at: datetime
+) -> tuple[Case, ...]:
     cutoff = age_cutoff(rule, policy, reference)
     keep = Case(Disposition.KEEP, rule.when, "within-retention-period", rule.number)
     if rule.then is not Action.TOMBSTONE:
@@ -322,9 +326,11 @@ def _rule_cases(rule: Rule, policy: Policy, dataset: Dataset, reference: datetim
         both = rule.grace.before(cutoff) if rule.grace else cutoff
         return (_aged(Disposition.PURGE, rule, both, ()), keep)
     over = Compare(TOMBSTONED, Operator.LESS, micros(hidden_before))
+    ahead = Compare(TOMBSTONED, Operator.GREATER, micros(seen_at + WHOLE_DAY))
     return (
         _aged(Disposition.TOMBSTONE, rule, cutoff, (Missing(TOMBSTONED),)),
         _aged(Disposition.PURGE, rule, cutoff, (over,)),
+        _aged(Disposition.UNDETERMINED, rule, cutoff, (ahead,), "tombstone-out-of-range"),
         keep,
     )
 
@@ -344,6 +350,12 @@ def _content_cases(rule: Rule, policy: Policy, dataset: Dataset, reference: date
     return (*due, *doubts)
 
 
-def _aged(disposition: Disposition, rule: Rule, cutoff: datetime, more: tuple[Condition, ...]) -> Case:
+def _aged(
+    disposition: Disposition,
+    rule: Rule,
+    cutoff: datetime,
+    more: tuple[Condition, ...],
+    reason: str = "past-retention-period",
+) -> Case:
     old = Compare(CLOCK, Operator.LESS, micros(cutoff))
-    return Case(disposition, And((rule.when, old, *more)), "past-retention-period", rule.number, cutoff)
+    return Case(disposition, And((rule.when, old, *more)), reason, rule.number, cutoff)

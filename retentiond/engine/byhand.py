@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from retentiond.domain.condition import ALWAYS
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import manual_cases
 from retentiond.domain.hold import Scope
-from retentiond.domain.plan import BatchState, Part, RunState, Sighting, Trigger
+from retentiond.domain.plan import BatchState, RunState, Sighting, Trigger
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Key, key_bytes
 from retentiond.engine.context import Context
@@ -53,20 +53,24 @@ def _of_plan(ctx: Context, plan: PlanRow) -> Manual | None:
         return None
     if any(part.policy not in ctx.policies.policies for part in parts):
         return None
+    cutoffs = {part.cutoff for part in parts if part.dataset == dataset.name}
+    if len(cutoffs) != 1:  # of all rows of a purge the floor was the same
+        return None
+    (cutoff,) = cutoffs
     found: set[Key] = set()
     for batch in batches:
         part = parts[batch.part]
         if batch.state is BatchState.RECEIPTED and part.dataset == dataset.name:
-            found.update(_keys_back(ctx, plan, part, batch, dataset))
+            found.update(_keys_back(ctx, plan, cutoff, batch, dataset))
     keys = tuple(sorted(map(key_bytes, found)))
-    return replace(asked, scope=Scope(dataset.name, keys=keys), as_of=plan.reference_time, exact=frozenset(found))
+    scope, as_of = Scope(dataset.name, keys=keys), plan.reference_time
+    return replace(asked, scope=scope, as_of=as_of, cutoff=cutoff, exact=frozenset(found))
 
 
-def _keys_back(ctx: Context, plan: PlanRow, part: Part, batch: BatchRow, dataset: Dataset) -> list[Key]:
-    policy = ctx.policies.policies[part.policy]
+def _keys_back(ctx: Context, plan: PlanRow, cutoff: datetime, batch: BatchRow, dataset: Dataset) -> list[Key]:
     ended = read_ended(ctx, batch)
     records = [record for record, final in zip(ended.records, ended.finals, strict=True) if final in _GONE]
-    cases = manual_cases(ALWAYS, dataset, plan.reference_time, policy.floor)
+    cases = manual_cases(ALWAYS, dataset, plan.reference_time, cutoff)
     (due,) = cases.due  # not the part's: the data map may say more, or less, of the dataset by now
     order = Order(dataset, Action.PURGE, cases, due, records, ctx.now(), _never)
     sightings = ctx.connector(dataset).verify(order).sightings

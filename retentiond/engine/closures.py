@@ -54,7 +54,7 @@ def close_account(ctx: Context, account: str, reason: str, key_file: Path | None
     row = ClosureRow(
         id=closure.id,
         commitment=commitments[0],
-        account_sealed=seal_account(ctx, closure.id, account),
+        account_sealed=b"",
         state=AccountState.OPEN,  # until its entry is published
         reason="",  # what a person typed may name the account: it stands in the journal, sealed, and nowhere else
         requested_at=closure.requested_at,
@@ -79,6 +79,7 @@ def close_account(ctx: Context, account: str, reason: str, key_file: Path | None
                 "another closure of that account was asked for at the same time",
                 remedy="`retentiond account status` tells how far it is",
             )
+        row = replace(row, account_sealed=seal_account(ctx, row.id, account))
         tx.closures.add(row)
         index = record_state(ctx, tx, record)
         tx.pending.add(PendingRow(index, CLOSE, row.id, signed.principal, now))

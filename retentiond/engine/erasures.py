@@ -114,7 +114,8 @@ def add_erasure(ctx: Context, asked: Asked, key_file: Path | None) -> ErasureRow
     kind = ADD_VERIFIED if asked.identity else ADD
     with ctx.ledger.begin() as tx:
         _check_alone(ctx, tx, asked.person)
-        tx.erasures.add(row)
+        # Sealed only here: signing may have taken long, and the wrapping key may have been rotated meanwhile.
+        tx.erasures.add(replace(row, subject_sealed=seal_person(ctx, row.id, asked.person)))
         write_texts(ctx, tx, row, said("add", signed, now, asked.reason))
         if asked.identity:
             write_texts(ctx, tx, _known(tx, row.id), said("verify", signed, now, asked.identity))
@@ -261,12 +262,11 @@ def _row(ctx: Context, asked: Asked, law: Law, received: date, now: datetime, to
         found = deadlines(law, received, ctx.policies.erasure.zone)
     except ValueError as error:
         raise UsageError(str(error), where="--received", remedy="name the day on which the request came in") from error
-    name = new_id(now)
     return ErasureRow(
-        id=name,
+        id=new_id(now),
         commitment=person_commitment(ctx, asked.person),
         of_account=account_commitment(ctx, asked.person.account),
-        subject_sealed=seal_person(ctx, name, asked.person),
+        subject_sealed=b"",
         texts_sealed=b"",
         law=law.id,
         state=ErasureState.ASKED,  # until its entry is published

@@ -141,4 +141,7 @@ def _due_at(record: Record, case: Case, policy: Policy) -> datetime | None:
     if rule.then is not Action.TOMBSTONE or record.tombstoned is None:
         return aged
     hidden = moment(record.tombstoned)
-    return max(aged, rule.grace.due(hidden) if rule.grace else hidden)
+    try:
+        return max(aged, rule.grace.due(hidden) if rule.grace else hidden)
+    except OverflowError:  # hidden at the end of the calendar: once it is old, nobody can tell when its grace is over
+        return None

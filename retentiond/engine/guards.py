@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.plan import Forecast, RunState
-from retentiond.domain.policy import Limits, Policy
+from retentiond.domain.decision import cases_of
+from retentiond.domain.plan import Basis, RunState
+from retentiond.domain.policy import Policy
 from retentiond.domain.promise import interval
 from retentiond.engine import chains
 from retentiond.engine.approvals import check_approval, lists_commitments, others
@@ -255,6 +255,7 @@ def check_unchanged(ctx: Context, plan: PlanRow) -> None:
     _check_policies(ctx, plan)
     _check_datasets(ctx, plan)
     _check_lists(ctx, plan)
+    _check_cases(ctx, plan)
 
 
 def _check_policies(ctx: Context, plan: PlanRow) -> None:
@@ -282,6 +283,22 @@ def _check_lists(ctx: Context, plan: PlanRow) -> None:
         )
 
 
+def _check_cases(ctx: Context, plan: PlanRow) -> None:
+    """Raise GuardStopped where this version of the program reads a policy otherwise than the one that made the plan."""
+    with ctx.ledger.begin() as tx:
+        parts = [part for part in tx.plans.parts(plan.id) if part.basis is Basis.POLICY]
+    for part in parts:
+        dataset = ctx.datamap.datasets[part.dataset]
+        said = cases_of(ctx.policies.policies[part.policy], dataset, plan.reference_time).cases
+        case = said[part.case] if part.case < len(said) else None
+        if case is None or (case.action, case.rule, case.cutoff) != (part.action, part.rule, part.cutoff):
+            raise GuardStopped(
+                f"policy {part.policy} is read otherwise than when plan {plan.id} was made, by another version",
+                guard="policy-changed",
+                remedy=_PLAN_AGAIN,
+            )
+
+
 def check_files_unchanged(ctx: Context) -> None:
     """Raise GuardStopped where policies, data map or approvers changed on disk since they were read."""
     if ctx.terms.config_changed():
@@ -306,63 +323,6 @@ def approval_reasons(
         if not any(tx.approvals.is_approved(*pair, lists) for lists in lists_commitments(ctx, pair[:1])):
             reasons.append(f"policy {policy.id} for dataset {dataset.name} was not approved in its present form")
     return reasons
-
-
-def cap_reasons(forecasts: Iterable[Forecast], limits: dict[str, Limits]) -> list[str]:
-    """Return which caps a plan exceeds, and of what. `limits` by policy id."""
-    found = list(forecasts)
-    return [*_percent_reasons(found, limits), *_records_reasons(found, limits)]
-
-
-def _percent_reasons(forecasts: Iterable[Forecast], limits: Mapping[str, Limits]) -> Iterator[str]:
-    """Yield where more of a dataset is due than `max_percent` of what the scan examined of it."""
-    for forecast in forecasts:
-        yield from _over(forecast, limits.get(forecast.policy, Limits()).max_percent)
-
-
-def _over(forecast: Forecast, max_percent: float) -> Iterator[str]:
-    percent = 100 * forecast.due / forecast.examined if forecast.examined else 0
-    if percent > max_percent:
-        yield (
-            f"{forecast.due} of {forecast.examined} records of {forecast.dataset} are due: {percent:.1f} % of this "
-            f"full scan, more than max_percent {max_percent:g}"
-        )
-
-
-def _records_reasons(forecasts: Iterable[Forecast], limits: Mapping[str, Limits]) -> Iterator[str]:
-    """Yield where more records are due under a policy, in all its datasets together, than `max_records`."""
-    due_of: Counter[str] = Counter()
-    for forecast in forecasts:
-        due_of[forecast.policy] += forecast.due
-    for policy, due in due_of.items():
-        limit = limits.get(policy, Limits()).max_records
-        if due > limit:
-            yield f"{due} records are due under {policy}, more than max_records {limit}"
-
-
-def above_closure_cap(
-    forecasts: Iterable[Forecast],
-    takes: Mapping[tuple[str, str], int],
-    percent: float | None,
-    setting: str = "closure.limits.max_percent",
-) -> dict[str, str]:
-    """Return whose closure or erasure would take more than its share of a dataset, each with the reason.
-
-    Args:
-        takes: By dataset and account: how many records would go.
-        percent: The most that one may take, by that setting; None for anything.
-    """
-    examined = {forecast.dataset: forecast.examined for forecast in forecasts}
-    found: dict[str, str] = {}
-    for (dataset, account), count in takes.items() if percent is not None else ():
-        share = 100 * count / (examined.get(dataset) or count)
-        if percent is not None and share > percent:
-            found.setdefault(
-                account,
-                f"{count} of {examined.get(dataset)} records of {dataset} are of one account that leaves: "
-                f"{share:.1f} % of this full scan, more than {setting} {percent:g}",
-            )
-    return found
 
 
 def check_size(records: int, most: int) -> None:

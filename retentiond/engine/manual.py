@@ -30,6 +30,7 @@ class Manual:
         scope: The records of one dataset: by account, by key, or by a condition.
         at: When it was signed.
         as_of: For a replay: the reference time of the purge that is done again; None for the plan's own.
+        cutoff: For a replay: that less the floor of then, as the parts of its plan have it.
         exact: For a replay: the keys as the store has them; what is kept with a plan does not say them.
     """
 
@@ -38,6 +39,7 @@ class Manual:
     signed: Signed
     at: datetime
     as_of: datetime | None = None
+    cutoff: datetime | None = None
     exact: frozenset[Key] = frozenset()
 
     def arguments(self) -> dict[str, Json]:
@@ -118,12 +120,15 @@ def check_asked(ctx: Context, plan: PlanRow) -> None:
 
 
 def cases_of_request(ctx: Context, plan: PlanRow, part: Part) -> Cases:
-    """Return the cases of a part of a manual purge: what it selects, and the floor of the policy it is bound to."""
+    """Return the cases of a part of a manual purge: what it selects, and the floor of the policy it is bound to.
+
+    A replay has the floor that the purge was made with: it is of exactly what that removed.
+    """
     with ctx.ledger.begin() as tx:
         found = _request_of(ctx, tx, plan)
-    floor = ctx.policies.policies[part.policy].floor
     as_of = found.as_of or plan.reference_time
-    return manual_cases(found.scope.selects, ctx.datamap.datasets[part.dataset], as_of, floor)
+    cutoff = part.cutoff if found.as_of else ctx.policies.policies[part.policy].floor.before(as_of)
+    return manual_cases(found.scope.selects, ctx.datamap.datasets[part.dataset], as_of, cutoff)
 
 
 def _fact(plan: str) -> str:

@@ -20,9 +20,8 @@ from retentiond.engine.context import Context
 from retentiond.engine.docket import PLACED, RELEASE, REVIEW, each_of
 from retentiond.engine.holds import called, pending_releases
 from retentiond.engine.selecting import found_by
-from retentiond.errors import ConnectorError, RetentiondError
-from retentiond.ports.ledger import Transaction
-from retentiond.ports.rows import HoldRow
+from retentiond.errors import ConnectorError, KeyFileError
+from retentiond.ports.rows import HoldRow, JournalRow
 
 _KINDS = (PLACED, RELEASE, REVIEW)
 
@@ -73,6 +72,7 @@ class MatterReport:
         rows: What the ledger says of each hold besides what it is of, by id.
         pending: Ids of holds whose release waits until it is logged.
         history: Every change, oldest first.
+        unopened: Records of the journal that no key at hand opens: each may be a change that `history` lacks.
         kept: What is held now, by dataset; None where nobody looked.
         not_looked_at: Datasets that could not be read, with the reason.
     """
@@ -83,6 +83,7 @@ class MatterReport:
     rows: Mapping[str, HoldRow]
     pending: frozenset[str]
     history: Sequence[Change]
+    unopened: int
     kept: Sequence[Kept] | None = None
     not_looked_at: Sequence[tuple[str, str]] = ()
 
@@ -109,27 +110,32 @@ def report(ctx: Context, name: str, *, count: bool) -> MatterReport:
     holds = called(ctx, name)
     with ctx.ledger.begin() as tx:
         rows = {row.id: row for row in tx.holds.all()}
-        history = list(_history(ctx, tx, {hold.id for hold in holds}))
+        opened = [(_opened(ctx, row), row.log_index) for row in tx.journal.all()]
     found = MatterReport(
         at=ctx.now(),
         matter=holds[0].matter,
         holds=holds,
         rows={hold.id: rows[hold.id] for hold in holds},
         pending=pending_releases(ctx),
-        history=history,
+        history=list(_history(opened, {hold.id for hold in holds})),
+        unopened=sum(record is None for record, _ in opened),
     )
     return _counted(ctx, found) if count else found
 
 
-def _history(ctx: Context, tx: Transaction, ids: set[str]) -> Iterator[Change]:
+def _opened(ctx: Context, row: JournalRow) -> Mapping[str, Any] | None:
+    """Return what a record of the journal says; None where it was sealed under a key that is not there."""
+    try:
+        return ctx.journal.open(row.sealed)
+    except KeyFileError:
+        return None
+
+
+def _history(opened: Iterable[tuple[Mapping[str, Any] | None, int | None]], ids: set[str]) -> Iterator[Change]:
     """Give what the journal has of holds: it is sealed and logged, so nobody changes it unseen."""
-    for row in tx.journal.all():
-        try:
-            record: Mapping[str, Any] = ctx.journal.open(row.sealed)
-        except RetentiondError:  # sealed under a key that is gone: `audit` tells of it
-            continue
-        if record.get("kind") in _KINDS:
-            yield from (_change(each, row.log_index) for each in each_of(record) if each["id"] in ids)
+    for record, entry in opened:
+        if record is not None and record.get("kind") in _KINDS:
+            yield from (_change(each, entry) for each in each_of(record) if each["id"] in ids)
 
 
 def _change(record: Mapping[str, Any], entry: int | None) -> Change:
@@ -156,6 +162,7 @@ def _counted(ctx: Context, found: MatterReport) -> MatterReport:
         rows=found.rows,
         pending=found.pending,
         history=found.history,
+        unopened=found.unopened,
         kept=looks.kept,
         not_looked_at=looks.failed,
     )

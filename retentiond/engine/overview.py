@@ -27,7 +27,8 @@ class PolicyStatus:
     """How a policy stands.
 
     Attributes:
-        overdue: Records that the last plan found due, less those removed since; None before the first plan.
+        overdue: Records that the last plan found due, less those removed since; None before the first plan, and where
+            that found none and could not look at all.
         oldest_overdue_seconds: Age of the oldest of them; None when there are none.
         last_success_at: When a scheduled run last removed all that was due of it, or found that nothing was.
         next_run_at: When its next run is due, reckoned from the last one.
@@ -120,7 +121,12 @@ def unreviewed(holds: Sequence[HoldRow], now: datetime) -> tuple[str, ...]:
 
 
 def remember_run(
-    ctx: Context, plan: PlanRow, finished_at: datetime, left: Mapping[str, int], short: Collection[str]
+    ctx: Context,
+    plan: PlanRow,
+    finished_at: datetime,
+    left: Mapping[str, int],
+    short: Collection[str],
+    unseen: Collection[str] = (),
 ) -> None:
     """Keep what status says once a plan was carried out: how much is still overdue, by policy, and what went well.
 
@@ -129,6 +135,7 @@ def remember_run(
     Args:
         left: How many records of each policy are due and still there.
         short: Policies of which something was not removed that should have been: to them it was no success.
+        unseen: Policies a dataset of which could not be looked at.
     """
     at = finished_at.isoformat()
     with ctx.ledger.begin() as tx:
@@ -138,7 +145,8 @@ def remember_run(
                 continue
             count = left.get(policy, 0)
             before = (tx.facts.get(f"overdue:{policy}") or "0 - -").split(" ")
-            tx.facts.set(f"overdue:{policy}", f"{count} {before[1] if count else '-'} {at}")
+            said = f"{count} {before[1] if count else '-'} {at}"
+            tx.facts.set(f"overdue:{policy}", "" if policy in unseen and not count else said)
             tx.facts.set(f"ran:{policy}", at)
             if policy not in short:
                 tx.facts.set(f"success:{policy}", at)
@@ -155,11 +163,6 @@ def remember_idle(ctx: Context, policies: Collection[str], at: datetime) -> None
 def _last_run(tx: Transaction, policy: str) -> datetime | None:
     said = tx.facts.get(f"ran:{policy}") or tx.facts.get(f"success:{policy}")  # older releases kept the latter only
     return datetime.fromisoformat(said) if said else None
-
-
-def known_overdue(tx: Transaction, policy: str) -> int:
-    """Return how many records of a policy were overdue when that was last known."""
-    return int((tx.facts.get(f"overdue:{policy}") or "0").split(" ")[0])
 
 
 def _policy(

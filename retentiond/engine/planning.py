@@ -7,7 +7,6 @@ batch by batch.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -17,7 +16,7 @@ from retentiond.domain.dataset import Dataset
 from retentiond.domain.erasure import Person, Persons
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.domain.policy import Policy
-from retentiond.engine import chains, guards
+from retentiond.engine import caps, chains, guards
 from retentiond.engine.approvals import void
 from retentiond.engine.context import Context
 from retentiond.engine.counting import Count, DatasetPlan
@@ -27,6 +26,7 @@ from retentiond.engine.graphing import graph_of
 from retentiond.engine.kinship import Kinship
 from retentiond.engine.leaving import Left, Whom
 from retentiond.engine.manual import Manual
+from retentiond.engine.overdue import policies_left_out, remember_due
 from retentiond.engine.pending import Pending, pending
 from retentiond.engine.proposing import Proposal, propose
 from retentiond.engine.retrying import TRIES, pause_seconds
@@ -145,14 +145,14 @@ def make_plan(ctx: Context, request: Request) -> Planned:
         plans, failures = _draft_all(ctx, draft, kin, subjects, reference)
         forecasts = _forecasts(plans)
         most, setting = _most(ctx, request)
-        above = guards.above_closure_cap(forecasts, draft.takes, most, setting)
+        above = caps.above_closure_cap(forecasts, draft.takes, most, setting)
         apart = bool(above) and above.keys() != {account for _, account in draft.takes}
         since = sum(count.since for plan in plans for count in plan.counts)
-        caps = (*_caps(above.values()), *_came_back(since))
-        proposal = Proposal(draft, request.trigger, forecasts, reference, request.manual, request.leaving, caps)
+        people = (*_caps(above.values()), *_came_back(since))
+        proposal = Proposal(draft, request.trigger, forecasts, reference, request.manual, request.leaving, people)
         rows = propose(ctx, proposal) if draft.records and not apart else ()
-    _remember(ctx, request, forecasts, unended, reference)
     if request.by_policy:
+        remember_due(ctx, forecasts, unended, policies_left_out(ctx, failures), reference)
         remember_checks(ctx, [count for plan in plans for count in plan.counts], reference)
     return Planned(
         plan=rows[0] if rows else None,
@@ -321,7 +321,8 @@ def _subjects(ctx: Context, request: Request) -> list[Subject]:
         gone = request.gone if request.trigger is Trigger.REPLAY and request.manual is None else None
         subject = Subject(dataset, follower, by_class, request.who, gone, request.known, scope)
         if request.manual is not None:
-            subject = replace(subject, as_of=request.manual.as_of, exact=request.manual.exact)
+            asked = request.manual
+            subject = replace(subject, as_of=asked.as_of, cutoff=asked.cutoff, exact=asked.exact)
         subjects.append(subject)
     return subjects
 
@@ -372,25 +373,3 @@ def _draft_one(
 def _policies(ctx: Context, ids: Iterable[str]) -> list[Policy]:
     wanted = set(ids)
     return [policy for policy in ctx.policies.policies.values() if policy.id in wanted]
-
-
-def _remember(
-    ctx: Context, request: Request, forecasts: tuple[Forecast, ...], unended: Pending, reference: datetime
-) -> None:
-    """Keep what status says of overdue records: of each policy, how many were due and how old the oldest was."""
-    if not request.by_policy:
-        return
-    due: Counter[str] = Counter({forecast.policy: 0 for forecast in forecasts})
-    due.update(unended.by_policy)
-    oldest: dict[str, int] = {}
-    for forecast in forecasts:
-        due[forecast.policy] += forecast.due + forecast.waiting
-        if forecast.oldest is not None:
-            oldest[forecast.policy] = min(forecast.oldest, oldest.get(forecast.policy, forecast.oldest))
-    with ctx.ledger.begin() as tx:
-        for policy in unended.by_policy:
-            _, before, *_ = (tx.facts.get(f"overdue:{policy}") or "0 - -").split(" ")
-            if before != "-":
-                oldest[policy] = min(int(before), oldest.get(policy, int(before)))
-        for policy, count in due.items():
-            tx.facts.set(f"overdue:{policy}", f"{count} {oldest.get(policy, '-')} {reference.isoformat()}")

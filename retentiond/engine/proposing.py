@@ -9,7 +9,7 @@ from datetime import datetime
 from retentiond.domain.dataset import Dataset
 from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.domain.policy import Policy
-from retentiond.engine import guards
+from retentiond.engine import caps, guards
 from retentiond.engine.approvals import ask_kept, erases_unapproved, kept_asked, lists_commitment
 from retentiond.engine.context import Context
 from retentiond.engine.drafting import Draft, PlanDraft
@@ -161,7 +161,7 @@ def _reasons(ctx: Context, tx: Transaction, proposal: Proposal, signed: Sequence
     if asked is not None and asked.as_of is not None:
         # Only what has these keys was looked at, so a share of it says nothing.
         limits = {each.id: replace(each.limits, max_percent=100) for some in signed for each in some.policies}
-        return guards.cap_reasons(proposal.forecasts, limits)
+        return caps.cap_reasons(proposal.forecasts, limits)
     found: dict[str, None] = {}
     if asked is not None:
         found[f"a manual purge that {asked.signed.principal} asked for: {asked.reason}"] = None
@@ -170,8 +170,8 @@ def _reasons(ctx: Context, tx: Transaction, proposal: Proposal, signed: Sequence
         if asked is None:
             found.update(dict.fromkeys(guards.approval_reasons(ctx, tx, each.policies, _decided(proposal, each))))
         policies.update((policy.id, policy) for policy in each.policies)
-    caps = guards.cap_reasons(proposal.forecasts, {policy.id: policy.limits for policy in policies.values()})
-    return [*found, *proposal.caps, *caps]
+    above = caps.cap_reasons(proposal.forecasts, {policy.id: policy.limits for policy in policies.values()})
+    return [*found, *proposal.caps, *above]
 
 
 def _decided(proposal: Proposal, signed: _Signed) -> Sequence[Dataset]:

@@ -14,6 +14,7 @@ from retentiond.domain.plan import Forecast, RunState, Trigger
 from retentiond.engine import byhand, chains
 from retentiond.engine.closed import ENDS, Closed, known_among
 from retentiond.engine.context import Context
+from retentiond.engine.pending import pending
 from retentiond.engine.planning import Request, expire_plans, make_plan
 from retentiond.engine.running import Session, carry, locked, take_up, tidy
 from retentiond.errors import ConnectorError, GuardStopped
@@ -46,6 +47,12 @@ class Replayed:
     by_hand: int = 0
     again: int = 0
 
+    @property
+    def overdue(self) -> int | None:
+        """Records that are due and still there after it; None where not everything could be looked at."""
+        blind = any(isinstance(each, ConnectorError) for each in self.session.failures)
+        return None if blind or self.session.left_out else self.session.overdue
+
     def take(self, forecast: Forecast) -> None:
         """Add what a plan found of a dataset; several plans are of different accounts, and see all else alike."""
         name = (forecast.dataset, forecast.policy)
@@ -73,6 +80,7 @@ def replay(ctx: Context) -> Replayed:
         done = Replayed(session)
         if _carry_approved(ctx, session):
             _go_through(ctx, done)
+        session.overdue += pending(ctx).records
         tidy(ctx)
     return done
 
@@ -130,7 +138,8 @@ def _go(ctx: Context, done: Replayed, request: Request) -> bool:
     """Plan some of it and carry that out; return whether the next one's turn has come."""
     session = done.session
     planned = make_plan(ctx, request)
-    session.left_out = tuple(dict.fromkeys((*session.left_out, *planned.failures)))
+    unlooked = (*planned.failures, *((name, "left to a run that has not ended") for name in planned.left))
+    session.left_out = tuple(dict.fromkeys((*session.left_out, *unlooked)))
     done.since += planned.since
     for forecast in planned.forecasts:
         done.take(forecast)

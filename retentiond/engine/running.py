@@ -19,7 +19,8 @@ from retentiond.engine.erasing import due_erasures, erase_due, fresh_erasures
 from retentiond.engine.failover import counted, notice, uncounted
 from retentiond.engine.forgetting import forget_keys, forget_requests
 from retentiond.engine.keychange import publish_files
-from retentiond.engine.overview import known_overdue, remember_idle, remember_run
+from retentiond.engine.overdue import known_overdue, policies_left_out
+from retentiond.engine.overview import remember_idle, remember_run
 from retentiond.engine.pending import OPEN_BATCHES, pending
 from retentiond.engine.planning import Planned, Request, expire_plans, make_plan
 from retentiond.engine.pseudonyms import renew_key
@@ -238,22 +239,16 @@ def _run_policies(ctx: Context, session: Session, policies: tuple[str, ...]) -> 
 
 def _overdue_of(ctx: Context, planned: Planned) -> int:
     """Return what is known to be overdue of policies none of whose datasets could be looked at."""
-    policies = _policies_left_out(ctx, planned.failures)
+    policies = policies_left_out(ctx, planned.failures)
     with ctx.ledger.begin() as tx:
         return sum(known_overdue(tx, policy) for policy in policies - {each.policy for each in planned.forecasts})
-
-
-def _policies_left_out(ctx: Context, failures: Iterable[tuple[str, str]]) -> set[str]:
-    """Return the policies a dataset of which could not be looked at."""
-    datasets = [ctx.datamap.datasets[name] for name, _ in failures]
-    return {policy.id for each in datasets if (policy := ctx.policies.of_class(each.data_class))}
 
 
 def _idle(ctx: Context, planned: Planned) -> set[str]:
     """Return the policies of which all was looked at, and nothing is due."""
     busy = {each.policy for each in planned.forecasts if each.due or each.waiting}
     apart = (*planned.failures, *((name, "left to a run that has not ended") for name in planned.left))
-    return {each.policy for each in planned.forecasts} - busy - _policies_left_out(ctx, apart)
+    return {each.policy for each in planned.forecasts} - busy - policies_left_out(ctx, apart)
 
 
 def _open_plans(ctx: Context) -> tuple[PlanRow | None, PlanRow | None]:
@@ -355,8 +350,9 @@ def _account_for(ctx: Context, session: Session, carried: Carried) -> None:
     if carried.plan.trigger in _BY_POLICY and not by_hand:
         left.update(pending(ctx).by_policy + uncounted(ctx))
         short = {policy for policy, count in carried.carried_over().items() if count}
-        short |= _policies_left_out(ctx, session.left_out)
-        remember_run(ctx, carried.plan, carried.run.finished_at or ctx.now(), left, short)
+        unseen = policies_left_out(ctx, session.left_out)
+        short |= unseen
+        remember_run(ctx, carried.plan, carried.run.finished_at or ctx.now(), left, short, unseen)
         same = {policy for policy, sha256 in carried.plan.policies if ctx.policies.policies[policy].sha256 == sha256}
         whole = same - short - (+left).keys()
         remember_swept(ctx, whole, carried.plan.reference_time, _unless_refused(carried))

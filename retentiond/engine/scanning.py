@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.decision import KEPT, Case, Cases, Disposition, named_cases
+from retentiond.domain.decision import KEPT, Case, Cases, Disposition, cases_of, named_cases
 from retentiond.domain.hold import Hold, HoldIndex
 from retentiond.domain.obligation import Keeping
 from retentiond.domain.plan import Basis, Part
 from retentiond.domain.policy import REMOVING, Action
 from retentiond.domain.record import Record, Ties
 from retentiond.domain.records import Records, Same, columns_of
-from retentiond.domain.replay import SINCE
+from retentiond.domain.replay import BACK, ERASED, SINCE
 from retentiond.domain.versions import MARKER, markers_last
 from retentiond.domain.zero import too_old
 from retentiond.engine.ahead import ahead
@@ -78,6 +78,7 @@ class _Scan:
         self._follower_holds = HoldIndex(holds, subject.follower.name if subject.follower else "")
         decide = subject.policies.values() if subject.basis in (Basis.POLICY, Basis.REPLAY) else ()
         self._too_old = {policy.id: too_old(policy, reference) for policy in decide}
+        self._by_policy: dict[str, tuple[Cases, Callable[[Record], int]]] = {}
         self._left = Left(subject.accounts)
         doubts = (index for index, case in enumerate(self._cases.cases) if case.disposition is Disposition.UNDETERMINED)
         self._doubts = frozenset(doubts if subject.accounts else ())  # to be told whose they are
@@ -104,6 +105,7 @@ class _Scan:
                 self._index.close()
         self._left.anybodys += self._rows.tallies.get(UNNAMEABLE, Tally()).count
         self._rows.doubt(self._cases)
+        self._left.unowned += self._rows.unowned
         if self._subject.scope is None or not self._subject.scope.keys:
             self._check_clocks(self._rows)  # a share of few records that somebody names says nothing of a format
         return DatasetPlan([self._rows] + ([self._objects] if self._objects else []), self._left)
@@ -178,9 +180,28 @@ class _Scan:
 
     def _note_age(self, count: Count, case: Case, records: Sequence[Record]) -> None:
         """Count what a rule that promises zero retention should have removed with an earlier check."""
-        latest = self._too_old.get(count.policy, {}).get(case.rule)
-        if latest is not None and case.action is Action.PURGE:
-            count.note_age(case.rule, latest, records)
+        by_rule = self._too_old.get(count.policy, {})
+        if by_rule and case.reason in (BACK, ERASED):
+            for rule, some in self._ruled(count, records).items():
+                count.note_age(rule, by_rule[rule], some)
+        elif case.rule in by_rule and case.action is Action.PURGE:
+            count.note_age(case.rule, by_rule[case.rule], records)
+
+    def _ruled(self, count: Count, records: Iterable[Record]) -> Mapping[int, Sequence[Record]]:
+        """Return what is gone for another reason than age by the rule of it that promises zero retention."""
+        name, policy = count.dataset.name, self._subject.policies[count.dataset.data_class]
+        if name not in self._by_policy:
+            cases = cases_of(policy, count.dataset, self._reference)
+            self._by_policy[name] = cases, cases.python()
+        cases, winner = self._by_policy[name]
+        found: defaultdict[int, list[Record]] = defaultdict(list)
+        for record in records:
+            case = cases.cases[winner(record)]
+            if case.disposition is Disposition.UNDETERMINED:
+                count.doubts[case.rule] += 1
+            elif case.rule in self._too_old[count.policy]:
+                found[case.rule].append(record)
+        return found
 
     def _take(self, case: int, records: Records) -> None:
         buffer, taken = self._buffers[case], 0

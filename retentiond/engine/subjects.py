@@ -33,6 +33,7 @@ class Subject:
         known: What their closures and requests said of them.
         scope: What people ask to be purged; None where nobody does.
         as_of: For what people had asked to be purged: the time of that purge; None for the reference time.
+        cutoff: Likewise, less the floor of that time; None for the reference time less the present one.
         exact: Of what has the keys that the scope names, only these, as the store has them; none for all.
         only: The accounts that are asked about, where policy decides; none for all.
         seen_at: When it is looked at, where that is later than the reference time; None where it is not.
@@ -46,6 +47,7 @@ class Subject:
     known: Mapping[Person, Leaver] = field(default_factory=dict)
     scope: Scope | None = None
     as_of: datetime | None = None
+    cutoff: datetime | None = None
     exact: frozenset[Key] = frozenset()
     only: tuple[str, ...] = ()
     seen_at: datetime | None = None
@@ -82,6 +84,7 @@ class Subject:
                 remedy="write one, or plan all policies",
             )
         if self.scope is not None:
-            return manual_cases(self.scope.selects, dataset, self.as_of or reference, policy.floor)
+            at = self.as_of or reference
+            return manual_cases(self.scope.selects, dataset, at, self.cutoff or policy.floor.before(at))
         cases = cases_of(policy, dataset, reference, self.seen_at)
         return only_of(self.only, cases) if self.only and dataset.has_owner else cases

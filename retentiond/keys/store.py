@@ -159,12 +159,13 @@ class LocalKeys:
 
     def guarded(self, role: KeyRole) -> InForce:
         """Return whichever key of a role is in use, which signs only while it is in force."""
-        return InForce(role, lambda: self._in_use[role], self.records, self._time)
+        return self._guarded(role, self.records)
 
     def check(self) -> None:
         """Raise KeyNotInForce where a key that signs is not in force."""
+        records = self.records()
         for role in ROLES:
-            self.guarded(role).check()
+            self._guarded(role, lambda: records).check()
 
     def log_signers(self) -> Sequence[Signer]:
         """Return the keys that sign checkpoints now: the one in use, and those before it that count still."""
@@ -301,6 +302,9 @@ class LocalKeys:
             KeyFileError: It cannot be removed.
         """
         files.remove(self._sources.aside(kind)[key])
+
+    def _guarded(self, role: KeyRole, records: Callable[[], tuple[KeyRecord, ...]]) -> InForce:
+        return InForce(role, lambda: self._in_use[role], records, self._time)
 
     def _read(self, history: bytes) -> tuple[KeyRecord, ...]:
         if history not in self._known:

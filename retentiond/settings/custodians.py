@@ -21,9 +21,9 @@ class CustodianModel(Declared):
     """One custodian: the person or account whose data it is, and which of it."""
 
     custodian: Text
-    datasets: list[Text] = Field(default_factory=list)
-    accounts: list[Text] = Field(default_factory=list)
-    keys: list[Text] = Field(default_factory=list)
+    datasets: list[Text] = Field(default_factory=list, min_length=1)
+    accounts: list[Text] = Field(default_factory=list, min_length=1)
+    keys: list[Text] = Field(default_factory=list, min_length=1)
     where: Any = None
 
 

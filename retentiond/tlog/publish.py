@@ -191,7 +191,7 @@ class TileLog:
         Raises:
             LogIntegrityError: The entries do not make the tree of the published checkpoint, or one is missing.
         """
-        published = self._opened(self._store.read(CHECKPOINT))
+        published = _opened(self._store.read(CHECKPOINT), self._keys.verifiers())
         size = published.size if published else 0
         if published and root_hash(map(leaf_hash, self._published_entries(size))) != published.root:
             raise LogIntegrityError("the published entries do not make the log's checkpoint", remedy=_AUDIT)
@@ -205,7 +205,7 @@ class TileLog:
             RetentiondError: It cannot be read.
         """
         note = self._store.read(CHECKPOINT)
-        checkpoint = self._opened(note)
+        checkpoint = _opened(note, self._keys.verifiers())
         return note, checkpoint.size if checkpoint else 0
 
     def remarks(self) -> Sequence[str]:
@@ -288,10 +288,11 @@ class TileLog:
         never looks like a log that is ahead of its ledger.
         """
         shown = self._store.read(CHECKPOINT)
-        published = self._opened(shown)
         note = self._state.checkpoint()
-        signed = self._opened(note)
         staged = self._state.size()
+        keys = self._keys.verifiers()  # after the notes: a key is known before anything is signed under it
+        published = _opened(shown, keys)
+        signed = published if note == shown else _opened(note, keys)
         _refuse_contradiction(published, signed, staged)
         return _Seen(shown, published, note, signed, staged)
 
@@ -318,9 +319,6 @@ class TileLog:
             shown, newest = newest, self._state.checkpoint()
         return True
 
-    def _opened(self, note: bytes | None) -> Checkpoint | None:
-        return None if note is None else open_checkpoint(note, *self._keys.verifiers())
-
     def _entries(self, start: int, end: int) -> Iterator[bytes]:
         while start < end:
             entries = self._state.entries(start, min(_READ_AT_ONCE, end - start))
@@ -345,6 +343,10 @@ class TileLog:
         if self._store.read(path) != data:
             what = "a published tile is missing or is not the one that the ledger's entries make"
             raise LogIntegrityError(what, where=path, remedy=_AUDIT)
+
+
+def _opened(note: bytes | None, keys: Sequence[VerifierKey]) -> Checkpoint | None:
+    return None if note is None else open_checkpoint(note, *keys)
 
 
 def _refuse_contradiction(published: Checkpoint | None, signed: Checkpoint | None, staged: int) -> None:

@@ -15,6 +15,7 @@ from retentiond.domain.dataset import Dataset
 from retentiond.domain.decision import Cases
 from retentiond.domain.hold import Scope
 from retentiond.domain.plan import Forecast, RunState
+from retentiond.engine.explaining import explain
 from retentiond.engine.holds import add_hold
 from retentiond.engine.identifiers import decode_records
 from retentiond.engine.planning import expire_plans
@@ -173,6 +174,24 @@ def test_few_absurd_clocks_are_counted_and_kept(office: Office) -> None:
     with office.open() as ctx:
         found = {each.dataset: each for each in plan(ctx).forecasts}["requests"]
     assert (found.due, found.undetermined, found.doubts) == (999, 1, (("clock-out-of-range", 1),))
+
+
+def test_a_row_hidden_in_the_far_future_is_a_doubt_once_it_is_old_and_never_a_date(office: Office) -> None:
+    office.request("old", 40)
+    office.request("young", 1)
+    office.request("hidden", 40)
+    office.hide("hidden", 1)
+    with office.db() as db:
+        db.execute("UPDATE requests SET deleted = '9999-12-31T23:59:59Z' WHERE deleted IS NULL AND id <> 'hidden'")
+    with office.open() as ctx:
+        found = {each.dataset: each for each in plan(ctx).forecasts}["requests"]
+        assert (found.due, found.undetermined, found.doubts) == (0, 1, (("tombstone-out-of-range", 1),))
+        told = [explain(ctx, "requests", key)[0] for key in ("old", "young", "hidden")]
+    assert [(each.disposition.value, each.due_at is None) for each in told] == [
+        ("undetermined", True),
+        ("keep", True),
+        ("keep", False),
+    ]
 
 
 def test_a_row_with_more_objects_than_a_plan_holds_keeps_its_dataset_out_and_no_other(office: Office) -> None:

@@ -19,6 +19,7 @@ from retentiond.engine.ticking import Ticked, tick
 from retentiond.engine.zeroing import ZeroStatus
 from retentiond.errors import ConnectorError, NotAttested
 from retentiond.service.metrics import of_status
+from tests.engine.leavers import ask
 from tests.engine.office import Office, Proxy, carry, make_office, outcomes
 from tests.replay.restoring import back_up, restore
 
@@ -229,3 +230,25 @@ def test_a_store_that_cannot_be_looked_at_is_no_check(office: Office) -> None:
     office.wraps.clear()
     assert zero(office).watch.checked_at == before
     assert zero(office).missed
+
+
+@pytest.mark.parametrize(("account", "late"), [(ZERO, 2), ("acct-a", 0)])
+def test_what_came_back_of_a_closed_account_stayed_too_long_where_the_rule_is_its_own(
+    office: Office, account: str, late: int
+) -> None:
+    office.edit("policies.yaml", "per_day: 500, max_percent: 95", "per_day: 500, max_percent: 100")
+    ticked(office)
+    arrive(office, "late", 12, account)
+    arrive(office, "later", 11, account)
+    backup = back_up(office)
+    ask(office, [account])
+    ticked(office)
+    assert not office.rows() & {"late", "later"}
+    office.clock.at += 3 * FIVE
+    restore(office, backup)
+    with office.open() as ctx:
+        done = replay(ctx)
+    assert (done.back, done.session.stops) == (1, [])
+    assert not office.rows() & {"late", "later"}
+    assert zero(office).watch.violations == late
+    assert (zero(office).watch.since is None) == bool(late)

@@ -51,15 +51,15 @@ def _without_holds(real: Any) -> Callable[..., Any]:
 
 
 def _without_floor(real: Any) -> Callable[..., Any]:
-    return lambda selected, dataset, reference, floor: real(selected, dataset, reference + floor.length(), floor)
+    return lambda selected, dataset, reference, _cutoff: real(selected, dataset, reference, reference)
 
 
 SILENT, NOTHING, FALSE = giving(None), giving(()), giving(value=False)
 
 # By the name of the guard's test in tests/acceptance/test_guards.py.
 REMOVALS: Mapping[str, Removal] = {
-    "max-records": Removal("engine.guards:_records_reasons", NOTHING),
-    "max-percent": Removal("engine.guards:_percent_reasons", NOTHING),
+    "max-records": Removal("engine.caps:_records_reasons", NOTHING),
+    "max-percent": Removal("engine.caps:_percent_reasons", NOTHING),
     "floor": Removal("settings.policies:_below_floor", NOTHING),
     "floor-of-purges": Removal("engine.subjects:manual_cases", _without_floor),
     "clock-behind": Removal("engine.guards:_check_behind", SILENT),
@@ -90,7 +90,7 @@ REMOVALS: Mapping[str, Removal] = {
     "held-after-approval": Removal("engine.batches:HoldIndex", _without_holds),
     "erasure-approval": Removal("engine.proposing:erases_unapproved", giving([])),
     "replay-came-back": Removal("engine.planning:_came_back", NOTHING),
-    "closure-cap": Removal("engine.guards:above_closure_cap", giving({})),
+    "closure-cap": Removal("engine.caps:above_closure_cap", giving({})),
     "clock-range": Removal("engine.scanning:_Scan._check_clocks", SILENT),
 }
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from retentiond.domain import decision
 from retentiond.domain.plan import RunState
 from retentiond.engine import drafting, guards, pausing
 from retentiond.engine.approvals import approve
@@ -170,6 +171,19 @@ def test_a_policy_list_or_dataset_that_changed_after_the_plan(
     assert stopped(office, plan_id).guard == guard
     office.edit(name, new, old)
     apply_it(office, plan_id)
+    assert office.rows() == {"young"}
+
+
+def test_a_plan_of_a_version_that_reads_policies_otherwise(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cases are counted: where another version has one more before it, a plan's would be one that keeps."""
+    doubts = decision._doubts
+    due(office)
+    with monkeypatch.context() as earlier:
+        earlier.setattr(decision, "_doubts", lambda *rest: doubts(*rest)[1:])
+        plan_id = planned_and_approved(office)
+    refusal = stopped(office, plan_id)
+    assert (refusal.guard, "another version" in refusal.what) == ("policy-changed", True)
+    apply_it(office, planned_and_approved(office))
     assert office.rows() == {"young"}
 
 

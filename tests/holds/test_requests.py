@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from retentiond.cli import cli
+from retentiond.cli.holding import matter_document
 from retentiond.domain.hold import Custody, Hold, Scope, custodies
 from retentiond.engine import docket
 from retentiond.engine.checking import check
@@ -219,6 +220,29 @@ def test_holds_are_sealed_anew_with_the_wrapping_key_and_without_it_nothing_goes
     assert office.hidden() == set()
 
 
+def test_a_history_says_that_changes_may_be_missing_where_a_key_is(office: Office) -> None:
+    (hold,) = place(office, *BOTH[:1])
+    with office.open() as ctx:
+        rotate_wrapping(ctx, None)
+        review_hold(ctx, Part(MATTER), ctx.now() + timedelta(days=40), "longer", None)
+    said = document_of(office)
+    assert [each["change"] for each in said["history"]] == ["placed", "reviewed"]
+    assert said["history_unopened"] == 0
+    (lost,) = (office.root / "keys").glob("wrapping-*.key")
+    lost.unlink()
+    said = document_of(office)
+    assert [each["hold"] for each in said["holds"]] == [hold.id]
+    assert [each["change"] for each in said["history"]] == ["reviewed"]
+    assert said["history_unopened"] == 1
+    words = CliRunner().invoke(cli, ["--config", str(office.config), "hold", "show", MATTER]).output
+    assert "changes may be missing" in words
+
+
+def document_of(office: Office) -> dict[str, Any]:
+    with office.open() as ctx:
+        return matter_document(report(ctx, MATTER, count=False))
+
+
 def _no_key(*_arguments: object) -> bytes:
     raise KeyFileError("there is no wrapping key")
 
@@ -256,6 +280,10 @@ def test_a_file_of_custodians_is_read(office: Office) -> None:
         ("custodians: [{custodian: ''}]", "--file:1:26", ""),
         ("custodians: [{custodian: 17}]", "--file:1:26", "is not text"),
         ("custodians: [{custodian: a, datasets: [nowhere]}]", "--file:1:40", "no dataset 'nowhere'"),
+        ("custodians: [{custodian: a, datasets: []}]", "--file:1:39", "is empty"),
+        ("custodians: [{custodian: a, accounts: []}]", "--file:1:39", "is empty"),
+        ("custodians: [{custodian: a, datasets: [requests], keys: []}]", "--file:1:57", "is empty"),
+        ("custodians: [{custodian: a, datasets: [requests], where: }]", "--file:1:51", "is blank"),
         ("custodians: [{custodian: a, keys: [k]}]", "--file:1:14", "are of a dataset"),
         ("custodians: [{custodian: a, datasets: [requests], where: {tier: x}}]", "--file:1:", "'tier'"),
         ("custodians: [{custodian: a, datasets: [requests], keys: [k], accounts: [b]}]", "--file:1:14", "together"),

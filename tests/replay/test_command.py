@@ -59,3 +59,20 @@ def test_check_names_the_remedy_and_replay_says_what_it_did(tmp_path: Path) -> N
     assert code == 0
     assert call(office, "replay")[0] == 0
     assert office.rows() & {"since", "back"} == {"since"}
+
+
+def test_what_could_not_be_looked_at_is_not_told_as_nothing_overdue(tmp_path: Path) -> None:
+    office = make_restored(tmp_path / "first").copy(1)
+    with office.db() as db:
+        db.execute("ALTER TABLE feedback RENAME TO away")
+    code, done, told = call(office, "replay")
+    assert (code, done["overdue"]) == (5, None)
+    assert "dataset feedback was left out" in told
+    assert [each["dataset"] for each in done["left_out"]] == ["feedback"]
+    assert "overdue: not known" in said(office, "replay")[1]
+    _, stands, _ = call(office, "status")
+    assert {each["policy"]: each["overdue"] for each in stands["policies"]} == {"content": 0, "feedback": None}
+    with office.db() as db:
+        db.execute("ALTER TABLE away RENAME TO feedback")
+    code, done, _ = call(office, "replay")
+    assert (code, done["overdue"]) == (0, 0)

@@ -335,3 +335,21 @@ def test_closures_under_an_older_replay_key_are_found(office: Office) -> None:
     restore(office, backup)
     assert again(office).back == 5
     assert everything(office) == expected
+
+
+@pytest.mark.parametrize("floor", ["1 day", "30 minutes"])
+def test_a_manual_purge_is_done_again_with_the_floor_that_it_was_made_with(office: Office, floor: str) -> None:
+    office.feedback(2_000, 0.5)
+    backup = back_up(office)
+    purge(office, Scope(dataset="feedback", keys=(b"2000",)))
+    expected = everything(office)
+    age(office, hours=1)
+    restore(office, backup)
+    office.edit("policies.yaml", "floor: 1 hour", f"floor: {floor}")
+    done = again(office)
+    if done.session.stopped_plan is not None:  # the policy is another one by now
+        with office.open() as ctx:
+            approve(ctx, done.session.stopped_plan.id, None)
+        done = again(office)
+    assert (done.by_hand, done.session.stops) == (0, [])
+    assert everything(office) == expected
