@@ -28,7 +28,8 @@ LEAST = 100_000
 """With fewer records a run is over before such a process has paid for its start."""
 _WAITING = 32  # batches on their way; whoever adds one more waits, so that memory stays flat
 _PATIENCE_SECONDS = 60  # for a process that takes no batch any more
-_WRITING_SECONDS = 1_800
+_WRITING_SECONDS = 1_800  # at most
+_RECORDS_A_SECOND = 10_000  # are written where much is in the way; otherwise fifty times as many
 _LENGTH_BYTES = 4
 _ENDS = b""
 _PROGRAM = "from retentiond.engine.preparing import main; main()"
@@ -79,6 +80,7 @@ class Preparing(Prepared):
 
     def __init__(self, key: bytes, directory: Path) -> None:
         self._known: dict[int, bytes] = {}
+        self._records = 0
         self._frames: queue.Queue[tuple[bytes, ...]] = queue.Queue(_WAITING)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _PROGRAM],
@@ -107,6 +109,7 @@ class Preparing(Prepared):
         """Hear of a batch that ended."""
         data = encode_ended(ended)
         self._known[ordinal] = hashlib.sha256(data).digest()
+        self._records += len(ended.finals)
         self._pass_on(dataset.encode(), data)
 
     def begin(self, base: Path) -> None:
@@ -123,7 +126,7 @@ class Preparing(Prepared):
     def tree(self) -> Tree | None:
         """Return the accounts tree once the files are written; None where they are not, and nobody writes them now."""
         try:
-            code = self._process.wait(_WRITING_SECONDS)
+            code = self._process.wait(min(_WRITING_SECONDS, _PATIENCE_SECONDS + self._records / _RECORDS_A_SECOND))
         except subprocess.TimeoutExpired:
             self.drop()
             return None

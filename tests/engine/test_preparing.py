@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -97,6 +98,21 @@ def test_a_process_that_is_gone_says_nothing_and_keeps_nobody(tmp_path: Path) ->
         prepared.begin(tmp_path / "receipt")
         assert prepared.tree() is None
     assert not (tmp_path / "receipt.items").exists()
+
+
+def test_a_process_that_hangs_is_given_up_as_soon_as_so_few_records_should_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "_PATIENCE_SECONDS", 0.2)
+    with Preparing(K, tmp_path) as prepared:
+        os.kill(prepared._process.pid, signal.SIGSTOP)
+        prepared.take(0, "d", batch(0, 500))
+        prepared.begin(tmp_path / "receipt")
+        began = time.monotonic()
+        assert prepared.tree() is None
+        assert time.monotonic() - began < 20
+        assert prepared._process.returncode == -signal.SIGKILL
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("cut", [0, 3, 4, 20, 40, 70, -1], ids=str)

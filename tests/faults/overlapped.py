@@ -89,7 +89,9 @@ def hang_beside_at_each(scene: Scene, choice: Choice) -> Figures:
 def _beside(scene: Scene, choice: Choice, sent: signal.Signals) -> Figures:
     figures = Figures()
     world, _ = scene.copy()
-    _, told = scene.begin(world)
+    code, told = scene.begin(world)
+    if code:
+        figures.violations.append(f"{scene.name}: an undisturbed one ended with {code}: {said(world)}")
     count = sum(int(line.rpartition(": ")[2]) for line in told.splitlines())
     for at in choice(count):
         world, oracle = scene.copy()

@@ -28,7 +28,7 @@ def overlap() -> None:
 def be_impatient() -> None:
     """Overlap, and give a process beside that hangs up after a moment."""
     overlap()
-    preparing._PATIENCE_SECONDS = preparing._WRITING_SECONDS = 1
+    preparing._PATIENCE_SECONDS = 1
 
 
 def fill_the_disk() -> None:

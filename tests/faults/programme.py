@@ -300,7 +300,9 @@ def freeze_at_each(scene: Scene, choice: Choice) -> Figures:
     """Freeze the program at each chosen moment of the action, and let another take over, where it can."""
     figures = Figures()
     world, oracle = scene.copy()
-    _, told = scene.begin(world)
+    code, told = scene.begin(world)
+    if code:
+        figures.violations.append(f"{scene.name}: an undisturbed one ended with {code}: {said(world)}")
     count = sum(int(line.rpartition(": ")[2]) for line in told.splitlines())
     for at in choice(count):
         world, oracle = scene.copy()
