@@ -18,6 +18,7 @@ from retentiond.domain.erasure import ErasureEvent, ErasureState, Person, next_e
 from retentiond.domain.plan import Part, RunState, Trigger
 from retentiond.engine import manifest
 from retentiond.engine.affairs import CLOSURES, ERASURES, Affair
+from retentiond.engine.attempts import begin_manifests
 from retentiond.engine.batches import Work
 from retentiond.engine.bundles import write_bundles
 from retentiond.engine.context import Context, new_id
@@ -124,6 +125,7 @@ class _Issue:
     def run(self) -> None:
         base = manifest_base(self._ctx, "closures")
         base.parent.mkdir(parents=True, exist_ok=True)
+        begin_manifests(self._ctx, base.parent, self._by_receipt)
         with ExternalSort(base.parent, manifest.ROW_BYTES) as rows:
             self._collect(rows)
             trees = self._trees(rows)
