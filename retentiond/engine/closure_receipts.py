@@ -18,6 +18,7 @@ from retentiond.domain.erasure import ErasureEvent, ErasureState, Person, next_e
 from retentiond.domain.plan import Part, RunState, Trigger
 from retentiond.engine import manifest
 from retentiond.engine.affairs import CLOSURES, ERASURES, Affair
+from retentiond.engine.attempts import begin_manifests
 from retentiond.engine.batches import Work
 from retentiond.engine.bundles import write_bundles
 from retentiond.engine.context import Context, new_id
@@ -30,7 +31,6 @@ from retentiond.engine.receipts import issuer, manifest_base, manifest_directory
 from retentiond.engine.retractions import retractions_in
 from retentiond.engine.signing import deliver, record_state
 from retentiond.engine.sorting import ExternalSort
-from retentiond.engine.unissued import begin_manifests
 from retentiond.evidence.annex import RunsAnnex
 from retentiond.evidence.canonical import canonical_json
 from retentiond.evidence.entry import receipt_entry

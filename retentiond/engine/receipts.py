@@ -15,6 +15,7 @@ from retentiond.domain.policy import Action
 from retentiond.domain.record import moment
 from retentiond.domain.waiting import read_wait
 from retentiond.engine import chains, failover, manifest
+from retentiond.engine.attempts import begin_manifests
 from retentiond.engine.batches import Work
 from retentiond.engine.bundles import write_bundle
 from retentiond.engine.context import Context, new_id
@@ -26,7 +27,6 @@ from retentiond.engine.manual import manual_of
 from retentiond.engine.positions import Verification, decode_verification
 from retentiond.engine.preparing import NOTHING_PREPARED
 from retentiond.engine.residue import SecondLook
-from retentiond.engine.unissued import begin_manifests
 from retentiond.errors import ConnectorError, LedgerError
 from retentiond.evidence import annex as annexes
 from retentiond.evidence.canonical import canonical_json
