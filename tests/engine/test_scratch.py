@@ -33,5 +33,5 @@ def test_a_scratch_database_has_no_name(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_without_a_directory_for_it_it_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
-    with pytest.raises(ScratchError, match="cannot be written: .*/nowhere"):
+    with pytest.raises(ScratchError, match=r"cannot be written: .*/nowhere"):
         Scratch("")
