@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 
 from retentiond.cli.common import shared_options, show, ssh_key_option, table
-from retentiond.cli.dated import account_document, dated_line
+from retentiond.cli.dated import account_document, dated_line, unowned_lines
 from retentiond.cli.graphs import holdings_document, show_holdings
 from retentiond.cli.remote import by_the_daemon
 from retentiond.cli.views import closure_document, session_exit, stays_line
@@ -108,6 +108,8 @@ def _people(console: Console, found: AccountStatus) -> None:
         console.print(f"  {dataset}: {left} left", markup=False)
     for part in found.dated:
         console.print(f"  still there: {dated_line(part)}", markup=False)
+    for line in unowned_lines(found):
+        console.print(f"  {line}", markup=False)
     if found.closure is not None and found.closure.receipt:
         said = f" RETRACTED: {found.retracted}" if found.retracted else ""
         console.print(f"  receipt {found.closure.receipt}{said}")

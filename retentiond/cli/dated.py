@@ -24,7 +24,16 @@ def account_document(found: AccountStatus) -> dict[str, Any]:
         "stays": stays_document(closure),
         "jurisdiction": (closure.jurisdiction or None) if closure else None,
         "dated": [dated_document(part) for part in found.dated],
+        "unowned": [{"dataset": dataset, "records": records} for dataset, records in found.unowned],
     }
+
+
+def unowned_lines(found: AccountStatus) -> list[str]:
+    """Return what nobody can tell whose it is, for people; a line for each dataset."""
+    return [
+        f"{dataset}: records of which nobody can tell whose they are: {'not known' if count is None else f'{count:,}'}"
+        for dataset, count in found.unowned
+    ]
 
 
 def dated_document(part: DatedPart) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from retentiond.domain.record import Record, Value, micros
 
 CLOCK_SLACK = timedelta(minutes=5)
 OTHERS = "other-account"
+UNOWNED = "owner-unreadable"
 KEPT = "kept-after-closure"
 GRACE_OVER, VISIBLE = "grace-over", "visible"
 WHOLE_DAY = timedelta(days=1)  # a date ends at its midnight, which today is still to come
@@ -194,18 +195,20 @@ def closure_cases(*accounts: str, kept: Sequence[Kept] = ()) -> Cases:
     A record of several owners goes with any of them. One that is an account's and perhaps somebody else's, too, stays
     and is counted: as long as it is there, nobody can say that everything of the account is gone. So does one of which
     nobody can tell whether it has to be kept: what goes is the first case, and that is certain of each obligation.
+    One of which nobody can tell at all whose it is keeps no account from being gone, and is counted apart.
     """
     theirs = AnyOf(ACCOUNT, accounts)
     leaves: Condition = And((theirs, *(each.over for each in kept))) if kept else theirs
     named = Case(Disposition.UNDETERMINED, AnyOf(NAMED, accounts), "owner-unreadable")
+    unowned = Case(Disposition.KEEP, Missing(ACCOUNT), UNOWNED)
     purge = Case(Disposition.PURGE, leaves, "account-closed")
     if not kept:
-        return Cases((purge, named, Case(Disposition.KEEP, ALWAYS, OTHERS)))
-    others = Case(Disposition.KEEP, Or((Not(theirs), Missing(ACCOUNT))), OTHERS)
+        return Cases((purge, named, unowned, Case(Disposition.KEEP, ALWAYS, OTHERS)))
+    others = Case(Disposition.KEEP, Not(theirs), OTHERS)
     stays = (Case(Disposition.KEEP, each.young, KEPT, each.number, each.cutoff) for each in kept)
     untold = Case(Disposition.UNDETERMINED, ALWAYS, "kept-unknown")
     last = Case(Disposition.KEEP, ALWAYS, OTHERS)  # where a store lets something stay for reasons of its own
-    return Cases((purge, named, others, *stays, untold, last))
+    return Cases((purge, named, unowned, others, *stays, untold, last))
 
 
 def manual_cases(selected: Condition, dataset: Dataset, reference: datetime, cutoff: datetime) -> Cases:

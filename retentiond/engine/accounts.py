@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from retentiond.domain.account import AccountState, Leaver
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.decision import closure_cases, named_cases
+from retentiond.domain.decision import UNOWNED, Disposition, closure_cases, named_cases
 from retentiond.engine.context import Context
 from retentiond.engine.dated import DatedPart, dated_parts
 from retentiond.engine.holdings import Holding, holdings
@@ -15,6 +16,7 @@ from retentiond.engine.retractions import retractions_in
 from retentiond.engine.scopes import check_texts
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ClosureRow
+from retentiond.ports.stores import UNNAMEABLE
 
 _NAMED = "ACCOUNT_ID"
 _LEAVING = (AccountState.GRACE, AccountState.CLOSING)
@@ -26,6 +28,7 @@ class AccountStatus:
 
     Attributes:
         retracted: Why its closure's receipt was taken back; empty where it was not.
+        unowned: Records of which nobody can tell whose they are, by dataset that has any; None where that is not known.
         dated: Of one that leaves: what is still there, why in words for the customer, and until when.
     """
 
@@ -35,6 +38,7 @@ class AccountStatus:
     remaining: tuple[tuple[str, int | None], ...]
     retracted: str = ""
     dated: tuple[DatedPart, ...] = ()
+    unowned: tuple[tuple[str, int | None], ...] = ()
 
 
 def account_commitment(ctx: Context, account: str) -> str:
@@ -63,16 +67,23 @@ def account_status(ctx: Context, account: str) -> AccountStatus:
         closure = closure_of(ctx, tx, account)
     if closure is not None and closure.state in _LEAVING:
         return account_holdings(ctx, account)[0]
-    return _status(ctx, account, tuple((each.name, count_of(ctx, each, account)) for each in _owned(ctx)))
+    found = {each.name: _count(ctx, each, account) for each in _owned(ctx)}
+    remaining = tuple((name, own) for name, (own, _) in found.items())
+    return _status(ctx, account, remaining, tuple((name, nobodys) for name, (_, nobodys) in found.items() if nobodys))
 
 
-def _status(ctx: Context, account: str, remaining: tuple[tuple[str, int | None], ...]) -> AccountStatus:
+def _status(
+    ctx: Context,
+    account: str,
+    remaining: tuple[tuple[str, int | None], ...],
+    unowned: tuple[tuple[str, int | None], ...],
+) -> AccountStatus:
     with ctx.ledger.begin() as tx:
         closure = closure_of(ctx, tx, account)
         receipt = tx.receipts.get(closure.receipt) if closure and closure.receipt else None
         taken = retractions_in(tx).get(receipt.log_index) if receipt else None
     state = closure.state if closure else AccountState.OPEN
-    return AccountStatus(account, state, closure, remaining, taken.reason if taken else "")
+    return AccountStatus(account, state, closure, remaining, taken.reason if taken else "", unowned=unowned)
 
 
 def account_holdings(ctx: Context, account: str) -> tuple[AccountStatus, list[Holding]]:
@@ -88,23 +99,27 @@ def account_holdings(ctx: Context, account: str) -> tuple[AccountStatus, list[Ho
     found = holdings(ctx, account, Leaver(closure.jurisdiction, closure.requested_at) if closure and leaves else None)
     remaining = tuple((each.dataset, None if each.trouble else each.records + each.undetermined) for each in found)
     owned = {each.name for each in _owned(ctx)}
-    status = _status(ctx, account, tuple(each for each in remaining if each[0] in owned))
+    nobodys = ((each.dataset, None if each.trouble else each.unowned) for each in found if each.dataset in owned)
+    unowned = tuple(each for each in nobodys if each[1] != 0)
+    status = _status(ctx, account, tuple(each for each in remaining if each[0] in owned), unowned)
     if closure is None or not leaves:
         return status, found
     waits = closure.remainder is not None and closure.remainder.is_stuck
     return replace(status, dated=dated_parts(closure.due_at, closure.deadline_at, found, waits=waits)), found
 
 
-def count_of(ctx: Context, dataset: Dataset, account: str) -> int:
-    """Count an account's records in a dataset: those it owns, or the objects that its rows name."""
-    total = 0
+def _count(ctx: Context, dataset: Dataset, account: str) -> tuple[int, int]:
+    """Count an account's records in a dataset: those it owns, or the objects that its rows name; and rows of nobody."""
     if dataset.follows:
-        return _count_objects(ctx, dataset, account)
+        return _count_objects(ctx, dataset, account), 0
     cases = closure_cases(account)
-    other = len(cases.cases) - 1
+    counts: Counter[str] = Counter()
     for window in ctx.connector(dataset).scan(dataset, cases, frozenset()):
-        total += sum(tally.count for case, tally in window.tallies.items() if 0 <= case < other)
-    return total
+        for at, tally in window.tallies.items():
+            case = cases.cases[at] if at != UNNAMEABLE else None
+            kept = case is None or case.disposition is Disposition.KEEP
+            counts[(case.reason if case else UNOWNED) if kept else ""] += tally.count
+    return counts[""], counts[UNOWNED]
 
 
 def _count_objects(ctx: Context, follower: Dataset, account: str) -> int:

@@ -175,7 +175,8 @@ def _go_through(ctx: Context, done: Pass, leaving: dict[str, str]) -> None:
         if last is not None:
             done.left_out = last.failures
             done.overdue += sum(each.due + each.waiting for each in last.forecasts)
-            issue_closure_receipts(ctx, _note(ctx, done.affair, leaving, last), done.affair)
+            gone = _note(ctx, done.affair, leaving, last)
+            issue_closure_receipts(ctx, gone, done.affair, unowned=last.stays.unowned)
     except (Interrupted, LedgerBusy):
         raise
     except GuardStopped as stopped:

@@ -18,6 +18,7 @@ from retentiond.domain.erasure import ErasureEvent, ErasureState, Person, next_e
 from retentiond.domain.plan import Part, RunState, Trigger
 from retentiond.engine import manifest
 from retentiond.engine.affairs import CLOSURES, ERASURES, Affair
+from retentiond.engine.attempts import begin_manifests
 from retentiond.engine.batches import Work
 from retentiond.engine.bundles import write_bundles
 from retentiond.engine.context import Context, new_id
@@ -88,18 +89,21 @@ class _Claims:
     not_covered: tuple[NotCovered, ...]
 
 
-def issue_closure_receipts(ctx: Context, gone: Mapping[str, str], affair: Affair = CLOSURES) -> None:
+def issue_closure_receipts(
+    ctx: Context, gone: Mapping[str, str], affair: Affair = CLOSURES, *, unowned: int = 0
+) -> None:
     """Close accounts of which nothing is left, each with its receipt; or end the requests of people likewise.
 
     Args:
         gone: The accounts or people, each with the id of the closure or the request.
+        unowned: How many rows the last look found of which nobody can tell whose they are.
 
     Raises:
         PurgeNotVerified: A store moved meanwhile, or doesn't say; what was not signed yet is not.
         LedgerBehindLog: The ledger is older than its log; nothing is signed.
     """
     if gone:
-        _Issue(ctx, affair, gone).run()
+        _Issue(ctx, affair, gone, unowned).run()
 
 
 class _Issue:
@@ -108,18 +112,20 @@ class _Issue:
     What accounts whose records stood in the same parts have in common is asked for once.
     """
 
-    def __init__(self, ctx: Context, affair: Affair, gone: Mapping[str, str]) -> None:
+    def __init__(self, ctx: Context, affair: Affair, gone: Mapping[str, str], unowned: int) -> None:
         self._ctx = ctx
         self._affair = affair
         served, self._ran = _runs(ctx, affair, gone)
         self._gone = affair.leaving(gone)
         self._leavers = {who: _leaver(ctx, affair.account_of(who), closure, served) for who, closure in gone.items()}
         self._by_receipt = {leaver.receipt: leaver.closure for leaver in self._leavers.values()}
+        self._unowned = (NotCovered(f"{unowned} records of unknown owners"),) if unowned else ()
         self._known: dict[tuple[object, ...], _Claims] = {}
 
     def run(self) -> None:
         base = manifest_base(self._ctx, "closures")
         base.parent.mkdir(parents=True, exist_ok=True)
+        begin_manifests(self._ctx, base.parent, self._by_receipt)
         with ExternalSort(base.parent, manifest.ROW_BYTES) as rows:
             self._collect(rows)
             trees = self._trees(rows)
@@ -172,7 +178,7 @@ class _Issue:
             accounts_size=tree.size,
             accounts_root=tree.root,
             annex=RunsAnnex(secrets.token_bytes(32), claims.runs, claims.evidence),
-            not_covered=claims.not_covered + leaver.unseen,
+            not_covered=claims.not_covered + leaver.unseen + self._unowned,
         )
 
     def _claims(self, leaver: _Leaver) -> _Claims:

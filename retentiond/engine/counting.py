@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from retentiond.domain.dataset import Dataset
-from retentiond.domain.decision import OTHERS, Cases, Disposition
+from retentiond.domain.decision import OTHERS, UNOWNED, Cases, Disposition
 from retentiond.domain.plan import Forecast
 from retentiond.domain.policy import Action
 from retentiond.domain.record import Record
@@ -23,6 +23,7 @@ class Count:
 
     Attributes:
         kept: What policy keeps of the rows that were asked about.
+        unowned: Of accounts that leave: rows of which nobody can tell whose they are.
         since: After a restore: rows of closed accounts that were written since their closure, and stay.
         too_old: By rule that promises zero retention, what an earlier check should have removed, and is not held.
         actions: How many records were planned, by what is to be done.
@@ -37,6 +38,7 @@ class Count:
     planned: Tally = field(default_factory=Tally)
     undetermined: Counter[str] = field(default_factory=Counter)
     kept: Tally = field(default_factory=Tally)
+    unowned: int = 0
     since: int = 0
     too_old: dict[int, Tally] = field(default_factory=dict)
     doubts: Counter[int] = field(default_factory=Counter)
@@ -61,10 +63,12 @@ class Count:
         """Count what could not be told, by reason, and what policy keeps of those that are asked about."""
         for index, tally in self.tallies.items():
             case = cases.cases[index] if index != UNNAMEABLE else None
-            if case is not None and case.disposition is Disposition.KEEP and case.reason != OTHERS:
+            if case is not None and case.disposition is Disposition.KEEP and case.reason not in (OTHERS, UNOWNED):
                 self.kept = self.kept.plus(tally)
             if case is not None and case.reason == SINCE:
                 self.since += tally.count
+            if case is not None and case.disposition is Disposition.KEEP and case.reason == UNOWNED:
+                self.unowned += tally.count
             if case is None or case.disposition is Disposition.UNDETERMINED:
                 self.undetermined[case.reason if case else "name-unreadable"] += tally.count
                 self.doubts[case.rule if case else 0] += tally.count

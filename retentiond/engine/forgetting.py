@@ -8,12 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from retentiond.engine.context import Context
+from retentiond.engine.manifest import SUFFIXES
 from retentiond.engine.manual import forget_request
 from retentiond.engine.receipts import manifest_base
 from retentiond.errors import ReceiptError
 
 _AT_ONCE = 500
-MANIFEST_SUFFIXES = (".items", ".leaves", ".tops")
 
 
 def forget_keys(ctx: Context) -> int:
@@ -59,11 +59,11 @@ def _remove_manifest(ctx: Context, receipt: str) -> None:
 def manifest_files(ctx: Context, receipt: str) -> list[Path]:
     """Return the paths of a receipt's manifest."""
     base = manifest_base(ctx, receipt)
-    return [base.with_name(base.name + suffix) for suffix in MANIFEST_SUFFIXES]
+    return [base.with_name(base.name + suffix) for suffix in SUFFIXES]
 
 
 def manifest_bytes(ctx: Context) -> tuple[int, int]:
     """Return how many receipts have manifests, and how many bytes these take."""
     folder = manifest_base(ctx, "any").parent
-    files = [path for suffix in MANIFEST_SUFFIXES for path in folder.glob(f"*{suffix}")]
+    files = [path for suffix in SUFFIXES for path in folder.glob(f"*{suffix}")]
     return len({path.stem for path in files}), sum(path.stat().st_size for path in files)

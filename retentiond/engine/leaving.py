@@ -143,6 +143,7 @@ class Left:
         counts: Records by account and reason.
         kept: What has to be kept longer, by account, and by dataset and reason.
         anybodys: Records of which nobody can tell whose they are: as long as they are there, no account is gone.
+        unowned: Likewise rows, which name nobody: these keep no account from being gone.
     """
 
     def __init__(self, accounts: Collection[str]) -> None:
@@ -150,6 +151,7 @@ class Left:
         self.counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self.kept: defaultdict[str, dict[tuple[str, str], KeptPart]] = defaultdict(dict)
         self.anybodys = 0
+        self.unowned = 0
 
     def keep(self, why: str, record: Record) -> None:
         """Count a record that stays, under each of its owners that leave."""
@@ -187,6 +189,7 @@ class Left:
         """Take what others counted, and what was planned: by dataset and account, how many records."""
         for other in others:
             self.anybodys += other.anybodys
+            self.unowned += other.unowned
             for account, counts in other.counts.items():
                 self.counts[account].update(counts)
             for account, parts in other.kept.items():

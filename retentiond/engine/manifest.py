@@ -35,6 +35,7 @@ from retentiond.evidence.merkle import Frontier, leaf_hash, packed_tree, root_fr
 _ROW = struct.Struct(">32s32sBQq")
 ROW_BYTES = _ROW.size
 HASH_BYTES = 32
+SUFFIXES = (".items", ".leaves", ".tops")
 RETAINED = 0
 PRESENT = 255
 _NO_ITEM = frozenset((RETAINED, PRESENT))

@@ -12,9 +12,9 @@ from retentiond.engine.pending import Pending
 from retentiond.ports.ledger import Transaction
 
 
-def policies_left_out(ctx: Context, failures: Iterable[tuple[str, str]]) -> set[str]:
-    """Return the policies a dataset of which could not be looked at."""
-    datasets = [ctx.datamap.datasets[name] for name, _ in failures]
+def policies_left_out(ctx: Context, names: Iterable[str]) -> set[str]:
+    """Return the policies of datasets that could not be looked at."""
+    datasets = [ctx.datamap.datasets[name] for name in names]
     return {policy.id for each in datasets if (policy := ctx.policies.of_class(each.data_class))}
 
 

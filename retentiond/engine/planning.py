@@ -142,7 +142,13 @@ def make_plan(ctx: Context, request: Request) -> Planned:
     unended = pending(ctx) if request.by_policy else Pending()
     subjects, left = _apart(_subjects(ctx, request), unended.datasets)
     with drafting(ctx, reference, acting=request.acting, leaving=request.leaving) as draft, Kinship() as kin:
-        plans, failures = _draft_all(ctx, draft, kin, subjects, reference)
+        try:
+            plans, failures = _draft_all(ctx, draft, kin, subjects, reference)
+        except ConnectorError:
+            if request.by_policy:
+                unseen = policies_left_out(ctx, (each.dataset.name for each in subjects))
+                remember_due(ctx, (), unended, unseen, reference)
+            raise
         forecasts = _forecasts(plans)
         most, setting = _most(ctx, request)
         above = caps.above_closure_cap(forecasts, draft.takes, most, setting)
@@ -152,7 +158,7 @@ def make_plan(ctx: Context, request: Request) -> Planned:
         proposal = Proposal(draft, request.trigger, forecasts, reference, request.manual, request.leaving, people)
         rows = propose(ctx, proposal) if draft.records and not apart else ()
     if request.by_policy:
-        remember_due(ctx, forecasts, unended, policies_left_out(ctx, failures), reference)
+        remember_due(ctx, forecasts, unended, policies_left_out(ctx, dict(failures)), reference)
         remember_checks(ctx, [count for plan in plans for count in plan.counts], reference)
     return Planned(
         plan=rows[0] if rows else None,

@@ -15,6 +15,7 @@ from retentiond.domain.policy import Action
 from retentiond.domain.record import moment
 from retentiond.domain.waiting import read_wait
 from retentiond.engine import chains, failover, manifest
+from retentiond.engine.attempts import begin_manifests
 from retentiond.engine.batches import Work
 from retentiond.engine.bundles import write_bundle
 from retentiond.engine.context import Context, new_id
@@ -90,6 +91,7 @@ def issue_run_receipt(ctx: Context, run: RunRow, work: Work) -> ReceiptRow:
         batches = tx.batches.of_plan(work.plan.id)
     key = ctx.wrapping.open(run.commitment_key, run_context(run.id))
     receipt_id = new_id(ctx.now())
+    begin_manifests(ctx, manifest_directory(ctx), [receipt_id])
     look, sums = SecondLook(ctx, work), dict[int, _Sum]()
     tree = _write_manifest(ctx, work, receipt_id, key, _added_up(sums, look.through(batches)))
     residue = look.residue()

@@ -239,7 +239,7 @@ def _run_policies(ctx: Context, session: Session, policies: tuple[str, ...]) -> 
 
 def _overdue_of(ctx: Context, planned: Planned) -> int:
     """Return what is known to be overdue of policies none of whose datasets could be looked at."""
-    policies = policies_left_out(ctx, planned.failures)
+    policies = policies_left_out(ctx, dict(planned.failures))
     with ctx.ledger.begin() as tx:
         return sum(known_overdue(tx, policy) for policy in policies - {each.policy for each in planned.forecasts})
 
@@ -248,7 +248,7 @@ def _idle(ctx: Context, planned: Planned) -> set[str]:
     """Return the policies of which all was looked at, and nothing is due."""
     busy = {each.policy for each in planned.forecasts if each.due or each.waiting}
     apart = (*planned.failures, *((name, "left to a run that has not ended") for name in planned.left))
-    return {each.policy for each in planned.forecasts} - busy - policies_left_out(ctx, apart)
+    return {each.policy for each in planned.forecasts} - busy - policies_left_out(ctx, dict(apart))
 
 
 def _open_plans(ctx: Context) -> tuple[PlanRow | None, PlanRow | None]:
@@ -350,7 +350,7 @@ def _account_for(ctx: Context, session: Session, carried: Carried) -> None:
     if carried.plan.trigger in _BY_POLICY and not by_hand:
         left.update(pending(ctx).by_policy + uncounted(ctx))
         short = {policy for policy, count in carried.carried_over().items() if count}
-        unseen = policies_left_out(ctx, session.left_out)
+        unseen = policies_left_out(ctx, dict(session.left_out))
         short |= unseen
         remember_run(ctx, carried.plan, carried.run.finished_at or ctx.now(), left, short, unseen)
         same = {policy for policy, sha256 in carried.plan.policies if ctx.policies.policies[policy].sha256 == sha256}

@@ -105,6 +105,7 @@ class _Scan:
                 self._index.close()
         self._left.anybodys += self._rows.tallies.get(UNNAMEABLE, Tally()).count
         self._rows.doubt(self._cases)
+        self._left.unowned += self._rows.unowned
         if self._subject.scope is None or not self._subject.scope.keys:
             self._check_clocks(self._rows)  # a share of few records that somebody names says nothing of a format
         return DatasetPlan([self._rows] + ([self._objects] if self._objects else []), self._left)

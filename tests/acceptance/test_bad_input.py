@@ -161,6 +161,38 @@ def test_a_part_of_its_own_that_may_not_be_read(small: World, name: str) -> None
     assert receipts(small) == []
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "x/" * 2_500 + "x"], ids=["name", "path"])
+@pytest.mark.parametrize("old", ["../data/app.db", "../data/exports"], ids=["database", "directory"])
+def test_a_store_whose_path_is_longer_than_any_can_be(small: World, old: str, name: str) -> None:
+    change(small, "datamap.yaml", old, f"../data/{name}")
+    told_and_untouched(small, "too long")
+    assert small.untouched()
+
+
+@pytest.mark.parametrize("store", ["app.db", "exports"])
+def test_a_store_below_a_directory_that_may_not_be_entered(small: World, store: str) -> None:
+    change(small, "datamap.yaml", f"../data/{store}", f"../data/shut/{store}")
+    shut = small.root / "data" / "shut"
+    shut.mkdir()
+    (small.root / "data" / store).rename(shut / store)
+    shut.chmod(0)
+    try:
+        told_and_untouched(as_somebody(small), f"data/shut/{store}")
+    finally:
+        shut.chmod(0o700)
+        (shut / store).rename(small.root / "data" / store)
+    assert small.untouched()
+
+
+def told_and_untouched(world: World, said: str) -> None:
+    """Call verbs of a world one store of which cannot be looked at; no one ends in a traceback, or does anything."""
+    found = world("check", code=3)["findings"]
+    assert any(said in str(each) and each["remedy"] for each in found)
+    for verb in (("plan",), ("run",), ("account", "show", "acct-1"), ("account", "status", "acct-1")):
+        world(*verb, code=[1, 2, 3, 4, 5])
+    assert receipts(world) == []
+
+
 def as_somebody(world: World) -> World:
     """Give the world as somebody works on it for whom permissions count."""
     return World(world.program.unprivileged(), world.root, world.endpoint, world.rows, world.files)

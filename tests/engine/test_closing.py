@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from retentiond.cli.dated import account_document, unowned_lines
 from retentiond.cli.views import closure_document, stays_line
 from retentiond.connectors.sqlite import database as sqlite_database
 from retentiond.domain.account import AccountState, Remainder
@@ -622,3 +623,30 @@ def test_a_closure_that_stays_is_looked_at_when_a_run_is_due_and_not_between(off
         release_hold(ctx, "Case-1", None)
         run_all(ctx)
         assert account_status(ctx, names(2)[0]).state is CLOSED
+
+
+@pytest.mark.parametrize("nobodys", [0, 13])
+def test_rows_of_unknown_owners_keep_no_account_and_its_receipt_says_how_many(office: Office, nobodys: int) -> None:
+    fill(office, ["gone", "stays"])
+    for number in range(nobodys):
+        office.request(f"nobody-{number}", 1, account=None)
+    (closure,) = ask(office, ["gone"])
+    told = [{"dataset": "requests", "records": nobodys}] if nobodys else []
+    with office.open() as ctx:
+        document = account_document(account_status(ctx, "gone"))
+        assert (document["state"], document["unowned"]) == ("grace", told)
+        assert {each["dataset"]: each["remaining"] for each in document["datasets"]} == {
+            "requests": 2, "payloads": 1, "feedback": 1
+        }  # fmt: skip
+    advance(office)
+    assert states(office, [closure]) == [CLOSED]
+    assert len(office.rows()) == 2 + nobodys
+    with office.open() as ctx:
+        found = account_status(ctx, "gone")
+        assert account_document(found)["unowned"] == told
+        assert dict(found.remaining) == {"requests": 0, "payloads": 0, "feedback": 0}
+        (row,) = receipts(ctx, "closure")
+        assert verifier(office).verify(build_bundle(ctx, row, annex=False, account="gone").encode()).valid
+    said = [each["what"] for each in predicate(row)["notCovered"] if "owners" in each["what"]]
+    assert said == ([f"{nobodys} records of unknown owners"] if nobodys else [])
+    assert any("whose they are: 13" in line for line in unowned_lines(found)) == bool(nobodys)

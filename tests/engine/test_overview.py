@@ -28,6 +28,13 @@ class Refusing(Proxy):
         return Acted((Outcome.REFUSED,) * len(order.records), dict.fromkeys(range(len(order.records)), "denied"))
 
 
+class Gone(Proxy):
+    """Cannot look at anything."""
+
+    def survey(self, dataset: Dataset) -> Survey:
+        raise ConnectorError("away", where=dataset.name)
+
+
 class Away(Proxy):
     """Cannot look at feedback."""
 
@@ -96,6 +103,20 @@ def test_a_dataset_that_could_not_be_looked_at_is_no_success_of_its_policy(offic
     office.wraps["app"] = Away
     assert [name for name, _ in run(office).left_out] == ["feedback"]
     assert went_well(office) == {"content": office.clock.at, "feedback": before}
+
+
+def test_what_could_not_be_looked_at_is_not_zero_and_what_was_known_of_it_stays(office: Office) -> None:
+    office.feedback(2, 40)
+    office.wraps["app"] = Refusing
+    run(office)
+    office.wraps["app"] = Gone
+    with pytest.raises(ConnectorError):
+        run(office)
+    assert {name: each.overdue for name, each in told(office).items()} == {"content": None, "feedback": 1}
+    del office.wraps["app"]
+    office.clock.at += SIX_HOURS
+    run(office)
+    assert {name: each.overdue for name, each in told(office).items()} == {"content": 0, "feedback": 0}
 
 
 def test_what_waits_for_approval_is_no_success(office: Office) -> None:

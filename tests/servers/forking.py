@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -163,39 +164,34 @@ def _serve(requests: socket.socket) -> None:
     _import_all()
     gc.collect()
     gc.freeze()
+    # The threads only wait for what was forked: nothing that a fork copies is theirs.
+    warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+    watching: list[threading.Thread] = []
     while True:
         message, fds, _, _ = socket.recv_fds(requests, _LONGEST_REQUEST, 4)
         if not message:
             break
-        if os.fork() == 0:
+        told, *streams = fds
+        pid = os.fork()
+        if pid == 0:
             requests.close()
-            _watch(json.loads(message), *fds)
-        for fd in fds:
-            os.close(fd)
-        _reap()
-    _reap(0)
-
-
-def _reap(options: int = os.WNOHANG) -> None:
-    with suppress(ChildProcessError):
-        while os.waitpid(-1, options) != (0, 0):
-            pass
-
-
-def _watch(request: Mapping[str, Any], told: int, *streams: int) -> NoReturn:
-    """Fork once more, into what is called; tell its id and how it ended."""
-    pid = os.fork()
-    if pid == 0:
-        os.close(told)
-        _become(request, streams)
-    with os.fdopen(told, "w", encoding="ascii") as answer:
-        print(pid, file=answer, flush=True)
+            os.close(told)
+            _become(json.loads(message), streams)
         for fd in streams:
             os.close(fd)
+        watching = [each for each in watching if each.is_alive()]
+        watching.append(threading.Thread(target=_watch, args=(pid, told)))
+        watching[-1].start()
+    for each in watching:
+        each.join()
+
+
+def _watch(pid: int, told: int) -> None:
+    """Tell the id of what was called, and how it ended."""
+    with os.fdopen(told, "w", encoding="ascii") as answer, suppress(BrokenPipeError):
+        print(pid, file=answer, flush=True)
         _, status = os.waitpid(pid, 0)
-        with suppress(BrokenPipeError):
-            print(os.waitstatus_to_exitcode(status), file=answer, flush=True)
-    os._exit(0)
+        print(os.waitstatus_to_exitcode(status), file=answer, flush=True)
 
 
 def _become(request: Mapping[str, Any], streams: Sequence[int]) -> NoReturn:

@@ -33,6 +33,7 @@ _REMEDIES = {
     errno.EPERM: "let the user that retentiond runs as list, search and change it",
     errno.ENOENT: "make it, or correct the path in the data map",
     errno.ENOTDIR: "name a directory",
+    errno.ENAMETOOLONG: "correct the path in the data map",
     errno.ELOOP: "put the directory itself in its place: symbolic links are not followed",
     errno.EXDEV: "declare the mounted directory as the root of a store of its own",
 }

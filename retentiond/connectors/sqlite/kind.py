@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -62,9 +63,7 @@ class SqliteKind:
                 remedy=f"install a Python with SQLite {'.'.join(map(str, OLDEST_SQLITE))} or later",
             )
         path = base / SqliteOptions.model_validate(dict(store.options)).path
-        if not path.is_file():
-            what = f"{path} is not a file" if path.exists() else f"there is no database file {path}"
-            raise ConnectorError(what, where=store.name, remedy="correct the store's `path` in the data map")
+        _check_file(path, store.name)
         try:
             return SqliteStore(path, store.name, self._busy_seconds, self._window_rows)
         except sqlite3.Error as error:
@@ -91,6 +90,22 @@ class SqliteKind:
             with closing(db):
                 tables = tuple(describe(db))
         return Visit(path.stem, {"path": str(path)}, tables=tables)
+
+
+def _check_file(path: Path, store: str) -> None:
+    remedy = "correct the store's `path` in the data map"
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ConnectorError(f"there is no database file {path}", where=store, remedy=remedy) from error
+    except PermissionError as error:
+        remedy = "let retentiond's user enter the directories that it stands in"
+        raise ConnectorError(f"{path} may not be looked at", where=store, remedy=remedy) from error
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        raise ConnectorError(f"{path} cannot be looked at: {said}", where=store, remedy=remedy) from error
+    if not regular:
+        raise ConnectorError(f"{path} is not a file", where=store, remedy=remedy)
 
 
 def _path_of(url: str) -> Path:
