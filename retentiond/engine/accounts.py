@@ -13,10 +13,12 @@ from retentiond.engine.context import Context
 from retentiond.engine.dated import DatedPart, dated_parts
 from retentiond.engine.holdings import Holding, holdings
 from retentiond.engine.retractions import retractions_in
+from retentiond.engine.scopes import check_texts
 from retentiond.ports.ledger import Transaction
 from retentiond.ports.rows import ClosureRow
 from retentiond.ports.stores import UNNAMEABLE
 
+_NAMED = "ACCOUNT_ID"
 _LEAVING = (AccountState.GRACE, AccountState.CLOSING)
 
 
@@ -55,7 +57,12 @@ def closure_of(ctx: Context, tx: Transaction, account: str) -> ClosureRow | None
 
 
 def account_status(ctx: Context, account: str) -> AccountStatus:
-    """Return where an account stands and how many of its records each dataset still has."""
+    """Return where an account stands and how many of its records each dataset still has.
+
+    Raises:
+        UsageError: Its name is no text that a file can hold.
+    """
+    check_texts(_NAMED, (account,))
     with ctx.ledger.begin() as tx:
         closure = closure_of(ctx, tx, account)
     if closure is not None and closure.state in _LEAVING:
@@ -80,7 +87,12 @@ def _status(
 
 
 def account_holdings(ctx: Context, account: str) -> tuple[AccountStatus, list[Holding]]:
-    """Return where an account stands, and what each dataset holds of it."""
+    """Return where an account stands, and what each dataset holds of it.
+
+    Raises:
+        UsageError: Its name is no text that a file can hold.
+    """
+    check_texts(_NAMED, (account,))
     with ctx.ledger.begin() as tx:
         closure = closure_of(ctx, tx, account)
     leaves = closure is not None and closure.state in _LEAVING

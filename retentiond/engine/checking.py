@@ -16,6 +16,7 @@ from retentiond.domain.promise import EffectiveRetention, Span, StoreTerms, effe
 from retentiond.engine import allowed, approvers, guards, restored
 from retentiond.engine.context import Context
 from retentiond.engine.coverage import Coverage, coverage
+from retentiond.engine.docket import astray, holds_in_force
 from retentiond.engine.forgetting import manifest_bytes
 from retentiond.engine.graphing import graph_findings, graph_notes, graph_of, known_keys, pseudonym_findings
 from retentiond.engine.leftovers import ageless, leftovers
@@ -87,6 +88,7 @@ def check(ctx: Context) -> Report:
         findings.extend(probed.findings)
         notes.extend(probed.notes)
     findings.extend(_reviews(ctx))
+    findings.extend(_astray(ctx))
     findings.extend(zero_findings(ctx))
     findings.extend(_replicas(ctx))
     seen = restored.look(ctx)
@@ -208,6 +210,15 @@ def _reviews(ctx: Context) -> Iterator[Finding]:
             f"hold {hold}",
             f"`retentiond hold show {hold}`; then `hold review … --until DATE --reason R`, or `hold release …`",
         )
+
+
+def _astray(ctx: Context) -> Iterator[Finding]:
+    """Name the holds on datasets that the data map lacks: nothing is removed as long as there are any."""
+    with ctx.ledger.begin() as tx:
+        holds = astray(ctx, holds_in_force(ctx, tx))
+    for hold in holds:
+        what = f"it is on dataset {hold.scope.dataset}, which the data map does not have: nothing is removed"
+        yield Finding(what, f"hold {hold.id}", guards.ASTRAY, guard="hold-astray")
 
 
 def _replicas(ctx: Context) -> Iterator[Finding]:

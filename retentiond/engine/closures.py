@@ -11,6 +11,7 @@ from retentiond.domain.policy import ClosureTerms, Jurisdiction
 from retentiond.engine.accounts import account_commitments
 from retentiond.engine.context import Context, new_id
 from retentiond.engine.leaving import seal_account
+from retentiond.engine.scopes import check_texts
 from retentiond.engine.signing import deliver_what_waits, record_state, request
 from retentiond.errors import AccountStateError, NotFound, UsageError
 from retentiond.evidence.canonical import Json, rfc3339
@@ -31,8 +32,10 @@ def close_account(ctx: Context, account: str, reason: str, key_file: Path | None
 
     Raises:
         AccountStateError: The account is leaving already.
-        UsageError: Nobody says where it belongs, or not what a list says.
+        UsageError: Nobody says where it belongs, or not what a list says; or a text is none that a file can hold.
     """
+    check_texts("ACCOUNT_ID", (account,))
+    check_texts("--reason", (reason,))
     where, terms = terms_of(ctx.policies.closure, account, jurisdiction)
     if not account or not reason.strip():
         raise AccountStateError("a closure names an account and a reason", remedy="account close ACCOUNT --reason R")

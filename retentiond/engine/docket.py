@@ -7,7 +7,7 @@ for holds.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from retentiond.domain.hold import Hold, Scope
@@ -68,6 +68,11 @@ def hold_of(ctx: Context, row: HoldRow) -> Hold:
 def holds_in_force(ctx: Context, tx: Transaction) -> list[Hold]:
     """Return the holds in force, oldest first."""
     return [hold_of(ctx, row) for row in tx.holds.active()]
+
+
+def astray(ctx: Context, holds: Iterable[Hold]) -> list[Hold]:
+    """Return those of holds that are on a dataset which the data map lacks: it may stand there by another name."""
+    return [hold for hold in holds if hold.scope.dataset and hold.scope.dataset not in ctx.datamap.datasets]
 
 
 def each_of(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

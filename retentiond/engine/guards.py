@@ -13,6 +13,7 @@ from retentiond.domain.promise import interval
 from retentiond.engine import chains
 from retentiond.engine.approvals import check_approval, lists_commitments, others
 from retentiond.engine.context import Context
+from retentiond.engine.docket import astray, holds_in_force
 from retentiond.engine.manual import asked_by, check_asked
 from retentiond.errors import ConnectorError, GuardStopped, LedgerBehindLog
 from retentiond.evidence.canonical import rfc3339
@@ -27,6 +28,9 @@ CLOCK_HIGH_WATER = "clock_high_water"
 RECOVERY = "recovery"
 PAUSED = "paused"
 CANCELLED = "cancelled"
+ASTRAY = (
+    "name the dataset as before in datamap.yaml; or place a hold on what is its name now, then `hold release` this one"
+)
 _PLAN_AGAIN = "make a new plan, and approve it"
 
 
@@ -75,6 +79,7 @@ def before_acting(ctx: Context, plan: PlanRow, *, begun: bool) -> None:
         check_fresh(plan, now)
     _check_approvals(ctx, plan)
     check_unchanged(ctx, plan)
+    check_holds(ctx)
 
 
 def check_mode(ctx: Context) -> None:
@@ -92,6 +97,19 @@ def check_waiting(plan: PlanRow) -> None:
             f"plan {plan.id} waits for approval: {'; '.join(plan.reasons)}",
             guard="approval",
             remedy=f"retentiond approve {plan.id}",
+        )
+
+
+def check_holds(ctx: Context) -> None:
+    """Raise GuardStopped where a hold is on a dataset that the data map lacks: one that was renamed is not let go."""
+    with ctx.ledger.begin(shared=True) as tx:
+        found = astray(ctx, holds_in_force(ctx, tx))
+    if found:
+        raise GuardStopped(
+            f"hold {found[0].id} is on dataset {found[0].scope.dataset}, which the data map does not have: "
+            "nobody can tell what it names",
+            guard="hold-astray",
+            remedy=ASTRAY,
         )
 
 

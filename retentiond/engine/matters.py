@@ -17,7 +17,7 @@ from retentiond.domain.hold import Hold, HoldIndex
 from retentiond.domain.record import Record, key_bytes
 from retentiond.domain.versions import MARKER
 from retentiond.engine.context import Context
-from retentiond.engine.docket import PLACED, RELEASE, REVIEW, each_of
+from retentiond.engine.docket import PLACED, RELEASE, REVIEW, astray, each_of
 from retentiond.engine.holds import called, pending_releases
 from retentiond.engine.selecting import found_by
 from retentiond.errors import ConnectorError, KeyFileError
@@ -153,6 +153,8 @@ def _change(record: Mapping[str, Any], entry: int | None) -> Change:
 
 def _counted(ctx: Context, found: MatterReport) -> MatterReport:
     looks = _Looks(ctx, found.in_force)
+    lost = dict.fromkeys(hold.scope.dataset for hold in astray(ctx, found.in_force))
+    looks.failed.extend((name, "the data map does not have it") for name in lost)
     for dataset in sorted(ctx.datamap.datasets.values(), key=lambda each: bool(each.follows)):
         looks.look(dataset)
     return MatterReport(

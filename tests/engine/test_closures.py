@@ -8,7 +8,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from retentiond.cli import cli
 from retentiond.cli.views import session_exit
 from retentiond.domain.account import AccountState
 from retentiond.domain.hold import Scope
@@ -19,7 +21,7 @@ from retentiond.engine.closing import close_due, due_closures
 from retentiond.engine.closures import cancel_closure, close_account
 from retentiond.engine.holds import add_hold, release_hold
 from retentiond.engine.running import close_now, run_all
-from retentiond.errors import AccountStateError, Exit
+from retentiond.errors import AccountStateError, Exit, UsageError
 from retentiond.ports.stores import Acted, Order
 from tests.engine.office import Office, Proxy
 
@@ -227,3 +229,11 @@ def test_what_a_closure_could_not_remove_counts_as_overdue(office: Office) -> No
     assert session.overdue > 0
     assert session_exit(session) is Exit.PARTLY
     assert state(office) is AccountState.CLOSING
+
+
+def test_a_name_that_is_no_text_is_said_to_be_none(office: Office) -> None:
+    asked = (("close", "acct", "--reason", "\udcff"), ("close", "\udcff", "--reason", "r"), ("status", "\udcff"))
+    for words in (*asked, ("show", "\udcff")):
+        result = CliRunner().invoke(cli, ["--config", str(office.config), "account", *words])
+        assert isinstance(result.exception, UsageError)
+        assert result.exception.what == "a text is not valid Unicode"

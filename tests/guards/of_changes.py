@@ -66,6 +66,22 @@ def a_dataset_that_changed_after_the_plan(world: World) -> None:
     changed_after_the_plan(world, "dataset-changed", says, "datamap.yaml", "2020-01-01", "2019-01-01")
 
 
+@guard("hold-astray")
+def a_hold_whose_dataset_has_another_name_by_now(world: World) -> None:
+    named = ("--dataset", "exports", "--key", "acct-held/2020-01-01.csv")
+    hold = world("hold", "add", "--matter", "M-1", *named, "--ssh-key", world.ssh_key)["hold"]
+    edit(world, "datamap.yaml", "  exports:\n    store", "  reports:\n    store")
+    (found,) = (each for each in world("check", code=3)["findings"] if each["guard"] == "hold-astray")
+    assert found["where"] == f"hold {hold}"
+    assert world("hold", "report", "M-1", code=3)["not_looked_at"][0]["dataset"] == "exports"
+    says = f"hold {hold} is on dataset exports, which the data map does not have"
+    plan = ready(world)
+    refused(world, "apply", plan, guard="hold-astray", says=says, remedy="hold release")
+    world("hold", "release", hold, "--ssh-key", world.ssh_key)
+    world("apply", plan)
+    assert world.passed()
+
+
 @guard("unmapped")
 def data_that_nothing_names(world: World) -> None:
     world("check")

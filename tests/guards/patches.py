@@ -86,6 +86,7 @@ REMOVALS: Mapping[str, Removal] = {
     "paused": Removal("engine.guards:check_paused", SILENT),
     "plan-expired": Removal("ports.rows:PlanRow.has_expired", FALSE),
     "plan-foreign": Removal("engine.guards:check_own", SILENT),
+    "hold-astray": Removal("engine.guards:check_holds", SILENT),
     "held": Removal("domain.hold:HoldIndex.ids", NOTHING),
     "held-after-approval": Removal("engine.batches:HoldIndex", _without_holds),
     "erasure-approval": Removal("engine.proposing:erases_unapproved", giving([])),
