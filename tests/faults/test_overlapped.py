@@ -63,11 +63,7 @@ def test_a_run_that_was_frozen_changes_nothing_of_what_another_made(both: Server
 
 @pytest.mark.parametrize(
     ("accident", "prepare", "share"),
-    [
-        (kill_beside_at_each, overlapping.overlap, 0.6),
-        (hang_beside_at_each, overlapping.be_impatient, 0.5),
-        (hang_beside_at_each, overlapping.be_impatient, 0.93),
-    ],
+    [(kill_beside_at_each, overlapping.overlap, 0.6), (hang_beside_at_each, overlapping.be_impatient, 0.5)],
 )
 def test_a_run_ends_although_the_process_beside_it_does_not_go_on(
     accident: Accident, prepare: Callable[[], None], share: float, scene: Overlapped
