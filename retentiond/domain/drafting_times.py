@@ -29,7 +29,8 @@ class _Candidate:
 
 def clock_of(table: TableShape) -> Guess | None:
     """Return the guess at a table's clock; None where no column looks like a time."""
-    found = sorted(_candidates(table), key=lambda each: each.rank)
+    # Of names that say as much, the column whose type is a time comes first.
+    found = sorted(_candidates(table), key=lambda each: (each.rank, each.column.family not in _TIMES))
     if not found:
         return None
     best = found[0]

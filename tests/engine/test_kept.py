@@ -411,10 +411,10 @@ class Dying:
         self._left = commits
 
     @contextmanager
-    def begin(self) -> Iterator[Any]:
-        with self._real.begin() as tx:
+    def begin(self, *, shared: bool = False) -> Iterator[Any]:
+        with self._real.begin(shared=shared) as tx:
             yield tx
-        self._left -= 1
+        self._left -= not shared
         if self._left == 0:
             raise Killed
 
