@@ -36,6 +36,7 @@ from tests.faults.programme import (
     freeze_at_each,
     kill_at_each,
     line_of,
+    moments_of,
     said,
     servers,
 )
@@ -88,12 +89,7 @@ def hang_beside_at_each(scene: Scene, choice: Choice) -> Figures:
 
 def _beside(scene: Scene, choice: Choice, sent: signal.Signals) -> Figures:
     figures = Figures()
-    world, _ = scene.copy()
-    code, told = scene.begin(world)
-    if code:
-        figures.violations.append(f"{scene.name}: an undisturbed one ended with {code}: {said(world)}")
-    count = sum(int(line.rpartition(": ")[2]) for line in told.splitlines())
-    for at in choice(count):
+    for at in choice(moments_of(scene, figures)):
         world, oracle = scene.copy()
         code, told = scene.begin_with(world, Accident(at, sent, beside=True)).end()
         figures.codes[code] += 1

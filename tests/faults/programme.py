@@ -296,15 +296,19 @@ def cut_each(scene: Scene, choice: Choice) -> Figures:
     return figures
 
 
-def freeze_at_each(scene: Scene, choice: Choice) -> Figures:
-    """Freeze the program at each chosen moment of the action, and let another take over, where it can."""
-    figures = Figures()
-    world, oracle = scene.copy()
+def moments_of(scene: Scene, figures: Figures) -> int:
+    """Carry the action out undisturbed, and count its moments; one that fails is a violation."""
+    world, _ = scene.copy()
     code, told = scene.begin(world)
     if code:
         figures.violations.append(f"{scene.name}: an undisturbed one ended with {code}: {said(world)}")
-    count = sum(int(line.rpartition(": ")[2]) for line in told.splitlines())
-    for at in choice(count):
+    return sum(int(line.rpartition(": ")[2]) for line in told.splitlines())
+
+
+def freeze_at_each(scene: Scene, choice: Choice) -> Figures:
+    """Freeze the program at each chosen moment of the action, and let another take over, where it can."""
+    figures = Figures()
+    for at in choice(moments_of(scene, figures)):
         world, oracle = scene.copy()
         frozen = scene.begin_and_freeze(world, at)
         if frozen.await_stop():
